@@ -1,0 +1,31 @@
+//! Named points at which a test can kill the process.
+//!
+//! Compiled in only with the feature `failpoints`; a shipped binary has none. `VCONDUCTOR_KILL_AT=name:n`
+//! kills the process with SIGKILL when the point `name` is passed for the nth time, so that a crash
+//! campaign can place a crash exactly between two steps of the protocol.
+
+/// Passes a named point; kills the process if the environment asks for it.
+#[cfg(feature = "failpoints")]
+pub fn hit(name: &str) {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static TARGET: OnceLock<Option<(String, u32)>> = OnceLock::new();
+    static HITS: AtomicU32 = AtomicU32::new(0);
+    let target = TARGET.get_or_init(|| {
+        let text = std::env::var("VCONDUCTOR_KILL_AT").ok()?;
+        let (name, count) = text.rsplit_once(':')?;
+        Some((name.to_owned(), count.parse().ok()?))
+    });
+    let Some((wanted, count)) = target else { return };
+    if wanted == name && HITS.fetch_add(1, Ordering::SeqCst) + 1 == *count {
+        let pid = std::process::id().to_string();
+        let _killed = std::process::Command::new("kill").args(["-9", &pid]).status();
+        std::thread::park();
+    }
+}
+
+/// Passes a named point; without the feature `failpoints` this is nothing.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub fn hit(_name: &str) {}

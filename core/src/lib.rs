@@ -1,0 +1,21 @@
+//! The contract of vConductor: the vCon document, configuration, plugin traits and registries, the
+//! queue and store, errors and the layers that wrap every plugin.
+//!
+//! `core` knows no plugin by name. Links and storages depend on it, the conductor depends on all.
+
+pub mod audio;
+pub mod clock;
+pub mod config;
+pub mod document;
+pub mod error;
+pub mod failpoint;
+pub mod http;
+pub mod jq;
+pub mod layers;
+pub mod plugin;
+pub mod run;
+pub mod secret;
+pub mod store;
+pub mod vcon;
+
+pub use error::{Class, Error, Result};
