@@ -1,1 +1,4 @@
 //! http
+#![allow(missing_docs)]
+#[derive(Debug, Clone)]
+pub struct HttpClient;

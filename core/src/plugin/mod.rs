@@ -1,1 +1,23 @@
-//! plugin
+//! What plugins implement and how they are found.
+//!
+//! A plugin is one file: an options struct whose doc comments are its manual, the trait, and one
+//! registration ([`register_link!`](crate::register_link), [`register_storage!`](crate::register_storage),
+//! [`register_tracer!`](crate::register_tracer)). Check, JSON Schema, reference page and command-line
+//! listing all follow from that.
+
+mod context;
+mod link;
+mod options;
+mod registry;
+mod storage;
+mod tracer;
+
+pub use context::{Checkpoint, LinkContext, Requested, Step};
+pub use link::{Effect, Link, LinkEntry, LinkPlugin, Outcome};
+pub use options::{options_hash, schema_value};
+pub use registry::{Registry, RegistryError};
+pub use storage::{Capabilities, ListPage, ListQuery, SaveItem, Storage, StorageEntry, StoragePlugin};
+pub use tracer::{Hop, Tracer, TracerEntry, TracerPlugin};
+
+#[doc(hidden)]
+pub use inventory;

@@ -1,0 +1,174 @@
+//! What a link may do besides reading the document.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::document::edit::Edit;
+use crate::error::{Error, Result};
+use crate::http::HttpClient;
+use crate::run::{RunId, StepKey, Usage, effect_id};
+use crate::store::Resumption;
+
+/// Saves the finished parts of a step before the step ends, in the run's ledger.
+#[async_trait]
+pub trait Checkpoint: Send + Sync {
+    /// Durable when it returns.
+    ///
+    /// # Errors
+    /// Retryable while the store is away; the step must end with this error.
+    async fn save(&self, parts: BTreeMap<String, Value>) -> Result<()>;
+}
+
+/// Where in which run a link is executed.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The vCon's uuid.
+    pub uuid: String,
+    /// The run.
+    pub run: RunId,
+    /// The chain's name.
+    pub chain: String,
+    /// The step.
+    pub key: StepKey,
+    /// 1 for the first attempt of this step in this run.
+    pub attempt: u32,
+}
+
+/// What a link asked for; the engine takes it when the link has returned.
+#[derive(Debug, Default)]
+pub struct Requested {
+    /// Changes of the document, in order.
+    pub edits: Vec<Edit>,
+    /// Lists that the vCon is pushed to when the run ends.
+    pub pushes: Vec<String>,
+    /// Finished parts of the step with their results.
+    pub parts: BTreeMap<String, Value>,
+    /// What was used of a paid service.
+    pub usage: Option<Usage>,
+    /// New time to keep the vCon.
+    pub keep: Option<Duration>,
+    /// A sentence for the trace, for example why nothing was done.
+    pub notes: Vec<String>,
+}
+
+/// A link's view of the engine: edits, pushes, HTTP, ledger parts, cancellation, time.
+pub struct LinkContext<'a> {
+    /// Where in which run this is.
+    pub step: Step,
+    /// The shared HTTP client with retry, limits and address guard.
+    pub http: &'a HttpClient,
+    /// Cancelled when the conductor shuts down or the step's time is over.
+    pub cancel: CancellationToken,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Set when the step was parked: why it goes on.
+    pub resumption: Option<Resumption>,
+    checkpoint: &'a dyn Checkpoint,
+    requested: Mutex<Requested>,
+}
+
+impl<'a> LinkContext<'a> {
+    /// A context for one execution of a step; `parts` are those that earlier executions finished.
+    pub fn new(
+        step: Step,
+        http: &'a HttpClient,
+        cancel: CancellationToken,
+        clock: &'a dyn Clock,
+        checkpoint: &'a dyn Checkpoint,
+        parts: BTreeMap<String, Value>,
+        resumption: Option<Resumption>,
+    ) -> Self {
+        let requested = Mutex::new(Requested { parts, ..Requested::default() });
+        LinkContext { step, http, cancel, clock, resumption, checkpoint, requested }
+    }
+
+    /// Requests a change of the document.
+    pub fn edit(&self, edit: Edit) {
+        self.lock().edits.push(edit);
+    }
+
+    /// Requests a tag; one that exists is not added again.
+    pub fn add_tag(&self, name: impl Into<String>, value: impl Into<String>) {
+        self.edit(Edit::add_tag(name, value));
+    }
+
+    /// Pushes the vCon's uuid to a list when the run ends, also when a link stops the chain.
+    pub fn push(&self, list: impl Into<String>) {
+        self.lock().pushes.push(list.into());
+    }
+
+    /// Keeps the vCon for this long after its last run.
+    pub fn keep(&self, time: Duration) {
+        self.lock().keep = Some(time);
+    }
+
+    /// Says in the trace why the link did what it did.
+    pub fn note(&self, note: impl Into<String>) {
+        self.lock().notes.push(note.into());
+    }
+
+    /// Adds to what the step used of a paid service.
+    pub fn add_usage(&self, unit: &str, amount: f64, cost: Option<f64>) {
+        let mut requested = self.lock();
+        let usage = requested.usage.get_or_insert_default();
+        *usage.units.entry(unit.to_owned()).or_default() += amount;
+        if let Some(cost) = cost {
+            *usage.cost.get_or_insert(0.0) += cost;
+        }
+    }
+
+    /// The idempotency key of this step towards `target` (an endpoint, a dialog): the same in every execution.
+    pub fn effect_id(&self, target: &str) -> String {
+        effect_id(self.step.run, &self.step.key, target)
+    }
+
+    /// The result of a part of the step that was finished in this or an earlier execution.
+    pub fn part(&self, name: &str) -> Option<Value> {
+        self.lock().parts.get(name).cloned()
+    }
+
+    /// Executes a part of the step at most once per run: a part that is in the ledger is not executed again,
+    /// a new result is durable before this returns.
+    ///
+    /// # Errors
+    /// Those of `work`, and retryable ones of the store.
+    pub async fn once<T, F>(&self, name: &str, work: F) -> Result<T>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Future<Output = Result<T>>,
+    {
+        if let Some(known) = self.part(name) {
+            return serde_json::from_value(known).map_err(|error| {
+                Error::permanent(format!("part `{name}` of the ledger is unreadable")).caused_by(error)
+            });
+        }
+        let result = work.await?;
+        let value = serde_json::to_value(&result)
+            .map_err(|error| Error::permanent(format!("the result of part `{name}` is not JSON")).caused_by(error))?;
+        let parts = {
+            let mut requested = self.lock();
+            requested.parts.insert(name.to_owned(), value);
+            requested.parts.clone()
+        };
+        self.checkpoint.save(parts).await?;
+        Ok(result)
+    }
+
+    /// Takes what was requested. For the engine.
+    pub fn into_requested(self) -> Requested {
+        self.requested.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Requested> {
+        self.requested.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,117 @@
+//! Links: the processing steps of a chain.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use schemars::{JsonSchema, Schema, schema_for};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::LinkContext;
+use crate::clock::Millis;
+use crate::error::{Error, Result};
+use crate::vcon::Vcon;
+
+/// What a step decided.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The chain goes on.
+    Continue,
+    /// The chain ends here for this vCon: no storages, no egress (a filter said no). Pushes are kept.
+    Stop,
+    /// The chain goes on with the vCon of this uuid: links, storages and egress see that one.
+    Switch(String),
+    /// The run waits outside, without a place or lease, until [`crate::store::Queue::resume`] is called with the
+    /// token or the time is over; then the same step is executed again and finds [`LinkContext::resumption`].
+    Park {
+        /// The name to resume it by; [`LinkContext::effect_id`] gives a unique one.
+        token: String,
+        /// When it goes on by itself, in milliseconds since the epoch.
+        until: Millis,
+    },
+}
+
+/// Whether a link touches anything outside the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Cheap and repeatable: no ledger entry, no round trip; a resumed run simply runs it again.
+    Pure,
+    /// Calls, costs or waits: its outcome is written to the ledger and it is never executed again in the same run.
+    External,
+}
+
+/// One processing step, built once from its options and used for every vCon, concurrently.
+#[async_trait]
+pub trait Link: Send + Sync {
+    /// Works on one vCon. The document is read through `vcon`; changes are requested as edits of `context`
+    /// and take effect only if this returns `Ok`.
+    ///
+    /// # Errors
+    /// The class of the error decides: retryable ones are tried again with back-off, others end the run
+    /// as a dead letter (or as the chain's `on_error` says).
+    async fn run(&self, vcon: &Vcon, context: &LinkContext<'_>) -> Result<Outcome>;
+}
+
+/// A link that can be configured: what a plugin author writes.
+pub trait LinkPlugin: Link + Sized + 'static {
+    /// The module name in YAML, for example `links.tag`.
+    const MODULE: &'static str;
+    /// Whether it touches anything outside.
+    const EFFECT: Effect;
+    /// One example as YAML, checked by the link suite and shown in the reference: the value under `links:`.
+    const EXAMPLE: &'static str;
+    /// The options; the doc comment of the struct is the manual, that of a field its row. Field attribute
+    /// `#[schemars(extend("x-result" = false))]` marks an option that does not change the result.
+    type Options: DeserializeOwned + JsonSchema;
+
+    /// Builds the link. Opens no socket and reads no file: it also runs in `check`.
+    ///
+    /// # Errors
+    /// A configuration error with the option's name and what is wrong with its value.
+    fn new(name: &str, options: Self::Options) -> Result<Self>;
+}
+
+/// A registered link.
+#[derive(Debug)]
+pub struct LinkEntry {
+    /// The module name in YAML.
+    pub module: &'static str,
+    /// Whether it touches anything outside.
+    pub effect: Effect,
+    /// Example YAML.
+    pub example: &'static str,
+    /// The source file, for the registry's test and its complaints.
+    pub file: &'static str,
+    /// The schema of its options.
+    pub schema: fn() -> Schema,
+    /// Builds it from options that were read and checked.
+    pub build: fn(&str, Value) -> Result<Arc<dyn Link>>,
+}
+
+impl LinkEntry {
+    /// The entry of a plugin; const, so that registration is a plain static.
+    pub const fn of<P: LinkPlugin>(file: &'static str) -> Self {
+        LinkEntry {
+            module: P::MODULE,
+            effect: P::EFFECT,
+            example: P::EXAMPLE,
+            file,
+            schema: || schema_for!(P::Options),
+            build: |name, options| {
+                let options = serde_json::from_value(options)
+                    .map_err(|error| Error::configuration(format!("link `{name}`: {error}")))?;
+                Ok(Arc::new(P::new(name, options)?))
+            },
+        }
+    }
+}
+
+inventory::collect!(LinkEntry);
+
+/// Registers a [`LinkPlugin`] type.
+#[macro_export]
+macro_rules! register_link {
+    ($plugin:ty) => {
+        $crate::plugin::inventory::submit! { $crate::plugin::LinkEntry::of::<$plugin>(file!()) }
+    };
+}

@@ -1,0 +1,133 @@
+//! What the store tells operators: lists, runs, failures.
+
+use serde::{Deserialize, Serialize};
+
+use super::ProcessId;
+use crate::clock::Millis;
+use crate::error::Class;
+use crate::run::{Ledger, RunId};
+
+/// Why a run failed, as it is kept with scheduled retries and dead letters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The kind of failure.
+    pub class: Class,
+    /// The step that failed: a link's or storage's name, or a phase of the engine.
+    pub step: String,
+    /// Message and causes.
+    pub message: String,
+    /// What to do about it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When it happened.
+    pub at: Millis,
+}
+
+/// What a run waits for without being at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitReason {
+    /// Another run is working on the same vCon.
+    Writer,
+    /// There is no document under its uuid yet.
+    MissingDocument,
+    /// The document does not fit into the byte budget now.
+    Bytes,
+    /// A required storage is down; links are done.
+    Storage,
+}
+
+/// Where a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// On its list.
+    Waiting,
+    /// Held by a process.
+    Claimed,
+    /// Waits for its next attempt.
+    Scheduled,
+    /// Waits for something outside.
+    Parked,
+    /// Failed for good.
+    Dead,
+}
+
+/// How a list stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ListStatus {
+    /// Its name.
+    pub list: String,
+    /// Runs on the list.
+    pub waiting: u64,
+    /// Runs held by processes.
+    pub claimed: u64,
+    /// Runs that wait for their next attempt.
+    pub scheduled: u64,
+    /// Parked runs.
+    pub parked: u64,
+    /// Dead letters of the list.
+    pub dead: u64,
+    /// When its oldest waiting run was enqueued.
+    pub oldest: Option<Millis>,
+    /// Whether claims are stopped.
+    pub paused: bool,
+}
+
+/// What keeps a conductor busy.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Pending {
+    /// Runs on unpaused lists.
+    pub waiting: u64,
+    /// Runs on paused lists.
+    pub paused: u64,
+    /// Runs held by processes, dead ones included.
+    pub claimed: u64,
+    /// Retries and parked runs that are due within the horizon.
+    pub due: u64,
+    /// Retries that are due later.
+    pub scheduled: u64,
+    /// Parked runs that are due later.
+    pub parked: u64,
+}
+
+impl Pending {
+    /// Whether nothing is queued, claimed or due soon.
+    pub fn is_idle(&self) -> bool {
+        self.waiting + self.claimed + self.due == 0
+    }
+}
+
+/// A run that failed for good.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The run.
+    pub run: RunId,
+    /// Its vCon.
+    pub uuid: String,
+    /// The ingress list it came from.
+    pub list: String,
+    /// The queue it lies in.
+    pub queue: String,
+    /// Why.
+    pub failure: Failure,
+    /// What it had finished.
+    pub ledger: Option<Ledger>,
+}
+
+/// A claim that was taken from a dead process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reaped {
+    /// The dead process.
+    pub process: ProcessId,
+    /// The run.
+    pub run: RunId,
+    /// Its list.
+    pub list: String,
+    /// Crashes of the run so far, this one included.
+    pub crashes: u32,
+    /// Whether it became a dead letter.
+    pub dead: bool,
+}
