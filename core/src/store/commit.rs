@@ -30,6 +30,8 @@ pub struct Commit {
     pub ledger: Option<Ledger>,
     /// New time to keep the vCon after its last run, set by a link (`expire_vcon`).
     pub keep: Option<Duration>,
+    /// Lists that the run's uuid is pushed to in the same step (in order, duplicates are kept), whatever the end.
+    pub pushes: Vec<String>,
     /// What becomes of the claim.
     pub end: End,
 }
@@ -39,11 +41,8 @@ pub struct Commit {
 pub enum End {
     /// The run goes on; only document and ledger are saved.
     Continue,
-    /// Ack: the run is done, its uuid is pushed to these lists (in order, duplicates are kept).
-    Done {
-        /// Target lists.
-        pushes: Vec<String>,
-    },
+    /// Ack: the run is done.
+    Done,
     /// Back to its old place in the list, as if it had not been claimed.
     Release,
     /// Tried again at `due`; counts as an attempt.
