@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::Millis;
+use crate::store::Push;
 
 /// How far a run has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,9 +69,9 @@ pub struct StepEntry {
     pub key: StepKey,
     /// What it decided.
     pub outcome: Recorded,
-    /// Lists that the vCon is pushed to when the run ends.
+    /// What is pushed when the run ends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pushes: Vec<String>,
+    pub pushes: Vec<Push>,
     /// Finished parts of the step (a dialog, an endpoint) and their results.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parts: BTreeMap<String, Value>,
@@ -100,7 +101,7 @@ pub struct Ledger {
     pub steps: Vec<StepEntry>,
     /// Pushes that links before the storages stage asked for; kept from that stage on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pushes: Vec<String>,
+    pub pushes: Vec<Push>,
     /// Storages that hold the vCon, with the revision that was written.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub storages: BTreeMap<String, u64>,

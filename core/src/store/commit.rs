@@ -1,6 +1,7 @@
 //! What ends or saves a claim.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use super::Claim;
@@ -30,10 +31,19 @@ pub struct Commit {
     pub ledger: Option<Ledger>,
     /// New time to keep the vCon after its last run, set by a link (`expire_vcon`).
     pub keep: Option<Duration>,
-    /// Lists that the run's uuid is pushed to in the same step (in order, duplicates are kept), whatever the end.
-    pub pushes: Vec<String>,
+    /// What is enqueued in the same step, whatever the end: in order, duplicates are kept.
+    pub pushes: Vec<Push>,
     /// What becomes of the claim.
     pub end: End,
+}
+
+/// A uuid to put at the tail of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Push {
+    /// The target list.
+    pub list: String,
+    /// The vCon; another one than the claim's after a switch.
+    pub uuid: String,
 }
 
 /// What becomes of a claim.

@@ -22,7 +22,7 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::run::{Ledger, RunId};
 
-pub use commit::{Commit, Committed, End, Save};
+pub use commit::{Commit, Committed, End, Push, Save};
 pub use status::{DeadLetter, Failure, ListStatus, Pending, Reaped, RunState, WaitReason};
 
 /// One start of a conductor. Random, and replaced when its lease was lost, so that a new process can
