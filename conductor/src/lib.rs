@@ -1,1 +1,1 @@
-
+//! The conductor: the engine that runs chains, and its faces.

@@ -58,6 +58,9 @@ pub trait LinkPlugin: Link + Sized + 'static {
     const MODULE: &'static str;
     /// Whether it touches anything outside.
     const EFFECT: Effect;
+    /// Whether it ever changes the document. A signed or encrypted vCon is never rewritten, so a link that edits
+    /// is not executed on one (the chain's `on_signed` decides).
+    const EDITS: bool;
     /// One example as YAML, checked by the link suite and shown in the reference: the value under `links:`.
     const EXAMPLE: &'static str;
     /// The options; the doc comment of the struct is the manual, that of a field its row. Field attribute
@@ -78,6 +81,8 @@ pub struct LinkEntry {
     pub module: &'static str,
     /// Whether it touches anything outside.
     pub effect: Effect,
+    /// Whether it ever changes the document.
+    pub edits: bool,
     /// Example YAML.
     pub example: &'static str,
     /// The source file, for the registry's test and its complaints.
@@ -94,6 +99,7 @@ impl LinkEntry {
         LinkEntry {
             module: P::MODULE,
             effect: P::EFFECT,
+            edits: P::EDITS,
             example: P::EXAMPLE,
             file,
             schema: || schema_for!(P::Options),

@@ -102,9 +102,19 @@ pub struct Ledger {
     /// Pushes that links before the storages stage asked for; kept from that stage on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pushes: Vec<Push>,
+    /// The step that the run was parked in; it is told why the run goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked: Option<StepKey>,
+    /// Failed attempts of the storages stage; links have their own count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub storage_attempts: u32,
     /// Storages that hold the vCon, with the revision that was written.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub storages: BTreeMap<String, u64>,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Ledger {

@@ -1,0 +1,143 @@
+//! A chain as it runs: everything named in the configuration is looked up and built.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vconductor_core::jq::Program;
+use vconductor_core::layers::retry::RetryPolicy;
+use vconductor_core::plugin::{Effect, Link, Tracer};
+use vconductor_core::run::StepKey;
+
+use super::writer::StorageWriter;
+
+/// All chains of one generation of the configuration.
+#[derive(Default)]
+pub struct Chains {
+    /// The chains in the order of the configuration.
+    pub chains: Vec<Arc<Chain>>,
+    /// Hash of the configuration that they were built from.
+    pub generation: String,
+}
+
+impl Chains {
+    /// The chain that takes from a list, and its index.
+    pub fn of_list(&self, list: &str) -> Option<(usize, &Arc<Chain>)> {
+        self.chains.iter().enumerate().find(|(_, chain)| chain.ingress_lists.iter().any(|name| name == list))
+    }
+
+    /// All ingress lists.
+    pub fn ingress_lists(&self) -> Vec<String> {
+        self.chains.iter().flat_map(|chain| chain.ingress_lists.iter().cloned()).collect()
+    }
+}
+
+/// One chain.
+pub struct Chain {
+    /// Its name.
+    pub name: String,
+    /// Lists it takes from.
+    pub ingress_lists: Vec<String>,
+    /// Lists it hands finished vCons to.
+    pub egress_lists: Vec<String>,
+    /// Its steps in order.
+    pub steps: Vec<Step>,
+    /// The names of its steps, as tracers see them.
+    pub step_names: Vec<String>,
+    /// Where finished vCons are written to.
+    pub storages: Vec<StorageStep>,
+    /// Observers of every hop.
+    pub tracers: Vec<TracerStep>,
+    /// How many of its runs are worked on at once.
+    pub concurrency: usize,
+    /// Its share of a busy round against other chains.
+    pub weight: u32,
+    /// How long one passage through the links may take.
+    pub timeout: Option<Duration>,
+    /// Retry of the chain itself (its time-out, its storages, where they have none of their own).
+    pub retry: RetryPolicy,
+    /// Hash of the configuration.
+    pub generation: String,
+}
+
+/// One entry of a chain's `links`.
+pub enum Step {
+    /// A link.
+    Link(LinkStep),
+    /// Links that read the same document at the same time.
+    Parallel(Vec<LinkStep>),
+}
+
+/// A link in a chain.
+pub struct LinkStep {
+    /// Identifies the step in the ledger.
+    pub key: StepKey,
+    /// Its module.
+    pub module: &'static str,
+    /// Whether it touches anything outside.
+    pub effect: Effect,
+    /// Whether it ever changes the document.
+    pub edits: bool,
+    /// The link.
+    pub link: Arc<dyn Link>,
+    /// Runs only where this is true of the vCon.
+    pub condition: Option<Program>,
+    /// When and how often it is tried again.
+    pub retry: RetryPolicy,
+    /// How long one execution may take.
+    pub timeout: Option<Duration>,
+    /// What its final failure means.
+    pub on_error: OnError,
+    /// What happens to a signed or encrypted vCon, if the link edits.
+    pub on_signed: OnSigned,
+}
+
+impl LinkStep {
+    /// The link's name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.key.link
+    }
+}
+
+/// What the final failure of a link means for the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// Dead letter.
+    Fail,
+    /// The chain goes on without it.
+    Continue,
+    /// The chain ends without storages and egress.
+    Stop,
+}
+
+/// What a link that edits does with a signed or encrypted vCon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnSigned {
+    /// It is not executed, and the trace says so.
+    Skip,
+    /// The run fails.
+    Fail,
+}
+
+/// A storage in a chain.
+#[derive(Clone)]
+pub struct StorageStep {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Writes to it.
+    pub writer: Arc<StorageWriter>,
+    /// Whether egress and ack wait for it.
+    pub required: bool,
+    /// When and how often a write is tried again.
+    pub retry: RetryPolicy,
+}
+
+/// A tracer in a chain.
+#[derive(Clone)]
+pub struct TracerStep {
+    /// Its name.
+    pub name: String,
+    /// The tracer.
+    pub tracer: Arc<dyn Tracer>,
+    /// Whether its failure ends the run.
+    pub fatal: bool,
+}

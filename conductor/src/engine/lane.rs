@@ -1,0 +1,206 @@
+//! A lane: ends the last batch and claims the next in one exchange with the store, and runs what it claimed.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use tokio::sync::mpsc;
+use vconductor_core::failpoint;
+use vconductor_core::store::{Claimed, Commit, Committed, End};
+
+use super::chain::Chains;
+use super::passage::{Passage, Passed};
+use super::places::{Places, Reserved};
+use super::step::panic_text;
+use super::{Shared, backoff};
+
+/// Runs of one exchange. 64 fill a transaction without making the first of them wait.
+const BATCH: usize = 64;
+/// How long an idle lane listens before it looks by itself.
+const DOORBELL: Duration = Duration::from_secs(2);
+
+/// A run that has left its passage.
+struct Finished {
+    chain: usize,
+    bytes: u64,
+    took: Duration,
+    passed: Option<Passed>,
+}
+
+pub(super) struct Lane {
+    shared: Arc<Shared>,
+    chains: Arc<Chains>,
+    places: Arc<Places>,
+    finished: mpsc::UnboundedSender<Finished>,
+    arrivals: mpsc::UnboundedReceiver<Finished>,
+    running: usize,
+    /// Claims beyond the places of their chain; given back with the next exchange.
+    excess: Vec<Commit>,
+}
+
+impl Lane {
+    pub(super) fn new(shared: Arc<Shared>, chains: Arc<Chains>, places: Arc<Places>) -> Self {
+        let (finished, arrivals) = mpsc::unbounded_channel();
+        Lane { shared, chains, places, finished, arrivals, running: 0, excess: Vec::new() }
+    }
+
+    /// Works until the conductor stops and every run of this lane has ended.
+    pub(super) async fn work(mut self) {
+        let lists = self.chains.ingress_lists();
+        let mut arrived = Vec::with_capacity(BATCH);
+        loop {
+            let stopping = self.shared.stop.is_cancelled();
+            let reserved = if stopping { None } else { self.places.reserve(&self.chains, BATCH) };
+            while arrived.len() < BATCH
+                && let Ok(finished) = self.arrivals.try_recv()
+            {
+                arrived.push(finished);
+            }
+            if reserved.is_none() && arrived.is_empty() && self.excess.is_empty() {
+                if stopping && self.running == 0 {
+                    return;
+                }
+                self.arrivals.recv_many(&mut arrived, BATCH).await;
+            }
+            let claimed = self.exchange(&mut arrived, reserved).await;
+            if claimed == 0 && arrived.is_empty() && !self.shared.stop.is_cancelled() {
+                self.idle(&lists, &mut arrived).await;
+            }
+        }
+    }
+
+    /// Waits for a run to finish or something to claim.
+    async fn idle(&mut self, lists: &[String], arrived: &mut Vec<Finished>) {
+        tokio::select! {
+            _ = self.arrivals.recv_many(arrived, BATCH) => {}
+            () = self.shared.store.doorbell(lists, DOORBELL) => {}
+            () = self.shared.stop.cancelled() => {}
+        }
+    }
+
+    /// Commits what has arrived and claims as much as there are places; returns how many runs were claimed.
+    async fn exchange(
+        &mut self,
+        arrived: &mut Vec<Finished>,
+        reserved: Option<(Reserved, vconductor_core::store::ClaimRequest)>,
+    ) -> usize {
+        let mut commits = std::mem::take(&mut self.excess);
+        let given_back = commits.len();
+        let mut ended = Vec::with_capacity(arrived.len());
+        for finished in arrived.drain(..) {
+            self.running -= 1;
+            match finished.passed {
+                Some(passed) => {
+                    commits.push(passed.commit);
+                    ended.push((finished.chain, finished.bytes, finished.took, Some(passed.outcome)));
+                }
+                None => {
+                    self.places.free(finished.chain, finished.bytes);
+                    self.shared.report.lost();
+                }
+            }
+        }
+        let (reserved, mut request) = match reserved {
+            Some((reserved, request)) => (Some(reserved), Some(request)),
+            None => (None, None),
+        };
+        if commits.is_empty() && request.is_none() {
+            return 0;
+        }
+        let mut attempt = 0;
+        let (results, claimed) = loop {
+            let process = self.shared.process();
+            match self.shared.store.exchange(&process, commits.clone(), request.clone()).await {
+                Ok(answer) => break answer,
+                Err(error) => {
+                    attempt += 1;
+                    tracing::error!(error = %error.chain_text(), attempt, "the store does not answer; finished runs are kept and tried again");
+                    request = None;
+                    if commits.is_empty() || (self.shared.abort.is_cancelled() && attempt > 3) {
+                        break (vec![Committed::Lost; commits.len()], Vec::new());
+                    }
+                    tokio::time::sleep(backoff(attempt)).await;
+                }
+            }
+        };
+        failpoint::hit("after-ack");
+        for ((chain, bytes, took, outcome), result) in ended.into_iter().zip(&results[given_back..]) {
+            self.places.free(chain, bytes);
+            match (result, outcome) {
+                (Committed::Done, Some(outcome)) => self.shared.report.run(&self.chains.chains[chain].name, outcome, took),
+                _ => self.shared.report.lost(),
+            }
+        }
+        self.start(reserved, claimed)
+    }
+
+    /// Starts the passages of claimed runs.
+    fn start(&mut self, reserved: Option<Reserved>, claimed: Vec<Claimed>) -> usize {
+        let Some(reserved) = reserved else { return 0 };
+        if !claimed.is_empty() {
+            failpoint::hit("after-claim");
+        }
+        let mut by_chain = vec![0; self.chains.chains.len()];
+        let mut bytes = 0;
+        let total = claimed.len();
+        let runs: Vec<_> = claimed
+            .into_iter()
+            .filter_map(|claimed| {
+                let index = self.chains.of_list(&claimed.claim.list).map(|(index, _)| index);
+                if let Some(index) = index {
+                    by_chain[index] += 1;
+                    bytes += size(&claimed);
+                }
+                Some((index?, claimed))
+            })
+            .collect();
+        let mut kept = self.places.settle(&reserved, &by_chain, bytes);
+        for (chain, claimed) in runs {
+            if kept[chain] > 0 {
+                kept[chain] -= 1;
+                self.spawn(chain, claimed);
+            } else {
+                self.give_back(claimed);
+            }
+        }
+        total
+    }
+
+    fn give_back(&mut self, claimed: Claimed) {
+        self.places.unload(size(&claimed));
+        self.excess.push(Commit {
+            claim: claimed.claim,
+            save: None,
+            ledger: None,
+            keep: None,
+            pushes: Vec::new(),
+            end: End::Release,
+        });
+    }
+
+    fn spawn(&mut self, chain: usize, claimed: Claimed) {
+        self.running += 1;
+        let bytes = size(&claimed);
+        let shared = Arc::clone(&self.shared);
+        let finished = self.finished.clone();
+        let passed_chain = Arc::clone(&self.chains.chains[chain]);
+        let abort = self.shared.abort.clone();
+        let claim = claimed.claim.clone();
+        tokio::spawn(async move {
+            let started = Instant::now();
+            let passage = AssertUnwindSafe(Passage::run(Arc::clone(&shared), passed_chain, claimed, abort.child_token()));
+            // Dropped at the end of the grace time: the claim goes back when the process leaves.
+            let passed = tokio::select! {
+                passed = passage.catch_unwind() => passed.unwrap_or_else(|panic| Some(Passed::defect(&shared, claim, &panic_text(panic.as_ref())))),
+                () = abort.cancelled() => None,
+            };
+            // The lane outlives its runs, except when the whole process ends.
+            drop(finished.send(Finished { chain, bytes, took: started.elapsed(), passed }));
+        });
+    }
+}
+
+fn size(claimed: &Claimed) -> u64 {
+    claimed.stored.as_ref().map_or(0, |stored| stored.document.len() as u64)
+}

@@ -1,0 +1,245 @@
+//! The engine: claims runs, takes them through their chains, and ends them without losing one.
+//!
+//! Reading order: [`chain`] is what runs; a `lane` claims and commits; a `passage` is one run going through
+//! links, storages and egress; a `step` is one execution of one link; the `janitor` recovers and wakes; the
+//! `heartbeat` keeps the lease.
+
+pub mod assemble;
+pub mod chain;
+mod failure;
+mod heartbeat;
+mod janitor;
+mod lane;
+mod passage;
+mod places;
+pub mod report;
+mod step;
+mod writer;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use vconductor_core::clock::{Clock, SystemClock};
+use vconductor_core::error::{Error, Result};
+use vconductor_core::http::HttpClient;
+use vconductor_core::store::{Commit, Committed, NewVcon, Pending, ProcessId, Store, Stored};
+
+use chain::{Chain, Chains};
+use lane::Lane;
+use places::Places;
+use report::Report;
+pub use writer::StorageWriter;
+
+/// Limits and times of a conductor.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Exchanges with the store that are under way at once.
+    pub lanes: usize,
+    /// Bytes of documents that are worked on at once; one document always fits.
+    pub bytes: u64,
+    /// How long a run waits for its document.
+    pub missing_document: Duration,
+    /// How long runs may go on after the signal to stop.
+    pub grace: Duration,
+    /// How often the lease is renewed.
+    pub heartbeat: Duration,
+    /// How often dead processes are looked for and expired documents deleted.
+    pub sweep: Duration,
+    /// How long a vCon that was read back from a storage is kept.
+    pub keep: Option<Duration>,
+    /// Whether a document that is not in the store is looked for in the storages.
+    pub read_through: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            lanes: 2,
+            bytes: 64 << 20,
+            missing_document: Duration::from_secs(10),
+            grace: Duration::from_secs(25),
+            heartbeat: Duration::from_secs(10),
+            sweep: Duration::from_secs(10),
+            keep: Some(Duration::from_secs(3600)),
+            read_through: true,
+        }
+    }
+}
+
+/// What all parts of a running conductor share.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) http: HttpClient,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) report: Arc<Report>,
+    pub(crate) settings: Settings,
+    /// Claim no more.
+    pub(crate) stop: CancellationToken,
+    /// The grace time is over: give up what still runs.
+    pub(crate) abort: CancellationToken,
+    process: RwLock<ProcessId>,
+}
+
+impl Shared {
+    pub(crate) fn process(&self) -> ProcessId {
+        self.process.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn replace_process(&self, process: ProcessId) {
+        *self.process.write().unwrap_or_else(PoisonError::into_inner) = process;
+    }
+
+    /// Saves in the middle of a run. Waits while the store is away.
+    ///
+    /// # Errors
+    /// If the claim was lost: the run must be given up.
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<()> {
+        let mut attempt = 0;
+        loop {
+            match self.store.exchange(&commit.claim.process, vec![commit.clone()], None).await {
+                Ok((results, _)) if results.first() == Some(&Committed::Done) => return Ok(()),
+                Ok(_) => return Err(Error::retryable("the claim was lost: this process was declared dead")),
+                Err(error) => {
+                    attempt += 1;
+                    tracing::error!(error = %error.chain_text(), attempt, "the store does not answer; the step is kept and saved again");
+                    tokio::time::sleep(backoff(attempt)).await;
+                }
+            }
+        }
+    }
+
+    /// Looks for a document in the chain's storages and puts it back into the store.
+    pub(crate) async fn read_through(&self, chain: &Chain, uuid: &str) -> Option<Stored> {
+        if !self.settings.read_through {
+            return None;
+        }
+        for step in &chain.storages {
+            if !step.writer.capabilities().read {
+                continue;
+            }
+            match step.writer.storage().load(uuid).await {
+                Ok(Some(document)) => return self.put_back(uuid, document).await,
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(uuid, storage = %step.name, error = %error.chain_text(), "cannot read back");
+                }
+            }
+        }
+        None
+    }
+
+    async fn put_back(&self, uuid: &str, document: Bytes) -> Option<Stored> {
+        let vcon = NewVcon {
+            uuid: uuid.to_owned(),
+            document: Some(document),
+            lists: Vec::new(),
+            keep: self.settings.keep,
+            context: None,
+        };
+        if let Err(error) = self.store.ingest(vec![vcon]).await {
+            tracing::warn!(uuid, error = %error.chain_text(), "cannot put a document back into the store");
+            return None;
+        }
+        self.store.get(uuid).await.ok().flatten()
+    }
+}
+
+/// Wait before the store is asked again: 50 ms doubling to 1 s, so that work goes on within a second of its return.
+pub(crate) fn backoff(attempt: u32) -> Duration {
+    Duration::from_millis(50 << attempt.saturating_sub(1).min(4)).min(Duration::from_secs(1))
+}
+
+/// A conductor that runs chains on a store.
+pub struct Engine {
+    shared: Arc<Shared>,
+    chains: Arc<Chains>,
+    places: Arc<Places>,
+}
+
+impl Engine {
+    /// Prepares a conductor; [`run`](Self::run) starts it.
+    pub fn new(store: Arc<dyn Store>, http: HttpClient, chains: Chains, report: Arc<Report>, settings: Settings) -> Self {
+        let places = Arc::new(Places::new(&chains, settings.bytes));
+        let shared = Shared {
+            store,
+            http,
+            clock: Arc::new(SystemClock),
+            report,
+            settings,
+            stop: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            process: RwLock::new(ProcessId::random()),
+        };
+        Engine { shared: Arc::new(shared), chains: Arc::new(chains), places }
+    }
+
+    /// A handle that stops it.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Runs until stopped. Finished or given back is everything that was claimed.
+    ///
+    /// # Errors
+    /// If the store cannot be used at all at the start.
+    pub async fn run(&self) -> Result<()> {
+        let shared = &self.shared;
+        shared.store.register(&shared.process()).await?;
+        let heartbeat = heartbeat::start(Arc::clone(shared))?;
+        let mut lanes = JoinSet::new();
+        for _ in 0..shared.settings.lanes.max(1) {
+            lanes.spawn(Lane::new(Arc::clone(shared), Arc::clone(&self.chains), Arc::clone(&self.places)).work());
+        }
+        let janitor = tokio::spawn(janitor::work(Arc::clone(shared), Arc::clone(&self.chains)));
+        shared.stop.cancelled().await;
+        if tokio::time::timeout(shared.settings.grace, wait_all(&mut lanes)).await.is_err() {
+            let running = self.places.used();
+            tracing::warn!(running, "the grace time is over; unfinished runs are given back");
+            shared.abort.cancel();
+            wait_all(&mut lanes).await;
+        }
+        shared.abort.cancel();
+        janitor.abort();
+        heartbeat.stop();
+        shared.store.deregister(&shared.process()).await
+    }
+
+    /// Runs that are worked on by this conductor.
+    pub fn working(&self) -> usize {
+        self.places.used()
+    }
+
+    /// What keeps the conductor busy; retries due within `horizon` count as busy.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn pending(&self, horizon: Duration) -> Result<Pending> {
+        self.shared.store.pending(&self.chains.ingress_lists(), horizon).await
+    }
+}
+
+async fn wait_all(lanes: &mut JoinSet<()>) {
+    while lanes.join_next().await.is_some() {}
+}
+
+/// Stops a conductor.
+#[derive(Clone)]
+pub struct Stopper {
+    shared: Arc<Shared>,
+}
+
+impl Stopper {
+    /// Claims no more; running runs have the grace time to end.
+    pub fn stop(&self) {
+        self.shared.stop.cancel();
+    }
+
+    /// Gives up what still runs; the claims go back to their lists.
+    pub fn abort(&self) {
+        self.shared.stop.cancel();
+        self.shared.abort.cancel();
+    }
+}

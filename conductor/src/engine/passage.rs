@@ -1,0 +1,204 @@
+//! One passage: a claimed run goes through its chain's links, storages and egress, and ends in one commit.
+
+mod links;
+mod loading;
+mod storages;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use vconductor_core::clock::Millis;
+use vconductor_core::error::{Class, Error};
+use vconductor_core::layers::retry::RetryPolicy;
+use vconductor_core::run::{Ledger, Stage};
+use vconductor_core::store::{Claim, Claimed, Commit, End, Failure, Push, Resumption, Save, dead_letter_queue};
+use vconductor_core::vcon::Vcon;
+
+use super::Shared;
+use super::chain::Chain;
+use super::failure::retry_delay;
+use super::report::RunOutcome;
+
+/// A finished passage: what to commit, and what it was, for the report.
+pub(super) struct Passed {
+    pub(super) commit: Commit,
+    pub(super) outcome: RunOutcome,
+}
+
+impl Passed {
+    /// The end of a run that met a defect of the engine: kept as a dead letter, never dropped.
+    pub(super) fn defect(shared: &Shared, claim: Claim, panic: &str) -> Passed {
+        tracing::error!(uuid = %claim.uuid, panic, "a defect of the engine; the run becomes a dead letter");
+        let failure = Failure {
+            class: Class::Permanent,
+            step: "engine".to_owned(),
+            message: format!("the engine panicked: {panic}"),
+            help: Some("this is a defect of vConductor; report it with this vCon's chain and links".to_owned()),
+            attempts: 1,
+            at: shared.clock.now(),
+        };
+        let queue = dead_letter_queue(&claim.list);
+        let end = End::Dead { queue, failure };
+        let commit = Commit { claim, save: None, ledger: None, keep: None, pushes: Vec::new(), end };
+        Passed { commit, outcome: RunOutcome::Dead }
+    }
+}
+
+/// A run while it is worked on.
+pub(super) struct Passage {
+    shared: Arc<Shared>,
+    chain: Arc<Chain>,
+    claim: Claim,
+    cancel: CancellationToken,
+    attempts: u32,
+    enqueued_at: Millis,
+    waiting_since: Option<Millis>,
+    resumption: Option<Resumption>,
+    /// The vCon worked on: the claim's, or the one that a link switched to.
+    uuid: String,
+    vcon: Arc<Vcon>,
+    /// Revision of the stored document.
+    revision: u64,
+    /// Revision under which the changes are saved, once they need one.
+    next_revision: Option<u64>,
+    /// Whether links changed the document since it was saved.
+    unsaved: bool,
+    ledger: Mutex<Ledger>,
+    /// Whether the ledger says anything that is not saved yet.
+    ledger_unsaved: bool,
+    pushes: Vec<Push>,
+    keep: Option<Duration>,
+}
+
+/// Why a passage ends before the next step.
+pub(super) enum Ending {
+    /// The run is done: egress is part of the pushes already.
+    Done(RunOutcome),
+    /// It goes on later, or is dead.
+    Otherwise(End, RunOutcome),
+    /// The claim was lost: nothing of this passage may be committed any more.
+    Lost,
+}
+
+impl Passage {
+    /// Takes a claimed run through its chain. `None`: the claim was lost on the way, there is nothing to commit.
+    pub(super) async fn run(
+        shared: Arc<Shared>,
+        chain: Arc<Chain>,
+        claimed: Claimed,
+        cancel: CancellationToken,
+    ) -> Option<Passed> {
+        let claim = claimed.claim.clone();
+        let mut passage = match Self::load(shared, chain, claimed, cancel).await {
+            Ok(passage) => passage,
+            Err(refused) => return Some(refused.into_passed(claim)),
+        };
+        let ending = match passage.through().await {
+            Ok(()) => Ending::Done(RunOutcome::Done),
+            Err(ending) => ending,
+        };
+        match ending {
+            Ending::Done(outcome) => Some(passage.finish(End::Done, outcome)),
+            Ending::Otherwise(end, outcome) => Some(passage.finish(end, outcome)),
+            Ending::Lost => None,
+        }
+    }
+
+    async fn through(&mut self) -> Result<(), Ending> {
+        if self.stage() == Stage::Links {
+            self.links().await?;
+            let ledger = self.ledger.get_mut();
+            ledger.stage = Stage::Storages;
+            ledger.pushes.clone_from(&self.pushes);
+        } else {
+            self.pushes = if self.stage() == Stage::Storages { self.ledger.get_mut().pushes.clone() } else { Vec::new() };
+        }
+        vconductor_core::failpoint::hit("before-storages");
+        self.storages().await?;
+        vconductor_core::failpoint::hit("before-ack");
+        Ok(())
+    }
+
+    fn stage(&mut self) -> Stage {
+        self.ledger.get_mut().stage
+    }
+
+    /// The egress pushes of the chain for the vCon as it is now.
+    fn egress(&self) -> impl Iterator<Item = Push> + '_ {
+        self.chain.egress_lists.iter().map(|list| Push { list: list.clone(), uuid: self.uuid.clone() })
+    }
+
+    /// Saves document and ledger in the middle of the passage.
+    async fn save(&mut self) -> Result<(), Ending> {
+        let commit = self.commit(End::Continue, Vec::new());
+        match self.shared.commit(commit).await {
+            Ok(()) => {
+                self.revision = self.revision_to_save();
+                self.next_revision = None;
+                self.unsaved = false;
+                self.ledger_unsaved = false;
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(uuid = %self.uuid, %error, "the run is abandoned");
+                Err(Ending::Lost)
+            }
+        }
+    }
+
+    /// The revision of the document as it is now: the stored one, or a higher one if links changed it.
+    fn revision_to_save(&mut self) -> u64 {
+        if !self.unsaved {
+            return self.revision;
+        }
+        let next = (self.revision + 1).max(self.shared.clock.now().unsigned_abs());
+        *self.next_revision.get_or_insert(next)
+    }
+
+    fn finish(mut self, end: End, outcome: RunOutcome) -> Passed {
+        // Egress is withheld until the run is done, or until only optional storages are missing.
+        let goes_out = matches!(end, End::Done) || self.stage() == Stage::Egress;
+        let pushes = if goes_out { std::mem::take(&mut self.pushes) } else { Vec::new() };
+        if matches!(end, End::Done) {
+            // An ack needs no ledger: nothing refers to the run any more.
+            self.ledger_unsaved = false;
+        }
+        let commit = self.commit(end, pushes);
+        Passed { commit, outcome }
+    }
+
+    fn commit(&mut self, end: End, pushes: Vec<Push>) -> Commit {
+        let save = self.unsaved.then(|| Save {
+            uuid: self.uuid.clone(),
+            document: self.vcon.to_bytes(),
+            revision: self.revision_to_save(),
+        });
+        let ledger = self.ledger_unsaved.then(|| self.ledger.get_mut().clone());
+        Commit { claim: self.claim.clone(), save, ledger, keep: self.keep, pushes, end }
+    }
+
+    /// The end of a run that failed at `step`: tried again with back-off, or dead.
+    fn failed(&mut self, step: &str, error: &Error, attempt: u32, policy: &RetryPolicy, queue: String) -> Ending {
+        let failure = Failure {
+            class: error.class(),
+            step: step.to_owned(),
+            message: error.chain_text(),
+            help: error.help_text().map(str::to_owned),
+            attempts: attempt,
+            at: self.shared.clock.now(),
+        };
+        match retry_delay(policy, attempt, error) {
+            Some(delay) => {
+                let due = failure.at + i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+                Ending::Otherwise(End::Retry { due, failure }, RunOutcome::Retried)
+            }
+            None => Ending::Otherwise(End::Dead { queue, failure }, RunOutcome::Dead),
+        }
+    }
+
+    fn own_dead_letters(&self) -> String {
+        dead_letter_queue(&self.claim.list)
+    }
+}

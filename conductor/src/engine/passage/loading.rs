@@ -1,0 +1,110 @@
+//! The start of a passage: the document and what the run has finished so far.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use vconductor_core::error::{Class, Error};
+use vconductor_core::run::Ledger;
+use vconductor_core::store::{Claim, Claimed, Commit, End, Failure, Stored, WaitReason, dead_letter_queue};
+use vconductor_core::vcon::Vcon;
+
+use super::{Passage, Passed};
+use crate::engine::Shared;
+use crate::engine::chain::Chain;
+use crate::engine::report::RunOutcome;
+
+/// A run that cannot start.
+pub(super) struct Refused {
+    end: End,
+    outcome: RunOutcome,
+}
+
+impl Refused {
+    pub(super) fn into_passed(self, claim: Claim) -> Passed {
+        let commit = Commit { claim, save: None, ledger: None, keep: None, pushes: Vec::new(), end: self.end };
+        Passed { commit, outcome: self.outcome }
+    }
+}
+
+impl Passage {
+    pub(super) async fn load(
+        shared: Arc<Shared>,
+        chain: Arc<Chain>,
+        claimed: Claimed,
+        cancel: CancellationToken,
+    ) -> Result<Passage, Refused> {
+        let Claimed { claim, stored, ledger, attempts, enqueued_at, waiting_since, resumption, .. } = claimed;
+        let ledger = ledger.unwrap_or_else(|| Ledger { chain: chain.name.clone(), ..Ledger::default() });
+        let uuid = ledger.switched_to.clone().unwrap_or_else(|| claim.uuid.clone());
+        let loaded = if uuid == claim.uuid {
+            Ok(stored)
+        } else {
+            shared.store.switch(&claim, &uuid).await
+        };
+        let dead = |error: &Error| refused_for_good(&shared, &claim, error, attempts + 1);
+        let stored = match loaded {
+            Ok(Some(stored)) => Some(stored),
+            Ok(None) => shared.read_through(&chain, &uuid).await,
+            Err(error) => return Err(wait(&shared, WaitReason::Writer, Duration::from_millis(250), &error)),
+        };
+        let Some(Stored { document, revision }) = stored else {
+            return Err(missing(&shared, &claim, &uuid, waiting_since, attempts));
+        };
+        let vcon = Vcon::read(document).map_err(|error| dead(&error))?;
+        Ok(Passage {
+            shared,
+            chain,
+            claim,
+            cancel,
+            attempts,
+            enqueued_at,
+            waiting_since,
+            resumption,
+            uuid,
+            vcon: Arc::new(vcon),
+            revision,
+            next_revision: None,
+            unsaved: false,
+            ledger: Mutex::new(ledger),
+            ledger_unsaved: false,
+            pushes: Vec::new(),
+            keep: None,
+        })
+    }
+}
+
+/// A producer may push the uuid before the document is there: the run waits, and is dead only after a while.
+fn missing(shared: &Shared, claim: &Claim, uuid: &str, waiting_since: Option<i64>, attempts: u32) -> Refused {
+    let now = shared.clock.now();
+    let waited = now - waiting_since.unwrap_or(now);
+    let patience = i64::try_from(shared.settings.missing_document.as_millis()).unwrap_or(i64::MAX);
+    if waiting_since.is_none() || waited < patience {
+        return Refused {
+            end: End::Wait { due: now + (patience / 10).clamp(50, 1000), reason: WaitReason::MissingDocument },
+            outcome: RunOutcome::Waited,
+        };
+    }
+    let error = Error::permanent(format!("vcon_missing: no document is stored under {uuid}"))
+        .help("store the vCon before its uuid is pushed, or raise how long a missing document is waited for");
+    refused_for_good(shared, claim, &error, attempts + 1)
+}
+
+fn refused_for_good(shared: &Shared, claim: &Claim, error: &Error, attempts: u32) -> Refused {
+    let failure = Failure {
+        class: if error.is_retryable() { Class::Permanent } else { error.class() },
+        step: "load".to_owned(),
+        message: error.chain_text(),
+        help: error.help_text().map(str::to_owned),
+        attempts,
+        at: shared.clock.now(),
+    };
+    Refused { end: End::Dead { queue: dead_letter_queue(&claim.list), failure }, outcome: RunOutcome::Dead }
+}
+
+fn wait(shared: &Shared, reason: WaitReason, delay: Duration, error: &Error) -> Refused {
+    tracing::debug!(%error, "the run waits");
+    let due = shared.clock.now() + i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+    Refused { end: End::Wait { due, reason }, outcome: RunOutcome::Waited }
+}

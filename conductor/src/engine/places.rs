@@ -1,0 +1,96 @@
+//! Free places: how many runs and bytes may be worked on at once.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use vconductor_core::store::{ClaimRequest, Quota};
+
+use super::chain::Chains;
+
+/// The places of all chains; shared by the lanes.
+pub(super) struct Places {
+    state: Mutex<State>,
+    bytes: u64,
+}
+
+struct State {
+    /// Free places by chain.
+    free: Vec<usize>,
+    /// Bytes of documents that are worked on.
+    used_bytes: u64,
+    /// Runs that are worked on.
+    used: usize,
+}
+
+/// Places that were set aside for one claim.
+pub(super) struct Reserved {
+    by_chain: Vec<usize>,
+}
+
+impl Places {
+    pub(super) fn new(chains: &Chains, bytes: u64) -> Self {
+        let free = chains.chains.iter().map(|chain| chain.concurrency).collect();
+        Places { state: Mutex::new(State { free, used_bytes: 0, used: 0 }), bytes }
+    }
+
+    /// Sets places aside for a claim of at most `batch` runs; `None` if there are none.
+    pub(super) fn reserve(&self, chains: &Chains, batch: usize) -> Option<(Reserved, ClaimRequest)> {
+        let mut state = self.lock();
+        if state.used_bytes >= self.bytes && state.used > 0 {
+            return None;
+        }
+        let mut quotas = Vec::new();
+        let mut by_chain = vec![0; state.free.len()];
+        for (index, chain) in chains.chains.iter().enumerate() {
+            let places = state.free[index].min(batch);
+            by_chain[index] = places;
+            state.free[index] -= places;
+            if places > 0 {
+                for list in &chain.ingress_lists {
+                    quotas.push(Quota { list: list.clone(), limit: places, weight: chain.weight });
+                }
+            }
+        }
+        if quotas.is_empty() {
+            return None;
+        }
+        let bytes = self.bytes.saturating_sub(state.used_bytes);
+        Some((Reserved { by_chain }, ClaimRequest { quotas, limit: batch, bytes }))
+    }
+
+    /// Takes `claimed` runs' places (by chain) and bytes out of the reservation and frees the rest. Returns how many
+    /// runs of each chain have a place; a chain with several lists may have claimed more, which must be given back.
+    pub(super) fn settle(&self, reserved: &Reserved, claimed: &[usize], bytes: u64) -> Vec<usize> {
+        let mut state = self.lock();
+        let mut with_place = vec![0; claimed.len()];
+        for (index, taken) in claimed.iter().enumerate() {
+            let kept = (*taken).min(reserved.by_chain[index]);
+            with_place[index] = kept;
+            state.free[index] += reserved.by_chain[index] - kept;
+            state.used += kept;
+        }
+        state.used_bytes += bytes;
+        with_place
+    }
+
+    /// Frees the place of a finished run.
+    pub(super) fn free(&self, chain: usize, bytes: u64) {
+        let mut state = self.lock();
+        state.free[chain] += 1;
+        state.used -= 1;
+        state.used_bytes -= bytes;
+    }
+
+    /// Frees the bytes of a run that was claimed but is not worked on.
+    pub(super) fn unload(&self, bytes: u64) {
+        self.lock().used_bytes -= bytes;
+    }
+
+    /// Runs that are worked on.
+    pub(super) fn used(&self) -> usize {
+        self.lock().used
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,186 @@
+//! What a conductor has done so far: counts and times by chain, link and storage, for the summary and the metrics.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use vconductor_core::error::Result;
+use vconductor_core::layers::instruments;
+use vconductor_core::plugin::Outcome;
+
+/// How a passage ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RunOutcome {
+    /// The run is done: stored and handed on.
+    Done,
+    /// A link stopped it: done without storages and egress.
+    Stopped,
+    /// It failed and is tried again later.
+    Retried,
+    /// It waits outside without a place.
+    Parked,
+    /// It waits for its document or another writer; not a failure.
+    Waited,
+    /// It failed for good.
+    Dead,
+}
+
+impl RunOutcome {
+    /// The label in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RunOutcome::Done => "ok",
+            RunOutcome::Stopped => "stopped",
+            RunOutcome::Retried => "retried",
+            RunOutcome::Parked => "parked",
+            RunOutcome::Waited => "waited",
+            RunOutcome::Dead => "failed",
+        }
+    }
+}
+
+/// Calls of one plugin.
+#[derive(Debug, Clone)]
+pub struct Calls {
+    /// Calls that succeeded.
+    pub succeeded: u64,
+    /// Calls that failed, retried ones included.
+    pub failed: u64,
+    /// Not executed: `if` was false, or the vCon is signed.
+    pub skipped: u64,
+    /// Durations in microseconds.
+    pub times: Histogram<u64>,
+}
+
+impl Calls {
+    fn new() -> Self {
+        // Three digits up to ten hours; the bounds are valid, so this cannot fail.
+        let times = Histogram::new_with_max(36_000_000_000, 3).or_else(|_| Histogram::new(3)).ok();
+        Calls { succeeded: 0, failed: 0, skipped: 0, times: times.unwrap_or_else(|| unreachable!("valid bounds")) }
+    }
+
+    fn add(&mut self, took: Duration, succeeded: bool) {
+        if succeeded {
+            self.succeeded += 1;
+        } else {
+            self.failed += 1;
+        }
+        self.times.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    }
+}
+
+/// Counts of one chain.
+#[derive(Debug, Clone, Default)]
+pub struct ChainFigures {
+    /// Passages by their outcome.
+    pub outcomes: BTreeMap<RunOutcome, u64>,
+    /// Its links in the order of their first call.
+    pub links: Vec<(String, Calls)>,
+}
+
+/// Everything at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    /// By chain.
+    pub chains: BTreeMap<String, ChainFigures>,
+    /// By storage.
+    pub storages: BTreeMap<String, Calls>,
+    /// Commits that came after the process was declared dead.
+    pub lost: u64,
+    /// Claims taken over from dead processes.
+    pub recovered: u64,
+}
+
+impl Figures {
+    /// Passages with this outcome over all chains.
+    pub fn total(&self, outcome: RunOutcome) -> u64 {
+        self.chains.values().filter_map(|chain| chain.outcomes.get(&outcome)).sum()
+    }
+}
+
+/// Collects the figures; shared by everything that runs.
+pub struct Report {
+    figures: Mutex<Figures>,
+    started: Instant,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Report { figures: Mutex::default(), started: Instant::now() }
+    }
+}
+
+impl Report {
+    /// A copy of the figures.
+    pub fn figures(&self) -> Figures {
+        self.lock().clone()
+    }
+
+    /// Time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub(super) fn link(&self, chain: &str, link: &str, took: Duration, result: &Result<Outcome>) {
+        let outcome = match result {
+            Ok(Outcome::Stop) => "halt",
+            Ok(_) => "success",
+            Err(_) => "error",
+        };
+        instruments::link_finished(chain, link, outcome, took.as_secs_f64());
+        let mut figures = self.lock();
+        calls_of(&mut figures, chain, link).add(took, result.is_ok());
+    }
+
+    pub(super) fn skipped(&self, chain: &str, link: &str) {
+        calls_of(&mut self.lock(), chain, link).skipped += 1;
+    }
+
+    pub(super) fn storage(&self, storage: &str, took: Duration, result: &Result<()>) {
+        instruments::storage_written(storage, if result.is_ok() { "success" } else { "error" }, took.as_secs_f64());
+        let mut figures = self.lock();
+        if !figures.storages.contains_key(storage) {
+            figures.storages.insert(storage.to_owned(), Calls::new());
+        }
+        if let Some(calls) = figures.storages.get_mut(storage) {
+            calls.add(took, result.is_ok());
+        }
+    }
+
+    pub(super) fn run(&self, chain: &str, outcome: RunOutcome, took: Duration) {
+        instruments::run_finished(chain, outcome.as_str(), took.as_secs_f64());
+        let mut figures = self.lock();
+        if !figures.chains.contains_key(chain) {
+            figures.chains.insert(chain.to_owned(), ChainFigures::default());
+        }
+        if let Some(figures) = figures.chains.get_mut(chain) {
+            *figures.outcomes.entry(outcome).or_default() += 1;
+        }
+    }
+
+    pub(super) fn lost(&self) {
+        self.lock().lost += 1;
+    }
+
+    pub(super) fn recovered(&self, list: &str) {
+        instruments::queue_recovered(list);
+        self.lock().recovered += 1;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Figures> {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn calls_of<'a>(figures: &'a mut Figures, chain: &str, link: &str) -> &'a mut Calls {
+    if !figures.chains.contains_key(chain) {
+        figures.chains.insert(chain.to_owned(), ChainFigures::default());
+    }
+    let links = &mut figures.chains.get_mut(chain).unwrap_or_else(|| unreachable!("inserted above")).links;
+    let index = links.iter().position(|(name, _)| name == link).unwrap_or_else(|| {
+        links.push((link.to_owned(), Calls::new()));
+        links.len() - 1
+    });
+    &mut links[index].1
+}

@@ -1,0 +1,176 @@
+//! One execution of one link: condition, ledger, time limit, panics and edits around the link's own idea.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use vconductor_core::clock::Millis;
+use vconductor_core::error::{Error, Result};
+use vconductor_core::layers::timeout::with_timeout;
+use vconductor_core::plugin::{Checkpoint, LinkContext, Outcome, Requested, Step as StepInfo};
+use vconductor_core::run::{Ledger, Recorded, StepEntry};
+use vconductor_core::store::{Claim, Commit, End, Push, Resumption};
+use vconductor_core::vcon::{Form, Vcon};
+
+use super::Shared;
+use super::chain::{Chain, LinkStep, OnSigned};
+
+/// What became of one execution.
+pub(super) enum Executed {
+    /// The link was not executed.
+    Skipped(Skip),
+    /// The link returned.
+    Returned(Outcome, Requested),
+    /// The link failed; finished parts are kept.
+    Failed(Error, Requested),
+}
+
+/// Why a link was not executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Skip {
+    /// Its `if` is false.
+    Condition,
+    /// The vCon is signed or encrypted and the link edits.
+    Signed,
+}
+
+/// What an execution needs to know of its run.
+pub(super) struct Situation<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) chain: &'a Chain,
+    pub(super) claim: &'a Claim,
+    pub(super) uuid: &'a str,
+    pub(super) vcon: &'a Vcon,
+    pub(super) ledger: &'a Mutex<Ledger>,
+    pub(super) cancel: &'a CancellationToken,
+    /// Attempts of the run so far, for steps that have no entry of their own.
+    pub(super) attempts: u32,
+}
+
+/// Executes a link once.
+pub(super) async fn execute(step: &LinkStep, at: &Situation<'_>, entry: Option<StepEntry>, resumption: Option<Resumption>) -> Executed {
+    let parts = entry.as_ref().map(|entry| entry.parts.clone()).unwrap_or_default();
+    let nothing = || Requested { parts: parts.clone(), ..Requested::default() };
+    if step.edits && at.vcon.form() != Form::Unsigned {
+        return match step.on_signed {
+            OnSigned::Skip => Executed::Skipped(Skip::Signed),
+            OnSigned::Fail => Executed::Failed(signed_refused(step, at), nothing()),
+        };
+    }
+    if let Some(condition) = &step.condition {
+        match condition.matches(&at.vcon.normalised()) {
+            Ok(true) => {}
+            Ok(false) => return Executed::Skipped(Skip::Condition),
+            Err(error) => return Executed::Failed(error.within(format_args!("`if` of link `{}`", step.name())), nothing()),
+        }
+    }
+    let attempt = entry.as_ref().map_or(at.attempts, |entry| entry.attempts) + 1;
+    let info = StepInfo {
+        uuid: at.uuid.to_owned(),
+        run: at.claim.run,
+        chain: at.chain.name.clone(),
+        key: step.key.clone(),
+        attempt,
+    };
+    let checkpoint = LedgerCheckpoint { at, step, attempt };
+    let context = LinkContext::new(
+        info,
+        &at.shared.http,
+        at.cancel.child_token(),
+        at.shared.clock.as_ref(),
+        &checkpoint,
+        parts.clone(),
+        resumption,
+    );
+    let started = Instant::now();
+    let result = guarded(step, at.vcon, &context).await;
+    let requested = context.into_requested();
+    at.shared.report.link(&at.chain.name, step.name(), started.elapsed(), &result);
+    match result {
+        Ok(outcome) => Executed::Returned(outcome, requested),
+        Err(error) => Executed::Failed(error.within(format_args!("link `{}`", step.name())), requested),
+    }
+}
+
+/// Runs the link under its time limit; a panic becomes an error of this vCon alone.
+async fn guarded(step: &LinkStep, vcon: &Vcon, context: &LinkContext<'_>) -> Result<Outcome> {
+    let work = AssertUnwindSafe(step.link.run(vcon, context)).catch_unwind();
+    let finished = match step.timeout {
+        Some(limit) => with_timeout(limit, step.name(), async { Ok(work.await) }).await?,
+        None => work.await,
+    };
+    finished.unwrap_or_else(|panic| {
+        Err(Error::permanent(format!("the link panicked: {}", panic_text(panic.as_ref())))
+            .help("this is a defect of the link; the vCon is kept in the dead letters"))
+    })
+}
+
+/// The text of a panic.
+pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+fn signed_refused(step: &LinkStep, at: &Situation<'_>) -> Error {
+    Error::permanent(format!("vCon {} is signed or encrypted and `on_signed: fail` is set", at.uuid))
+        .help("use `on_signed: skip`, or put a `verify` or `decrypt` link before this one")
+        .within(format_args!("link `{}`", step.name()))
+}
+
+/// The entry of a step that ended in `outcome`.
+pub(super) fn entry(
+    step: &LinkStep,
+    outcome: Recorded,
+    requested: &Requested,
+    attempts: u32,
+    generation: &str,
+    finished_at: Millis,
+    pushes: Vec<Push>,
+) -> StepEntry {
+    StepEntry {
+        key: step.key.clone(),
+        outcome,
+        pushes,
+        parts: requested.parts.clone(),
+        attempts,
+        usage: requested.usage.clone(),
+        finished_at,
+        generation: generation.to_owned(),
+    }
+}
+
+/// Writes finished parts of a running step to the ledger.
+struct LedgerCheckpoint<'a> {
+    at: &'a Situation<'a>,
+    step: &'a LinkStep,
+    attempt: u32,
+}
+
+#[async_trait]
+impl Checkpoint for LedgerCheckpoint<'_> {
+    async fn save(&self, parts: BTreeMap<String, Value>) -> Result<()> {
+        let requested = Requested { parts, ..Requested::default() };
+        // Held over the commit, so that two branches of a `parallel` do not overwrite each other's entries.
+        let mut ledger = self.at.ledger.lock().await;
+        let attempts = self.attempt.saturating_sub(1);
+        let (generation, now) = (&self.at.chain.generation, self.at.shared.clock.now());
+        ledger.record(entry(self.step, Recorded::Unfinished, &requested, attempts, generation, now, Vec::new()));
+        let commit = Commit {
+            claim: self.at.claim.clone(),
+            save: None,
+            ledger: Some(ledger.clone()),
+            keep: None,
+            pushes: Vec::new(),
+            end: End::Continue,
+        };
+        self.at.shared.commit(commit).await
+    }
+}
