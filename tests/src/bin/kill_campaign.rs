@@ -12,7 +12,8 @@ use vconductor_tests::campaign::{Plan, run};
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let binary = PathBuf::from(arguments.next().ok_or("usage: kill_campaign BINARY [--kills N] [--seed N] [--seconds N]")?);
+    let binary =
+        PathBuf::from(arguments.next().ok_or("usage: kill_campaign BINARY [--kills N] [--seed N] [--seconds N]")?);
     let mut plan = Plan { binary, seed: fastrand::u64(..), kills: 200, limit: Duration::from_secs(3600) };
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or("an option without its value")?;
@@ -31,7 +32,13 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
     println!(
         "{} kills; {} runs enqueued: {} done, {} dead letters; {} external calls, {} repeated (in flight at a kill); {} breaches",
-        found.total_kills(), found.enqueued, found.done, found.dead, found.calls, found.repeated_in_flight, found.breaches.len()
+        found.total_kills(),
+        found.enqueued,
+        found.done,
+        found.dead,
+        found.calls,
+        found.repeated_in_flight,
+        found.breaches.len()
     );
     for breach in found.breaches.iter().take(20) {
         println!("BREACH {breach}");
