@@ -29,7 +29,7 @@ pub const POINTS: [&str; 8] = [
 /// What a campaign does.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The conductor's binary, built with the feature `failpoints`.
+    /// A conductor's binary with failpoints: `conductor_under_test`.
     pub binary: PathBuf,
     /// Seed of everything that is random.
     pub seed: u64,

@@ -97,6 +97,8 @@ pub struct ProbeOptions {
     fail_after_part: Option<u32>,
     /// Panic.
     panic: bool,
+    /// Kill the process that works on the vCon.
+    kill: bool,
 }
 
 struct Probe<const EXTERNAL: bool> {
@@ -126,6 +128,10 @@ impl<const EXTERNAL: bool> Link for Probe<EXTERNAL> {
         let line = format!("{} {}", self.name, context.step.uuid);
         write(&options.log, line.clone());
         let execution = u32::try_from(count(&options.log, &line)).unwrap_or(u32::MAX);
+        if options.kill {
+            let process = std::process::id().to_string();
+            drop(std::process::Command::new("kill").args(["-9", &process]).status());
+        }
         if options.panic {
             panic!("the probe was told to");
         }

@@ -1,6 +1,6 @@
 //! Kills conductors on the embedded store and checks that nothing was lost or done twice.
 //!
-//! `kill_campaign BINARY [--kills N] [--seed N] [--seconds N]`; `scripts/soak/kill` builds what it needs.
+//! `kill_campaign BINARY [--kills N] [--seed N] [--seconds N]`; BINARY is `conductor_under_test`; `scripts/soak/kill` builds both.
 
 use std::error::Error;
 use std::path::PathBuf;
