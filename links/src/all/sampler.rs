@@ -1,0 +1,155 @@
+//! `links.sampler`: lets a part of the vCons pass.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::vcon::Vcon;
+use vconductor_core::{Error, Result, register_link};
+
+/// Lets a part of the vCons pass; the chain ends here for the others.
+///
+/// The decision belongs to the run: a run that is resumed after a crash or a retry decides as before.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default)]
+struct Options {
+    /// How vCons are chosen. Default: `percentage`.
+    #[schemars(with = "Method")]
+    method: String,
+    /// The amount that `method` takes, a number. Default: 50.
+    value: f64,
+    /// Any value. With a seed, `percentage` and `rate` draw from the seed and the vCon's uuid, so that the same vCon is
+    /// chosen in every run and on every machine. Default: none, each run draws anew.
+    seed: Option<Value>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { method: "percentage".to_owned(), value: 50.0, seed: None }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+enum Method {
+    /// `value` of one hundred vCons pass: 0 none, 100 all.
+    Percentage,
+    /// A vCon passes with the probability 1 - e^(-1 / value): that at least one event falls into one second when one
+    /// falls into `value` seconds on average. 1 passes 63 %, 10 passes 9.5 %.
+    Rate,
+    /// One of `value` vCons passes, chosen by the hash of its uuid: always the same ones.
+    Modulo,
+    /// The vCons pass whose run began in a second (of Unix time) that `value` divides.
+    TimeBased,
+}
+
+const METHODS: [(&str, Method); 4] = [
+    ("percentage", Method::Percentage),
+    ("rate", Method::Rate),
+    ("modulo", Method::Modulo),
+    ("time_based", Method::TimeBased),
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Rule {
+    /// A draw from 0 to 1 below this passes.
+    Chance(f64),
+    Modulo(u64),
+    Second(i64),
+}
+
+struct Sampler {
+    rule: Rule,
+    seed: Option<Value>,
+}
+
+register_link!(Sampler);
+
+impl LinkPlugin for Sampler {
+    const MODULE: &'static str = "links.sampler";
+    const EFFECT: Effect = Effect::Pure;
+    const EDITS: bool = false;
+    const EXAMPLE: &'static str = "module: links.sampler\noptions:\n  method: percentage\n  value: 10\n";
+    type Options = Options;
+
+    fn new(_: &str, options: Options) -> Result<Self> {
+        let Some((name, method)) = METHODS.into_iter().find(|(name, _)| *name == options.method) else {
+            return Err(unknown_method(&options.method));
+        };
+        let value = options.value;
+        let refused = |wanted: &str| {
+            Err(Error::configuration(format!("option `value`: {value} does not suit the method `{name}`"))
+                .help(format!("write {wanted}")))
+        };
+        let is_count = value >= 1.0 && value.fract() == 0.0 && value <= f64::from(u32::MAX);
+        let rule = match method {
+            Method::Percentage if (0.0..=100.0).contains(&value) => Rule::Chance(value / 100.0),
+            Method::Percentage => return refused("a number from 0 to 100"),
+            Method::Rate if value > 0.0 => Rule::Chance(-(-1.0 / value).exp_m1()),
+            Method::Rate => return refused("a number above 0"),
+            Method::Modulo if is_count => Rule::Modulo(value as u64),
+            Method::TimeBased if is_count => Rule::Second(value as i64),
+            Method::Modulo | Method::TimeBased => return refused("a whole number from 1"),
+        };
+        Ok(Sampler { rule, seed: options.seed })
+    }
+}
+
+fn unknown_method(method: &str) -> Error {
+    let error = Error::configuration(format!("option `method`: there is no method `{method}`"));
+    let names = METHODS.map(|(name, _)| name);
+    let likeness = |name: &&str| strsim::jaro_winkler(name, method);
+    match names.into_iter().max_by(|one, two| likeness(one).total_cmp(&likeness(two))) {
+        Some(nearest) if likeness(&nearest) > 0.7 => error.help(format!("did you mean `{nearest}`?")),
+        _ => error.help(format!("write one of: {}", names.join(", "))),
+    }
+}
+
+#[async_trait]
+impl Link for Sampler {
+    async fn run(&self, _: &Vcon, context: &LinkContext<'_>) -> Result<Outcome> {
+        let passes = match self.rule {
+            Rule::Chance(chance) => self.draw(context) < chance,
+            Rule::Modulo(value) => modulo_number(&context.step.uuid) % value == 0,
+            Rule::Second(value) => second(context) % value == 0,
+        };
+        if passes {
+            return Ok(Outcome::Continue);
+        }
+        context.note("sampled out");
+        Ok(Outcome::Stop)
+    }
+}
+
+impl Sampler {
+    /// A number from 0 up to, not including, 1.
+    fn draw(&self, context: &LinkContext<'_>) -> f64 {
+        let step = &context.step;
+        let mut hash = Sha256::new();
+        match &self.seed {
+            Some(seed) => hash.update(format!("{seed} {} {}", step.uuid, step.key.occurrence)),
+            None => hash.update(context.effect_id("draw")),
+        }
+        // 53 bits are what a double holds exactly.
+        (first_bits(&hash.finalize(), 53) as f64) / (1_u64 << 53) as f64
+    }
+}
+
+/// The first 8 hexadecimal digits of the SHA-256 of the uuid's text, as vcon-server takes them.
+fn modulo_number(uuid: &str) -> u64 {
+    first_bits(&Sha256::digest(uuid), 32)
+}
+
+fn first_bits(hash: &[u8], bits: u32) -> u64 {
+    hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)) >> (64 - bits)
+}
+
+/// The second in which the run began. It is part of the run's id and, unlike the clock, the same after a crash.
+fn second(context: &LinkContext<'_>) -> i64 {
+    match context.step.run.0.get_timestamp() {
+        Some(began) => began.to_unix().0 as i64,
+        None => context.clock.now().div_euclid(1000),
+    }
+}
