@@ -1,1 +1,3 @@
+//! What the behaviour suites share.
 
+pub mod link_stage;

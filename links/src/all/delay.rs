@@ -20,7 +20,7 @@ const SHORTEST_PARK: Duration = Duration::from_secs(1);
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 struct Options {
-    /// How long to wait, in seconds; fractions are fine, a negative number is no wait. Default: 5.
+    /// How long to wait, in seconds; fractions are fine, a negative number is no wait.
     seconds: f64,
 }
 
@@ -40,7 +40,7 @@ impl LinkPlugin for Delay {
     const MODULE: &'static str = "links.delay";
     const EFFECT: Effect = Effect::External;
     const EDITS: bool = false;
-    const EXAMPLE: &'static str = "module: links.delay\noptions:\n  seconds: 30\n";
+    const EXAMPLE: &'static str = "wait:\n  module: links.delay\n  options:\n    seconds: 30\n";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {
@@ -67,5 +67,48 @@ impl Link for Delay {
             () = context.cancel.cancelled() => Err(Error::retryable("stopped before the wait was over")),
             () = tokio::time::sleep(self.wait) => Ok(Outcome::Continue),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vconductor_core::store::Resumption;
+
+    use super::*;
+    use crate::link_stage::{LinkStage, NOW};
+
+    async fn outcome(stage: &LinkStage, seconds: f64) -> Result<Outcome> {
+        let link = Delay::new("delay", Options { seconds })?;
+        stage.run(&link, &Vcon::read(r#"{"uuid":"u"}"#).unwrap()).await.result
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn short_waits_are_slept_and_long_ones_parked() {
+        let stage = LinkStage::new("u");
+        let started = tokio::time::Instant::now();
+        assert_eq!(outcome(&stage, -3.0).await.unwrap(), Outcome::Continue);
+        assert_eq!(outcome(&stage, 0.0).await.unwrap(), Outcome::Continue);
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        assert_eq!(outcome(&stage, 0.25).await.unwrap(), Outcome::Continue);
+        assert_eq!(started.elapsed(), Duration::from_millis(250));
+        let Outcome::Park { token, until } = outcome(&stage, 1.5).await.unwrap() else { panic!("not parked") };
+        assert_eq!(until, NOW + 1500);
+        assert_eq!(outcome(&stage, 5.0).await.unwrap(), Outcome::Park { token, until: NOW + 5000 });
+        assert!(outcome(&stage, 1e300).await.is_err());
+        assert!(matches!(outcome(&stage, 1e18).await.unwrap(), Outcome::Park { until: Millis::MAX, .. }));
+    }
+
+    #[tokio::test]
+    async fn a_resumed_run_goes_on() {
+        let mut stage = LinkStage::new("u");
+        stage.resumption = Some(Resumption::TimedOut);
+        assert_eq!(outcome(&stage, 5.0).await.unwrap(), Outcome::Continue);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cancelling_ends_a_short_wait() {
+        let stage = LinkStage::new("u");
+        stage.cancel.cancel();
+        assert!(outcome(&stage, 0.9).await.unwrap_err().is_retryable());
     }
 }

@@ -13,7 +13,7 @@ use vconductor_core::{Result, register_link};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 struct Options {
-    /// Time after the vCon's last run, in seconds. Default: 86400, which is one day.
+    /// Time after the vCon's last run, in seconds; the default is one day.
     seconds: u64,
 }
 
@@ -33,7 +33,7 @@ impl LinkPlugin for ExpireVcon {
     const MODULE: &'static str = "links.expire_vcon";
     const EFFECT: Effect = Effect::Pure;
     const EDITS: bool = false;
-    const EXAMPLE: &'static str = "module: links.expire_vcon\noptions:\n  seconds: 604800\n";
+    const EXAMPLE: &'static str = "week:\n  module: links.expire_vcon\n  options:\n    seconds: 604800\n";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {
@@ -54,12 +54,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::link_stage::LinkStage;
 
-    #[test]
-    fn a_day_unless_said_otherwise() {
+    #[tokio::test]
+    async fn a_day_unless_said_otherwise() {
+        let vcon = Vcon::read(r#"{"uuid":"u"}"#).unwrap();
         for (options, seconds) in [(json!({}), 86_400), (json!({"seconds": 60}), 60), (json!({"seconds": 0}), 0)] {
             let link = ExpireVcon::new("expire", serde_json::from_value(options).unwrap()).unwrap();
-            assert_eq!(link.keep, Duration::from_secs(seconds));
+            let ran = LinkStage::new("u").run(&link, &vcon).await;
+            assert_eq!(ran.result.unwrap(), Outcome::Continue);
+            assert_eq!(ran.requested.keep, Some(Duration::from_secs(seconds)));
         }
     }
 }

@@ -15,13 +15,22 @@ use vconductor_core::{Error, Result, register_link};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 struct Options {
-    /// How vCons are chosen. Default: `percentage`.
-    #[schemars(with = "Method")]
+    /// How vCons are chosen.
+    ///
+    /// `percentage`: `value` of one hundred pass; 0 none, 100 all.
+    ///
+    /// `rate`: a vCon passes with the probability 1 - e^(-1 / value), which is that of at least one event in a second when
+    /// one falls into `value` seconds on average; 1 passes 63 %, 10 passes 9.5 %.
+    ///
+    /// `modulo`: one of `value` passes, chosen by the hash of its uuid, always the same ones.
+    ///
+    /// `time_based`: those pass whose run began in a second (of Unix time) that `value` divides.
+    #[schemars(extend("enum" = METHODS.map(|(name, _)| name)))]
     method: String,
-    /// The amount that `method` takes, a number. Default: 50.
+    /// The amount that `method` takes.
     value: f64,
     /// Any value. With a seed, `percentage` and `rate` draw from the seed and the vCon's uuid, so that the same vCon is
-    /// chosen in every run and on every machine. Default: none, each run draws anew.
+    /// chosen in every run and on every machine. Without one, each run draws anew.
     seed: Option<Value>,
 }
 
@@ -31,17 +40,11 @@ impl Default for Options {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, JsonSchema)]
-#[schemars(rename_all = "snake_case", inline)]
+#[derive(Debug, Clone, Copy)]
 enum Method {
-    /// `value` of one hundred vCons pass: 0 none, 100 all.
     Percentage,
-    /// A vCon passes with the probability 1 - e^(-1 / value): that at least one event falls into one second when one
-    /// falls into `value` seconds on average. 1 passes 63 %, 10 passes 9.5 %.
     Rate,
-    /// One of `value` vCons passes, chosen by the hash of its uuid: always the same ones.
     Modulo,
-    /// The vCons pass whose run began in a second (of Unix time) that `value` divides.
     TimeBased,
 }
 
@@ -71,7 +74,7 @@ impl LinkPlugin for Sampler {
     const MODULE: &'static str = "links.sampler";
     const EFFECT: Effect = Effect::Pure;
     const EDITS: bool = false;
-    const EXAMPLE: &'static str = "module: links.sampler\noptions:\n  method: percentage\n  value: 10\n";
+    const EXAMPLE: &'static str = "tenth:\n  module: links.sampler\n  options:\n    method: percentage\n    value: 10\n";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {
@@ -151,5 +154,108 @@ fn second(context: &LinkContext<'_>) -> i64 {
     match context.step.run.0.get_timestamp() {
         Some(began) => began.to_unix().0 as i64,
         None => context.clock.now().div_euclid(1000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::{NoContext, Timestamp, Uuid};
+    use vconductor_core::Class;
+    use vconductor_core::run::RunId;
+
+    use super::*;
+    use crate::link_stage::LinkStage;
+
+    fn sampler(options: Value) -> Sampler {
+        Sampler::new("sampler", serde_json::from_value(options).unwrap()).unwrap()
+    }
+
+    async fn passes(sampler: &Sampler, stage: &LinkStage) -> bool {
+        let vcon = Vcon::read(r#"{"uuid":"u"}"#).unwrap();
+        stage.run(sampler, &vcon).await.result.unwrap() == Outcome::Continue
+    }
+
+    async fn passing_of(runs: u32, options: Value) -> f64 {
+        let sampler = sampler(options);
+        let mut stage = LinkStage::new("u");
+        let mut passing = 0;
+        for number in 0..runs {
+            stage.step.run = RunId::new();
+            stage.step.uuid = format!("uuid-{number}");
+            passing += u32::from(passes(&sampler, &stage).await);
+        }
+        f64::from(passing) / f64::from(runs)
+    }
+
+    #[tokio::test]
+    async fn the_part_that_passes_is_the_one_asked_for() {
+        for (options, expected) in [
+            (json!({}), 0.5),
+            (json!({"value": 0}), 0.0),
+            (json!({"value": 100}), 1.0),
+            (json!({"value": 10.5}), 0.105),
+            (json!({"value": 30, "seed": 7}), 0.3),
+            (json!({"method": "rate", "value": 1}), 0.632),
+            (json!({"method": "rate", "value": 10}), 0.0952),
+            (json!({"method": "modulo", "value": 4}), 0.25),
+        ] {
+            let found = passing_of(4000, options.clone()).await;
+            // Five standard deviations of 4000 draws.
+            let tolerance = 5.0 * (expected * (1.0_f64 - expected) / 4000.0).sqrt();
+            assert!((found - expected).abs() <= tolerance, "{options}: {found}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_decides_alike_each_time_and_a_seed_makes_all_runs_alike() {
+        let drawn = sampler(json!({}));
+        let seeded = sampler(json!({"seed": 42}));
+        let (mut differ, mut seeds_differ) = (false, false);
+        for number in 0..50 {
+            let uuid = format!("uuid-{number}");
+            let (one, two) = (LinkStage::new(&uuid), LinkStage::new(&uuid));
+            assert_eq!(passes(&drawn, &one).await, passes(&drawn, &one).await);
+            assert_eq!(passes(&seeded, &one).await, passes(&seeded, &two).await);
+            differ |= passes(&drawn, &one).await != passes(&drawn, &two).await;
+            seeds_differ |= passes(&seeded, &one).await != passes(&seeded, &LinkStage::new("uuid-0")).await;
+        }
+        assert!(differ, "runs of one vCon draw anew");
+        assert!(seeds_differ, "a seed does not make all vCons alike");
+    }
+
+    #[tokio::test]
+    async fn modulo_decides_as_vcon_server() {
+        let sampler = sampler(json!({"method": "modulo", "value": 3}));
+        for (uuid, expected) in [("uuid-1", true), ("uuid-2", false), ("uuid-3", true)] {
+            assert_eq!(passes(&sampler, &LinkStage::new(uuid)).await, expected, "{uuid}");
+        }
+    }
+
+    #[tokio::test]
+    async fn time_based_looks_at_the_second_in_which_the_run_began() {
+        let sampler = sampler(json!({"method": "time_based", "value": 5}));
+        for (second, expected) in [(1_000_000, true), (1_000_001, false), (1_000_005, true)] {
+            let mut stage = LinkStage::new("u");
+            stage.step.run = RunId(Uuid::new_v7(Timestamp::from_unix(NoContext, second, 999_000_000)));
+            assert_eq!(passes(&sampler, &stage).await, expected, "{second}");
+        }
+    }
+
+    #[test]
+    fn wrong_options_are_refused_with_what_is_right() {
+        for (options, help) in [
+            (json!({"method": "percent"}), "did you mean `percentage`?"),
+            (json!({"method": "time-based"}), "did you mean `time_based`?"),
+            (json!({"method": "xyz"}), "write one of: percentage, rate, modulo, time_based"),
+            (json!({"value": 101}), "write a number from 0 to 100"),
+            (json!({"value": -1}), "write a number from 0 to 100"),
+            (json!({"method": "rate", "value": 0}), "write a number above 0"),
+            (json!({"method": "modulo", "value": 0}), "write a whole number from 1"),
+            (json!({"method": "time_based", "value": 2.5}), "write a whole number from 1"),
+        ] {
+            let error = Sampler::new("s", serde_json::from_value(options.clone()).unwrap()).err().unwrap();
+            assert_eq!((error.class(), error.help_text()), (Class::Configuration, Some(help)), "{options}");
+        }
     }
 }

@@ -16,10 +16,9 @@ use vconductor_core::{Result, register_link};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 struct Options {
-    /// The list for each tag name. Default: none, then every vCon goes on in this chain.
+    /// The list for each tag name. Without any, every vCon goes on in this chain.
     tag_routes: BTreeMap<String, String>,
-    /// Whether the vCon also goes on in this chain. Default: true. With false it ends here even when none of its tags
-    /// has a route.
+    /// Whether the vCon also goes on in this chain. With false it ends here even when none of its tags has a route.
     forward_original: bool,
 }
 
@@ -40,7 +39,7 @@ impl LinkPlugin for TagRouter {
     const EFFECT: Effect = Effect::Pure;
     const EDITS: bool = false;
     const EXAMPLE: &'static str =
-        "module: links.tag_router\noptions:\n  tag_routes:\n    sales: sales_calls\n  forward_original: false\n";
+        "route:\n  module: links.tag_router\n  options:\n    tag_routes: {sales: sales_calls}\n    forward_original: false\n";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {
@@ -57,7 +56,9 @@ impl Link for TagRouter {
         }
         let mut seen = BTreeSet::new();
         for tag in vcon.tags() {
-            if let Some(list) = routes.get(&tag.name)
+            // `plain` without a colon in a list of tags has no name.
+            if tag.value.is_some()
+                && let Some(list) = routes.get(&tag.name)
                 && seen.insert(tag.name)
             {
                 context.push(list);
@@ -67,5 +68,49 @@ impl Link for TagRouter {
             context.note("no tag has a route");
         }
         Ok(if self.options.forward_original { Outcome::Continue } else { Outcome::Stop })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::link_stage::LinkStage;
+
+    async fn route(options: Value, attachments: Value) -> (Outcome, Vec<String>) {
+        let link = TagRouter::new("router", serde_json::from_value(options).unwrap()).unwrap();
+        let vcon = Vcon::read(json!({"uuid": "u", "attachments": attachments}).to_string()).unwrap();
+        let ran = LinkStage::new("u").run(&link, &vcon).await;
+        (ran.result.unwrap(), ran.requested.pushes)
+    }
+
+    #[tokio::test]
+    async fn tags_of_every_shape_are_routed_once() {
+        let options = json!({"tag_routes": {"a": "list_a", "b": "list_b"}});
+        for (attachments, lists) in [
+            (json!([]), vec![]),
+            (json!(null), vec![]),
+            (json!([{"purpose": "tags", "body": ["a:1", "c:2"]}]), vec!["list_a"]),
+            (json!([{"type": "tags", "body": ["b:x:y", "a:1"]}]), vec!["list_b", "list_a"]),
+            (json!([{"purpose": "tags", "body": "[\"a:1\"]", "encoding": "json"}]), vec!["list_a"]),
+            (json!([{"purpose": "tags", "body": {"a": 1}}]), vec!["list_a"]),
+            (json!([{"purpose": "tags", "body": ["a", 7, null]}]), vec![]),
+            (json!([{"purpose": "notes", "body": ["a:1"]}]), vec![]),
+            (json!([{"purpose": "tags", "body": ["a:1", "a:2"]}, {"type": "tags", "body": ["a:3"]}]), vec!["list_a"]),
+        ] {
+            let (outcome, pushed) = route(options.clone(), attachments.clone()).await;
+            assert_eq!((outcome, pushed), (Outcome::Continue, lists.into_iter().map(str::to_owned).collect()), "{attachments}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_chain_ends_only_when_told_to_and_with_routes() {
+        let tags = json!([{"purpose": "tags", "body": ["a:1"]}]);
+        let with = |routes: Value| json!({"tag_routes": routes, "forward_original": false});
+        assert_eq!(route(with(json!({"a": "l"})), tags.clone()).await, (Outcome::Stop, vec!["l".to_owned()]));
+        assert_eq!(route(with(json!({"z": "l"})), tags.clone()).await, (Outcome::Stop, vec![]));
+        assert_eq!(route(with(json!({})), tags.clone()).await, (Outcome::Continue, vec![]));
+        assert_eq!(route(json!({}), tags).await, (Outcome::Continue, vec![]));
     }
 }
