@@ -4,6 +4,7 @@
 //! crash or a retry. [`Receiver`] is a server on the loopback interface that records what links send.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use vconductor_core::clock::ManualClock;
 use vconductor_core::document::Edit;
-use vconductor_core::http::HttpClient;
+use vconductor_core::http::{HttpClient, Resolver};
 use vconductor_core::plugin::{Checkpoint, Link, LinkContext, Outcome, Requested, Step};
 use vconductor_core::run::{RunId, StepKey};
 use vconductor_core::store::Resumption;
@@ -29,7 +30,7 @@ pub const NOW: i64 = 1_767_225_600_000;
 
 /// One step of one run.
 pub struct LinkStage {
-    /// The shared client, which retries nothing by itself.
+    /// The client. It reaches addresses but no names, so that no test leaves the machine.
     pub http: HttpClient,
     /// Stands still at [`NOW`] until a test moves it.
     pub clock: ManualClock,
@@ -37,11 +38,19 @@ pub struct LinkStage {
     pub cancel: CancellationToken,
     /// The step.
     pub step: Step,
-    /// Given to the link.
-    pub resumption: Option<Resumption>,
     /// Whether saving parts fails.
     pub store_is_down: AtomicBool,
     parts: Mutex<BTreeMap<String, Value>>,
+}
+
+#[derive(Debug)]
+struct NoNames;
+
+#[async_trait]
+impl Resolver for NoNames {
+    async fn resolve(&self, host: &str) -> std::io::Result<Vec<IpAddr>> {
+        Err(std::io::Error::other(format!("`{host}` is not looked up in tests")))
+    }
 }
 
 /// What one execution of a link gave.
@@ -58,11 +67,10 @@ impl LinkStage {
     pub fn new(uuid: &str) -> Self {
         let key = StepKey { link: "link".to_owned(), occurrence: 0, options: "0".to_owned() };
         LinkStage {
-            http: HttpClient::builder().build().expect("an HTTP client"),
+            http: HttpClient::builder().resolver(Arc::new(NoNames)).build().expect("an HTTP client"),
             clock: ManualClock::at(NOW),
             cancel: CancellationToken::new(),
             step: Step { uuid: uuid.to_owned(), run: RunId::new(), chain: "chain".to_owned(), key, attempt: 1 },
-            resumption: None,
             store_is_down: AtomicBool::new(false),
             parts: Mutex::default(),
         }
@@ -70,6 +78,15 @@ impl LinkStage {
 
     /// Executes a link once.
     pub async fn run(&self, link: &dyn Link, vcon: &Vcon) -> Ran {
+        self.execute(link, vcon, None).await
+    }
+
+    /// Executes a link that was parked.
+    pub async fn resumed(&self, link: &dyn Link, vcon: &Vcon, resumption: Resumption) -> Ran {
+        self.execute(link, vcon, Some(resumption)).await
+    }
+
+    async fn execute(&self, link: &dyn Link, vcon: &Vcon, resumption: Option<Resumption>) -> Ran {
         let context = LinkContext::new(
             self.step.clone(),
             &self.http,
@@ -77,10 +94,15 @@ impl LinkStage {
             &self.clock,
             self,
             self.parts(),
-            self.resumption.clone(),
+            resumption,
         );
         let result = link.run(vcon, &context).await;
         Ran { result, requested: context.into_requested() }
+    }
+
+    /// The next execution begins the step anew.
+    pub fn forget_parts(&self) {
+        locked(&self.parts).clear();
     }
 
     /// The finished parts that are durable.

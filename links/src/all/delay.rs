@@ -100,9 +100,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_resumed_run_goes_on() {
-        let mut stage = LinkStage::new("u");
-        stage.resumption = Some(Resumption::TimedOut);
-        assert_eq!(outcome(&stage, 5.0).await.unwrap(), Outcome::Continue);
+        let link = Delay::new("delay", Options::default()).unwrap();
+        let vcon = Vcon::read(r#"{"uuid":"u"}"#).unwrap();
+        let ran = LinkStage::new("u").resumed(&link, &vcon, Resumption::TimedOut).await;
+        assert_eq!(ran.result.unwrap(), Outcome::Continue);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,9 +1,12 @@
 //! `links.jq_link`: lets vCons pass by a jq expression.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::task::spawn_blocking;
 use vconductor_core::jq::{Program, python_truthy};
 use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
 use vconductor_core::vcon::Vcon;
@@ -30,7 +33,7 @@ impl Default for Options {
 }
 
 struct JqLink {
-    program: Program,
+    program: Arc<Program>,
     forward_matches: bool,
 }
 
@@ -45,20 +48,24 @@ impl LinkPlugin for JqLink {
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {
-        let program = Program::compile(&options.filter).map_err(|error| error.within("option `filter`"))?;
-        Ok(JqLink { program, forward_matches: options.forward_matches })
+        let program = Program::compile(&options.filter).map_err(|error| {
+            let place = options.filter.get(..error.offset).map_or(error.offset, |front| front.chars().count()) + 1;
+            Error::configuration(format!("option `filter`: {error} (character {place})"))
+        })?;
+        Ok(JqLink { program: Arc::new(program), forward_matches: options.forward_matches })
     }
 }
 
 #[async_trait]
 impl Link for JqLink {
     async fn run(&self, vcon: &Vcon, context: &LinkContext<'_>) -> Result<Outcome> {
-        let matches = self.matches(vcon.normalised()).map_err(|error| {
-            error.within("option `filter`").help(
-                "the expression must cope with every vCon: write `.subject? // \"\"` or `(.body | strings)`, and try it \
-                 on this one with `vconductor simulate`",
-            )
-        })?;
+        let (program, vcon) = (Arc::clone(&self.program), vcon.clone());
+        // Nothing ends a program that loops: on a thread of its own it holds up this run alone, and the step's time limit works.
+        let matches = match spawn_blocking(move || matches(&program, vcon.normalised())).await {
+            Ok(matches) => matches.map_err(explained)?,
+            Err(panic) if panic.is_panic() => std::panic::resume_unwind(panic.into_panic()),
+            Err(_) => return Err(Error::retryable("stopped before the filter had an answer")),
+        };
         if matches == self.forward_matches {
             return Ok(Outcome::Continue);
         }
@@ -67,18 +74,23 @@ impl Link for JqLink {
     }
 }
 
-impl JqLink {
-    fn matches(&self, vcon: Value) -> Result<bool> {
-        let truthy = |first: Option<Value>| first.as_ref().is_some_and(python_truthy);
-        match self.program.first(&vcon) {
-            Err(error) if wants_strings(&error) => {
-                let mut vcon = vcon;
-                keep_strings_of_bodies(&mut vcon);
-                self.program.first(&vcon).map(truthy)
-            }
-            first => first.map(truthy),
+fn matches(program: &Program, vcon: Value) -> Result<bool> {
+    let truthy = |first: Option<Value>| first.as_ref().is_some_and(python_truthy);
+    match program.first(&vcon) {
+        Err(error) if wants_strings(&error) => {
+            let mut vcon = vcon;
+            keep_strings_of_bodies(&mut vcon);
+            program.first(&vcon).map(truthy)
         }
+        first => first.map(truthy),
     }
+}
+
+fn explained(error: Error) -> Error {
+    error.within("option `filter`").help(
+        "the expression must cope with every vCon: write `.subject? // \"\"` or `(.body | strings)`, and try it on this \
+         one with `vconductor simulate`",
+    )
 }
 
 /// Whether a string function met something else, as when tags are not all strings.

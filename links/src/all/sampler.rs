@@ -211,14 +211,17 @@ mod tests {
     async fn a_run_decides_alike_each_time_and_a_seed_makes_all_runs_alike() {
         let drawn = sampler(json!({}));
         let seeded = sampler(json!({"seed": 42}));
+        let mut stage = LinkStage::new("uuid-0");
+        let first = passes(&seeded, &stage).await;
         let (mut differ, mut seeds_differ) = (false, false);
         for number in 0..50 {
-            let uuid = format!("uuid-{number}");
-            let (one, two) = (LinkStage::new(&uuid), LinkStage::new(&uuid));
-            assert_eq!(passes(&drawn, &one).await, passes(&drawn, &one).await);
-            assert_eq!(passes(&seeded, &one).await, passes(&seeded, &two).await);
-            differ |= passes(&drawn, &one).await != passes(&drawn, &two).await;
-            seeds_differ |= passes(&seeded, &one).await != passes(&seeded, &LinkStage::new("uuid-0")).await;
+            stage.step.uuid = format!("uuid-{number}");
+            let (one, seeded_one) = (passes(&drawn, &stage).await, passes(&seeded, &stage).await);
+            assert_eq!(passes(&drawn, &stage).await, one);
+            stage.step.run = RunId::new();
+            assert_eq!(passes(&seeded, &stage).await, seeded_one);
+            differ |= passes(&drawn, &stage).await != one;
+            seeds_differ |= seeded_one != first;
         }
         assert!(differ, "runs of one vCon draw anew");
         assert!(seeds_differ, "a seed does not make all vCons alike");
