@@ -1,0 +1,95 @@
+//! What is generated.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Command;
+use vconductor::reference::{configuration_schema, link_page, storage_page, summary, tracer_page};
+use vconductor_core::layers::instruments;
+use vconductor_core::plugin::Registry;
+
+use crate::Pages;
+
+/// Every page.
+pub(crate) fn all() -> Result<Pages> {
+    let registry = Registry::collect()?;
+    let mut pages = Pages::new();
+    for (module, entry) in &registry.links {
+        pages.insert(plugin_path("links", module), link_page(entry));
+    }
+    for (module, entry) in &registry.storages {
+        pages.insert(plugin_path("storages", module), storage_page(entry));
+    }
+    for (module, entry) in &registry.tracers {
+        pages.insert(plugin_path("tracers", module), tracer_page(entry));
+    }
+    pages.insert("README.md".into(), index(&registry));
+    pages.insert("metrics.md".into(), metrics());
+    pages.insert(
+        "vconductor.schema.json".into(),
+        serde_json::to_string_pretty(&configuration_schema(&registry))? + "\n",
+    );
+    command_pages(&vconductor::cli::command(), "", &mut pages)?;
+    Ok(pages)
+}
+
+fn plugin_path(section: &str, module: &str) -> PathBuf {
+    let name = module.rsplit('.').next().unwrap_or(module);
+    PathBuf::from(section).join(format!("{name}.md"))
+}
+
+fn index(registry: &Registry) -> String {
+    let mut text = "# Reference\n\nGenerated from the code by `cargo xtask generate`; do not edit.\n".to_owned();
+    let mut section = |title: &str, rows: Vec<(&str, String)>| {
+        if rows.is_empty() {
+            return;
+        }
+        text.push_str(&format!("\n## {title}\n\n| module | what it does |\n|---|---|\n"));
+        for (module, summary) in rows {
+            let page = plugin_path(&title.to_lowercase(), module);
+            text.push_str(&format!("| [`{module}`]({}) | {summary} |\n", page.display()));
+        }
+    };
+    section(
+        "Links",
+        registry.links.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect(),
+    );
+    section(
+        "Storages",
+        registry.storages.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect(),
+    );
+    section(
+        "Tracers",
+        registry.tracers.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect(),
+    );
+    text.push_str("\nSee also the [metrics](metrics.md), the [command line](cli/vconductor.md) and the\n");
+    text.push_str("[JSON Schema](vconductor.schema.json) for editors.\n");
+    text
+}
+
+fn metrics() -> String {
+    let mut text = "# Metrics\n\n| name | kind | labels | meaning |\n|---|---|---|---|\n".to_owned();
+    for instrument in instruments::ALL {
+        let labels = instrument.labels.join(", ");
+        text.push_str(&format!("| `{}` | {} | {labels} | {} |\n", instrument.name, instrument.kind, instrument.help));
+    }
+    text
+}
+
+/// One page per command, as Markdown.
+fn command_pages(command: &Command, parent: &str, pages: &mut Pages) -> Result<()> {
+    let name =
+        if parent.is_empty() { command.get_name().to_owned() } else { format!("{parent}-{}", command.get_name()) };
+    let mut command = command.clone().bin_name(name.replace('-', " "));
+    let mut text = String::new();
+    writeln!(text, "# `{}`\n\n```text", name.replace('-', " "))?;
+    write!(text, "{}", command.render_long_help())?;
+    text.push_str("```\n");
+    let text = text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n";
+    pages.insert(PathBuf::from("cli").join(format!("{name}.md")), text);
+    for sub in command.clone().get_subcommands().filter(|sub| sub.get_name() != "help") {
+        command_pages(sub, &name, pages)?;
+    }
+    Ok(())
+}
