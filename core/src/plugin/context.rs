@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::document::edit::Edit;
+use crate::document::Edit;
 use crate::error::{Error, Result};
 use crate::http::HttpClient;
 use crate::run::{RunId, StepKey, Usage, effect_id};
@@ -98,7 +98,7 @@ impl<'a> LinkContext<'a> {
 
     /// Requests a tag; one that exists is not added again.
     pub fn add_tag(&self, name: impl Into<String>, value: impl Into<String>) {
-        self.edit(Edit::add_tag(name, value));
+        self.edit(Edit::tag(name, value));
     }
 
     /// Pushes the vCon's uuid to a list when the run ends, also when a link stops the chain.
