@@ -1,7 +1,5 @@
 //! Reference pages and the JSON Schema for editors, made from the plugins' own options structs.
 
-use std::fmt::Write;
-
 use serde_json::{Map, Value, json};
 use vconductor_core::plugin::{Effect, LinkEntry, Registry, StorageEntry, TracerEntry};
 
@@ -53,7 +51,9 @@ fn kind_of(property: &Value, root: &Value) -> String {
         let name = target.rsplit('/').next().unwrap_or_default();
         return match root.get("$defs").and_then(|all| all.get(name)) {
             Some(definition) if definition.get("writeOnly").is_some() => "secret string".to_owned(),
-            Some(definition) if definition.get("enum").is_some() || definition.get("oneOf").is_some() => kind_of(definition, root),
+            Some(definition) if definition.get("enum").is_some() || definition.get("oneOf").is_some() => {
+                kind_of(definition, root)
+            }
             _ => "map".to_owned(),
         };
     }
@@ -86,7 +86,9 @@ fn kind_of(property: &Value, root: &Value) -> String {
 pub fn link_page(entry: &LinkEntry) -> String {
     let effect = match entry.effect {
         Effect::Pure => "Pure: no ledger entry; a resumed run simply runs it again.",
-        Effect::External => "External: what it finished is in the run's ledger and is never done again in the same run.",
+        Effect::External => {
+            "External: what it finished is in the run's ledger and is never done again in the same run."
+        }
     };
     let edits = if entry.edits {
         "It edits the document, so it is not executed on a signed or encrypted vCon (`on_signed`)."
@@ -109,20 +111,25 @@ pub fn tracer_page(entry: &TracerEntry) -> String {
 
 fn page(module: &str, facts: &str, schema: &Value, section: &str, example: &str) -> String {
     let mut text = format!("# `{module}`\n\n{}\n", manual(schema));
-    // Writing to a String cannot fail.
     if !facts.is_empty() {
-        drop(writeln!(text, "\n{facts}"));
+        text.push_str(&format!("\n{facts}\n"));
     }
     let rows = option_rows(schema);
     if !rows.is_empty() {
         text.push_str("\n## Options\n\n| option | type | default | meaning |\n|---|---|---|---|\n");
         for row in rows {
             let default = if row.required { "required".to_owned() } else { code(&row.default) };
-            drop(writeln!(text, "| `{}` | {} | {} | {} |", row.name, cell(&row.kind), default, cell(&row.description)));
+            text.push_str(&format!(
+                "| `{}` | {} | {} | {} |\n",
+                row.name,
+                cell(&row.kind),
+                default,
+                cell(&row.description)
+            ));
         }
     }
     if !example.is_empty() {
-        drop(write!(text, "\n## Example\n\n```yaml\n{section}:\n{}\n```\n", indent(example)));
+        text.push_str(&format!("\n## Example\n\n```yaml\n{section}:\n{}\n```\n", indent(example)));
     }
     text
 }
@@ -200,7 +207,10 @@ mod tests {
         assert_eq!(summary(&schema), "Waits a while");
         let rows = option_rows(&schema);
         let kinds: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.kind.as_str(), row.required)).collect();
-        assert_eq!(kinds, [("seconds", "number", false), ("lists", "list of string", true), ("key", "secret string", false)]);
+        assert_eq!(
+            kinds,
+            [("seconds", "number", false), ("lists", "list of string", true), ("key", "secret string", false)]
+        );
         assert!(page("links.x", "", &schema, "links", "").contains("Which \\| where."));
     }
 }

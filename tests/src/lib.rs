@@ -1,1 +1,9 @@
+//! What the whole-system tests, suites, campaigns and benchmarks share.
 
+pub mod campaign;
+pub mod probes;
+pub mod recorder;
+pub mod stage;
+
+use vconductor_links as _;
+use vconductor_storages as _;

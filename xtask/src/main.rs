@@ -58,7 +58,9 @@ fn check_all() -> Result<()> {
             stale.push(path.display().to_string());
         }
     }
-    stale.extend(existing(&root)?.into_iter().filter(|path| !pages.contains_key(path)).map(|path| path.display().to_string()));
+    stale.extend(
+        existing(&root)?.into_iter().filter(|path| !pages.contains_key(path)).map(|path| path.display().to_string()),
+    );
     if !stale.is_empty() {
         bail!("stale under docs/reference: {}; run `cargo xtask generate`", stale.join(", "));
     }

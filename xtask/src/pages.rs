@@ -26,7 +26,10 @@ pub(crate) fn all() -> Result<Pages> {
     }
     pages.insert("README.md".into(), index(&registry));
     pages.insert("metrics.md".into(), metrics());
-    pages.insert("vconductor.schema.json".into(), serde_json::to_string_pretty(&configuration_schema(&registry))? + "\n");
+    pages.insert(
+        "vconductor.schema.json".into(),
+        serde_json::to_string_pretty(&configuration_schema(&registry))? + "\n",
+    );
     command_pages(&vconductor::cli::command(), "", &mut pages)?;
     Ok(pages)
 }
@@ -48,9 +51,18 @@ fn index(registry: &Registry) -> String {
             text.push_str(&format!("| [`{module}`]({}) | {summary} |\n", page.display()));
         }
     };
-    section("Links", registry.links.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect());
-    section("Storages", registry.storages.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect());
-    section("Tracers", registry.tracers.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect());
+    section(
+        "Links",
+        registry.links.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect(),
+    );
+    section(
+        "Storages",
+        registry.storages.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect(),
+    );
+    section(
+        "Tracers",
+        registry.tracers.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect(),
+    );
     text.push_str("\nSee also the [metrics](metrics.md), the [command line](cli/vconductor.md) and the\n");
     text.push_str("[JSON Schema](vconductor.schema.json) for editors.\n");
     text
@@ -67,7 +79,8 @@ fn metrics() -> String {
 
 /// One page per command, as Markdown.
 fn command_pages(command: &Command, parent: &str, pages: &mut Pages) -> Result<()> {
-    let name = if parent.is_empty() { command.get_name().to_owned() } else { format!("{parent}-{}", command.get_name()) };
+    let name =
+        if parent.is_empty() { command.get_name().to_owned() } else { format!("{parent}-{}", command.get_name()) };
     let mut command = command.clone().bin_name(name.replace('-', " "));
     let mut text = String::new();
     writeln!(text, "# `{}`\n\n```text", name.replace('-', " "))?;

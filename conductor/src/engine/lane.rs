@@ -128,7 +128,9 @@ impl Lane {
         for ((chain, bytes, took, outcome), result) in ended.into_iter().zip(&results[given_back..]) {
             self.places.free(chain, bytes);
             match (result, outcome) {
-                (Committed::Done, Some(outcome)) => self.shared.report.run(&self.chains.chains[chain].name, outcome, took),
+                (Committed::Done, Some(outcome)) => {
+                    self.shared.report.run(&self.chains.chains[chain].name, outcome, took)
+                }
                 _ => self.shared.report.lost(),
             }
         }
@@ -189,7 +191,8 @@ impl Lane {
         let claim = claimed.claim.clone();
         tokio::spawn(async move {
             let started = Instant::now();
-            let passage = AssertUnwindSafe(Passage::run(Arc::clone(&shared), passed_chain, claimed, abort.child_token()));
+            let passage =
+                AssertUnwindSafe(Passage::run(Arc::clone(&shared), passed_chain, claimed, abort.child_token()));
             // Dropped at the end of the grace time: the claim goes back when the process leaves.
             let passed = tokio::select! {
                 passed = passage.catch_unwind() => passed.unwrap_or_else(|panic| Some(Passed::defect(&shared, claim, &panic_text(panic.as_ref())))),

@@ -4,7 +4,7 @@
 //! links, storages and egress; a `step` is one execution of one link; the `janitor` recovers and wakes; the
 //! `heartbeat` keeps the lease.
 
-pub mod assemble;
+// pub mod assemble;
 pub mod chain;
 mod failure;
 mod heartbeat;
@@ -161,7 +161,13 @@ pub struct Engine {
 
 impl Engine {
     /// Prepares a conductor; [`run`](Self::run) starts it.
-    pub fn new(store: Arc<dyn Store>, http: HttpClient, chains: Chains, report: Arc<Report>, settings: Settings) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        http: HttpClient,
+        chains: Chains,
+        report: Arc<Report>,
+        settings: Settings,
+    ) -> Self {
         let places = Arc::new(Places::new(&chains, settings.bytes));
         let shared = Shared {
             store,

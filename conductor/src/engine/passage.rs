@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use vconductor_core::clock::Millis;
 use vconductor_core::error::{Class, Error};
 use vconductor_core::layers::retry::RetryPolicy;
 use vconductor_core::run::{Ledger, Stage};
@@ -53,8 +52,6 @@ pub(super) struct Passage {
     claim: Claim,
     cancel: CancellationToken,
     attempts: u32,
-    enqueued_at: Millis,
-    waiting_since: Option<Millis>,
     resumption: Option<Resumption>,
     /// The vCon worked on: the claim's, or the one that a link switched to.
     uuid: String,
@@ -113,7 +110,8 @@ impl Passage {
             ledger.stage = Stage::Storages;
             ledger.pushes.clone_from(&self.pushes);
         } else {
-            self.pushes = if self.stage() == Stage::Storages { self.ledger.get_mut().pushes.clone() } else { Vec::new() };
+            self.pushes =
+                if self.stage() == Stage::Storages { self.ledger.get_mut().pushes.clone() } else { Vec::new() };
         }
         vconductor_core::failpoint::hit("before-storages");
         self.storages().await?;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use vconductor_core::error::Result;
+use vconductor_core::error::{Error, Result};
 use vconductor_core::layers::instruments;
 use vconductor_core::plugin::Outcome;
 
@@ -27,15 +27,15 @@ pub enum RunOutcome {
 }
 
 impl RunOutcome {
-    /// The label in metrics.
-    pub fn as_str(self) -> &'static str {
+    /// How the metrics count it; a run that only waited is not counted.
+    fn counted(self) -> Option<instruments::RunOutcome> {
         match self {
-            RunOutcome::Done => "ok",
-            RunOutcome::Stopped => "stopped",
-            RunOutcome::Retried => "retried",
-            RunOutcome::Parked => "parked",
-            RunOutcome::Waited => "waited",
-            RunOutcome::Dead => "failed",
+            RunOutcome::Done => Some(instruments::RunOutcome::Ok),
+            RunOutcome::Stopped => Some(instruments::RunOutcome::Skipped),
+            RunOutcome::Retried => Some(instruments::RunOutcome::Retried),
+            RunOutcome::Parked => Some(instruments::RunOutcome::Parked),
+            RunOutcome::Waited => None,
+            RunOutcome::Dead => Some(instruments::RunOutcome::Failed),
         }
     }
 }
@@ -122,13 +122,16 @@ impl Report {
         self.started.elapsed()
     }
 
-    pub(super) fn link(&self, chain: &str, link: &str, took: Duration, result: &Result<Outcome>) {
+    pub(super) fn link(&self, chain: &str, link: &str, took: Duration, attempt: u32, result: &Result<Outcome>) {
         let outcome = match result {
             Ok(Outcome::Stop) => "halt",
             Ok(_) => "success",
             Err(_) => "error",
         };
-        instruments::link_finished(chain, link, outcome, took.as_secs_f64());
+        instruments::link_finished(chain, link, outcome, took, attempt);
+        if let Err(error) = result {
+            instruments::link_failed(chain, link, error.class());
+        }
         let mut figures = self.lock();
         calls_of(&mut figures, chain, link).add(took, result.is_ok());
     }
@@ -138,7 +141,7 @@ impl Report {
     }
 
     pub(super) fn storage(&self, storage: &str, took: Duration, result: &Result<()>) {
-        instruments::storage_written(storage, if result.is_ok() { "success" } else { "error" }, took.as_secs_f64());
+        instruments::storage_written(storage, took, result.as_ref().err().map(Error::class));
         let mut figures = self.lock();
         if !figures.storages.contains_key(storage) {
             figures.storages.insert(storage.to_owned(), Calls::new());
@@ -149,7 +152,9 @@ impl Report {
     }
 
     pub(super) fn run(&self, chain: &str, outcome: RunOutcome, took: Duration) {
-        instruments::run_finished(chain, outcome.as_str(), took.as_secs_f64());
+        if let Some(counted) = outcome.counted() {
+            instruments::run_finished(chain, counted, took);
+        }
         let mut figures = self.lock();
         if !figures.chains.contains_key(chain) {
             figures.chains.insert(chain.to_owned(), ChainFigures::default());
@@ -164,7 +169,7 @@ impl Report {
     }
 
     pub(super) fn recovered(&self, list: &str) {
-        instruments::queue_recovered(list);
+        instruments::recovered(list, 1);
         self.lock().recovered += 1;
     }
 

@@ -53,7 +53,12 @@ pub(super) struct Situation<'a> {
 }
 
 /// Executes a link once.
-pub(super) async fn execute(step: &LinkStep, at: &Situation<'_>, entry: Option<StepEntry>, resumption: Option<Resumption>) -> Executed {
+pub(super) async fn execute(
+    step: &LinkStep,
+    at: &Situation<'_>,
+    entry: Option<StepEntry>,
+    resumption: Option<Resumption>,
+) -> Executed {
     let parts = entry.as_ref().map(|entry| entry.parts.clone()).unwrap_or_default();
     let nothing = || Requested { parts: parts.clone(), ..Requested::default() };
     if step.edits && at.vcon.form() != Form::Unsigned {
@@ -66,7 +71,9 @@ pub(super) async fn execute(step: &LinkStep, at: &Situation<'_>, entry: Option<S
         match condition.matches(&at.vcon.normalised()) {
             Ok(true) => {}
             Ok(false) => return Executed::Skipped(Skip::Condition),
-            Err(error) => return Executed::Failed(error.within(format_args!("`if` of link `{}`", step.name())), nothing()),
+            Err(error) => {
+                return Executed::Failed(error.within(format_args!("`if` of link `{}`", step.name())), nothing());
+            }
         }
     }
     let attempt = entry.as_ref().map_or(at.attempts, |entry| entry.attempts) + 1;
@@ -90,7 +97,7 @@ pub(super) async fn execute(step: &LinkStep, at: &Situation<'_>, entry: Option<S
     let started = Instant::now();
     let result = guarded(step, at.vcon, &context).await;
     let requested = context.into_requested();
-    at.shared.report.link(&at.chain.name, step.name(), started.elapsed(), &result);
+    at.shared.report.link(&at.chain.name, step.name(), started.elapsed(), attempt, &result);
     match result {
         Ok(outcome) => Executed::Returned(outcome, requested),
         Err(error) => Executed::Failed(error.within(format_args!("link `{}`", step.name())), requested),

@@ -35,12 +35,8 @@ impl StorageWriter {
         let jobs = Arc::new(Mutex::new(jobs));
         let name = Arc::<str>::from(name);
         for _ in 0..WORKERS {
-            let worker = Worker {
-                name: Arc::clone(&name),
-                storage: Arc::clone(&storage),
-                limit,
-                report: Arc::clone(report),
-            };
+            let worker =
+                Worker { name: Arc::clone(&name), storage: Arc::clone(&storage), limit, report: Arc::clone(report) };
             tokio::spawn(worker.work(Arc::clone(&jobs)));
         }
         Arc::new(StorageWriter { storage, queue })

@@ -5,7 +5,7 @@
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use symphonia::core::io::MediaSource;
+use symphonia::core::io::{MediaSource, ReadOnlySource};
 
 use super::stream::measure_m4a;
 use super::{Format, Measured, broken, read_whole, unreadable};
@@ -32,7 +32,12 @@ pub(super) fn measure(mut source: impl MediaSource, length: u64) -> Result<Measu
         return Err(broken(Format::M4a, "it has no movie header (`moov`): the end of the file is missing"));
     }
     source.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-    let mut measured = measure_m4a(source)?;
+    let mut measured = if outline.cut {
+        // The reader refuses a box that is longer than the file, but not one in a stream without end.
+        measure_m4a(ReadOnlySource::new(source))?
+    } else {
+        measure_m4a(source)?
+    };
     measured.truncated |= outline.cut;
     if let Some(ticks) = outline.audio.filter(|ticks| *ticks > 0)
         && outline.time_scale > 0

@@ -163,7 +163,14 @@ fn broken_headers_are_permanent_errors() {
 
 #[test]
 fn a_recording_that_was_cut_is_marked_and_shorter() {
-    for name in ["ab_call.wav", "ab_call.flac", "ab_call_vorbis.ogg", "ab_call_opus.ogg", "ab_call_faststart.m4a"] {
+    for name in [
+        "ab_call.wav",
+        "ab_call.flac",
+        "ab_call_vorbis.ogg",
+        "ab_call_opus.ogg",
+        "ab_call_faststart.m4a",
+        "ab_call_fragmented.m4a",
+    ] {
         let bytes = fixture(name);
         let whole = probe(&bytes).unwrap();
         let info = probe(&bytes[..bytes.len() * 2 / 3]).unwrap_or_else(|error| panic!("{name}: {error}"));

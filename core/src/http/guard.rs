@@ -4,7 +4,7 @@
 //! metadata service or an internal console for them. URLs that the operator wrote into the
 //! configuration are [trusted](super::Request::trusted) and pass unchecked.
 //!
-//! Names are checked when they are resolved for the connection itself (see [`super::resolver`]), so a name
+//! Names are checked when they are resolved for the connection itself, so a name
 //! that answers with another address the second time gains nothing.
 
 use std::net::IpAddr;

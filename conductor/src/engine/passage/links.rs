@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use vconductor_core::document::edit::conflicts;
+use vconductor_core::document::conflicts;
 use vconductor_core::error::{Error, Result};
 use vconductor_core::failpoint;
 use vconductor_core::plugin::{Effect, Hop, Outcome, Requested};
@@ -33,8 +33,9 @@ impl Passage {
             Some(limit) => match tokio::time::timeout(limit, self.all_links(&chain)).await {
                 Ok(result) => result,
                 Err(_) => {
-                    let error = Error::retryable(format!("the links of chain `{}` took longer than {limit:?}", chain.name))
-                        .help("raise the chain's `timeout`, or set one on the link that is slow");
+                    let error =
+                        Error::retryable(format!("the links of chain `{}` took longer than {limit:?}", chain.name))
+                            .help("raise the chain's `timeout`, or set one on the link that is slow");
                     Err(self.failed("timeout", &error, self.attempts + 1, &chain.retry, self.own_dead_letters()))
                 }
             },
@@ -83,7 +84,13 @@ impl Passage {
         let results = self.execute_all(links, &known).await;
         failpoint::hit("in-link");
         if let Err(error) = self.check_conflicts(links, &results) {
-            return Err(self.failed("parallel", &error, self.attempts + 1, &self.chain.retry.clone(), self.own_dead_letters()));
+            return Err(self.failed(
+                "parallel",
+                &error,
+                self.attempts + 1,
+                &self.chain.retry.clone(),
+                self.own_dead_letters(),
+            ));
         }
         let mut done = Done::Continue;
         let mut ending = None;
@@ -139,7 +146,9 @@ impl Passage {
         });
         // A single link is polled in place: no second future list on the path that every chain takes.
         let mut executions: Vec<_> = executions.collect();
-        if executions.len() == 1 && let Some(only) = executions.pop() {
+        if executions.len() == 1
+            && let Some(only) = executions.pop()
+        {
             return vec![only.await];
         }
         join_all(executions).await
@@ -169,7 +178,12 @@ impl Passage {
     }
 
     /// Takes over what one link did.
-    fn conclude(&mut self, link: &LinkStep, known: Option<StepEntry>, result: Option<Executed>) -> Result<Done, Ending> {
+    fn conclude(
+        &mut self,
+        link: &LinkStep,
+        known: Option<StepEntry>,
+        result: Option<Executed>,
+    ) -> Result<Done, Ending> {
         let attempts = known.as_ref().map_or(self.attempts, |entry| entry.attempts) + 1;
         match result {
             None => Ok(self.replay(known)),
@@ -203,7 +217,13 @@ impl Passage {
         self.shared.report.skipped(&self.chain.name, link.name());
     }
 
-    fn returned(&mut self, link: &LinkStep, outcome: Outcome, mut requested: Requested, attempts: u32) -> Result<Done, Ending> {
+    fn returned(
+        &mut self,
+        link: &LinkStep,
+        outcome: Outcome,
+        mut requested: Requested,
+        attempts: u32,
+    ) -> Result<Done, Ending> {
         for note in &requested.notes {
             tracing::debug!(uuid = %self.uuid, link = link.name(), note, "note");
         }
@@ -224,7 +244,13 @@ impl Passage {
             Outcome::Park { .. } => Recorded::Unfinished,
         };
         if link.effect == Effect::External || matches!(outcome, Outcome::Switch(_) | Outcome::Park { .. }) {
-            self.record(link, recorded, &requested, if matches!(outcome, Outcome::Park { .. }) { attempts - 1 } else { attempts }, pushes);
+            self.record(
+                link,
+                recorded,
+                &requested,
+                if matches!(outcome, Outcome::Park { .. }) { attempts - 1 } else { attempts },
+                pushes,
+            );
         }
         match outcome {
             Outcome::Continue => Ok(Done::Continue),
@@ -260,7 +286,13 @@ impl Passage {
         self.ledger_unsaved = true;
     }
 
-    fn link_failed(&mut self, link: &LinkStep, error: &Error, requested: &Requested, attempts: u32) -> Result<Done, Ending> {
+    fn link_failed(
+        &mut self,
+        link: &LinkStep,
+        error: &Error,
+        requested: &Requested,
+        attempts: u32,
+    ) -> Result<Done, Ending> {
         let retry = super::retry_delay(&link.retry, attempts, error).is_some();
         if retry || link.on_error == OnError::Fail {
             if link.effect == Effect::External {
@@ -272,7 +304,8 @@ impl Passage {
         tracing::warn!(uuid = %self.uuid, link = link.name(), %error, "the link failed; the chain says `on_error: {}`",
             if link.on_error == OnError::Stop { "stop" } else { "continue" });
         if link.effect == Effect::External {
-            let outcome = if link.on_error == OnError::Stop { Recorded::Stop } else { Recorded::Failed(error.chain_text()) };
+            let outcome =
+                if link.on_error == OnError::Stop { Recorded::Stop } else { Recorded::Failed(error.chain_text()) };
             self.record(link, outcome, requested, attempts, Vec::new());
         }
         Ok(if link.on_error == OnError::Stop { Done::Stop } else { Done::Continue })

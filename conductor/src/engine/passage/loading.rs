@@ -35,14 +35,10 @@ impl Passage {
         claimed: Claimed,
         cancel: CancellationToken,
     ) -> Result<Passage, Refused> {
-        let Claimed { claim, stored, ledger, attempts, enqueued_at, waiting_since, resumption, .. } = claimed;
+        let Claimed { claim, stored, ledger, attempts, waiting_since, resumption, .. } = claimed;
         let ledger = ledger.unwrap_or_else(|| Ledger { chain: chain.name.clone(), ..Ledger::default() });
         let uuid = ledger.switched_to.clone().unwrap_or_else(|| claim.uuid.clone());
-        let loaded = if uuid == claim.uuid {
-            Ok(stored)
-        } else {
-            shared.store.switch(&claim, &uuid).await
-        };
+        let loaded = if uuid == claim.uuid { Ok(stored) } else { shared.store.switch(&claim, &uuid).await };
         let dead = |error: &Error| refused_for_good(&shared, &claim, error, attempts + 1);
         let stored = match loaded {
             Ok(Some(stored)) => Some(stored),
@@ -59,8 +55,6 @@ impl Passage {
             claim,
             cancel,
             attempts,
-            enqueued_at,
-            waiting_since,
             resumption,
             uuid,
             vcon: Arc::new(vcon),

@@ -1,0 +1,154 @@
+//! The database file: its tables, its version, and how every connection is set up.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::fault;
+use crate::error::{Error, Result};
+
+/// The schema that this build writes; kept in `PRAGMA user_version`.
+const VERSION: i64 = 1;
+
+/// How long a connection polls for the lock that another process holds.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Version 1.
+///
+/// `runs.entry` is both the number of a queue entry and its position: whatever comes back to its list
+/// keeps its place, and what is revived gets a new entry at the tail. The unique index `runs_writer`
+/// is the writer lease: no two claimed runs can have one uuid. Documents lie apart from `vcons`, so
+/// that looking up a size or a revision never touches a large page chain.
+const TABLES: &str = "
+CREATE TABLE vcons (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    uuid       TEXT NOT NULL UNIQUE,
+    revision   INTEGER NOT NULL,
+    bytes      INTEGER NOT NULL,
+    keep       INTEGER,
+    expires_at INTEGER
+) STRICT;
+CREATE INDEX vcons_expiry ON vcons (expires_at) WHERE expires_at IS NOT NULL;
+
+CREATE TABLE documents (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+
+CREATE TABLE runs (
+    entry         INTEGER PRIMARY KEY AUTOINCREMENT,
+    run           BLOB NOT NULL,
+    list          TEXT NOT NULL,
+    uuid          TEXT NOT NULL,
+    target        TEXT,
+    state         INTEGER NOT NULL DEFAULT 0,
+    process       TEXT,
+    due           INTEGER,
+    token         TEXT,
+    enqueued_at   INTEGER NOT NULL,
+    attempts      INTEGER NOT NULL DEFAULT 0,
+    crashes       INTEGER NOT NULL DEFAULT 0,
+    waits         INTEGER NOT NULL DEFAULT 0,
+    waiting_for   TEXT,
+    waiting_since INTEGER,
+    queue         TEXT,
+    died_at       INTEGER,
+    context       TEXT,
+    resumption    TEXT,
+    failure       TEXT,
+    ledger        TEXT
+) STRICT;
+CREATE INDEX runs_uuid ON runs (uuid);
+CREATE INDEX runs_target ON runs (target) WHERE target IS NOT NULL;
+CREATE INDEX runs_waiting ON runs (list) WHERE state = 0;
+CREATE UNIQUE INDEX runs_writer ON runs (uuid) WHERE state = 1;
+CREATE INDEX runs_claimed ON runs (process, crashes) WHERE state = 1;
+CREATE INDEX runs_due ON runs (due, state, list) WHERE due IS NOT NULL;
+CREATE INDEX runs_parked ON runs (token) WHERE state = 3;
+CREATE INDEX runs_dead ON runs (queue, run, list) WHERE state = 4;
+CREATE INDEX runs_dead_run ON runs (run) WHERE state = 4;
+CREATE INDEX runs_died ON runs (died_at) WHERE state = 4;
+
+CREATE TABLE processes (id TEXT PRIMARY KEY, lease_until INTEGER NOT NULL) STRICT;
+CREATE TABLE paused (list TEXT PRIMARY KEY) STRICT;
+CREATE TABLE early_resumptions (token TEXT PRIMARY KEY, payload TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT;
+";
+
+/// What a connection is for; it decides its cache and whether it may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The one writer of this process.
+    Writer,
+    /// Reads only.
+    Reader,
+    /// Renews leases; its writes need not outlive a power failure.
+    Heartbeat,
+}
+
+/// Opens a connection to an existing database file (the writer creates it).
+pub(super) fn connect(file: &Path, role: Role) -> Result<Connection> {
+    let access = match role {
+        Role::Reader => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        Role::Heartbeat => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        Role::Writer => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    };
+    // Every connection stays with one thread at a time, so SQLite's own mutex is not needed.
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(file, flags)
+        .and_then(|mut connection| {
+            set_up(&mut connection, role)?;
+            Ok(connection)
+        })
+        .map_err(|error| fault::explain(error, file))
+}
+
+fn set_up(connection: &mut Connection, role: Role) -> rusqlite::Result<()> {
+    connection.busy_handler(Some(wait_for_lock))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    // Negative: KiB. The kernel's page cache does the rest; these bound what stays resident.
+    let cache = match role {
+        Role::Writer => -8192,
+        Role::Reader => -1024,
+        Role::Heartbeat => -64,
+    };
+    connection.pragma_update(None, "cache_size", cache)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    if role == Role::Reader {
+        return Ok(());
+    }
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    // 8 MiB of log: a checkpoint is then a few ten milliseconds at most, and the log stays short.
+    connection.pragma_update(None, "wal_autocheckpoint", if role == Role::Writer { 2000 } else { 0 })?;
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    Ok(())
+}
+
+/// SQLite's own handler sleeps up to 100 ms, which starves a heartbeat beside a busy writer; short naps
+/// find the gap between two commits.
+fn wait_for_lock(tries: i32) -> bool {
+    let nap = Duration::from_micros(if tries < 20 { 200 } else { 1000 });
+    if nap * tries.unsigned_abs() > BUSY {
+        return false;
+    }
+    std::thread::sleep(nap);
+    true
+}
+
+/// Brings the schema to this build's version.
+pub(super) fn migrate(connection: &mut Connection, file: &Path) -> Result<()> {
+    let explain = |error| fault::explain(error, file);
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explain)?;
+    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(explain)?;
+    match found {
+        VERSION => return Ok(()),
+        0 => transaction.execute_batch(TABLES).map_err(explain)?,
+        newer => {
+            return Err(Error::configuration(format!(
+                "{} was written by a newer vConductor (schema {newer}, this one knows {VERSION})",
+                file.display()
+            ))
+            .help("run the newer version, or point `store:` to another directory"));
+        }
+    }
+    transaction.pragma_update(None, "user_version", VERSION).map_err(explain)?;
+    transaction.commit().map_err(explain)
+}

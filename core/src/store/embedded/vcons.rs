@@ -1,0 +1,159 @@
+//! Documents: taking in, saving, keeping and expiring.
+//!
+//! `expires_at` is only set while no run refers to the vCon, so nothing that is queued, claimed,
+//! scheduled, parked or dead can expire.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::row::number;
+use super::writer::Tx;
+use crate::clock::Millis;
+use crate::run::RunId;
+use crate::store::{NewVcon, Stored};
+
+/// So many rows are deleted in one transaction of a sweep.
+const SWEEP: i64 = 500;
+
+/// Stores and enqueues one vCon.
+pub(super) fn ingest(tx: &mut Tx<'_>, vcon: &NewVcon) -> rusqlite::Result<()> {
+    if let Some(document) = &vcon.document {
+        save(tx, &vcon.uuid, document, tx.now)?;
+    }
+    if vcon.document.is_some() || vcon.keep.is_some() {
+        tx.run("UPDATE vcons SET keep = ?2 WHERE uuid = ?1", params![vcon.uuid, vcon.keep.map(millis)])?;
+    }
+    for list in &vcon.lists {
+        enqueue(tx, list, &vcon.uuid, vcon.context.as_deref())?;
+    }
+    expire_if_free(tx, &vcon.uuid)
+}
+
+/// Puts a new run at the tail of a list.
+pub(super) fn enqueue(tx: &mut Tx<'_>, list: &str, uuid: &str, context: Option<&str>) -> rusqlite::Result<()> {
+    // The run's id is made here and handed out at the first claim: a claim that is lost in a power failure
+    // then comes back under the same id, so receivers of its effects can tell.
+    tx.run(
+        "INSERT INTO runs (run, list, uuid, enqueued_at, context) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![RunId::new().0.as_bytes(), list, uuid, tx.now, context],
+    )?;
+    tx.run("UPDATE vcons SET expires_at = NULL WHERE uuid = ?1 AND expires_at IS NOT NULL", [uuid])?;
+    tx.signals.ring(list);
+    Ok(())
+}
+
+/// Writes a document; its revision becomes `revision` or one more than the stored one, whichever is greater.
+pub(super) fn save(tx: &mut Tx<'_>, uuid: &str, document: &Bytes, revision: Millis) -> rusqlite::Result<()> {
+    let size = document.len() as i64;
+    let known = tx.first("SELECT id FROM vcons WHERE uuid = ?1", [uuid], |row| row.get::<_, i64>(0))?;
+    let body: &[u8] = document;
+    if let Some(id) = known {
+        tx.run(
+            "UPDATE vcons SET revision = max(?2, revision + 1), bytes = ?3 WHERE id = ?1",
+            params![id, revision, size],
+        )?;
+        tx.run("UPDATE documents SET body = ?2 WHERE id = ?1", params![id, body])?;
+    } else {
+        tx.run("INSERT INTO vcons (uuid, revision, bytes) VALUES (?1, ?2, ?3)", params![uuid, revision, size])?;
+        tx.run("INSERT INTO documents (id, body) VALUES (?1, ?2)", params![tx.last_key(), body])?;
+    }
+    Ok(())
+}
+
+/// Changes how long a vCon is kept after its last run.
+pub(super) fn set_keep(tx: &Tx<'_>, uuid: &str, keep: Duration) -> rusqlite::Result<()> {
+    tx.run("UPDATE vcons SET keep = ?2 WHERE uuid = ?1", params![uuid, millis(keep)]).map(drop)
+}
+
+/// Starts the time to live of a vCon if it has one and no run refers to it any more.
+pub(super) fn expire_if_free(tx: &Tx<'_>, uuid: &str) -> rusqlite::Result<()> {
+    tx.run(
+        "UPDATE vcons SET expires_at = ?2 + keep WHERE uuid = ?1 AND keep IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM runs WHERE uuid = ?1)
+             AND NOT EXISTS (SELECT 1 FROM runs WHERE target = ?1)",
+        params![uuid, tx.now],
+    )
+    .map(drop)
+}
+
+/// The size of a document in bytes, without loading it.
+pub(super) fn size(tx: &Tx<'_>, uuid: &str) -> rusqlite::Result<Option<u64>> {
+    tx.first("SELECT bytes FROM vcons WHERE uuid = ?1", [uuid], |row| number(row, 0))
+}
+
+/// Loads a document. One whose time is over counts as gone.
+pub(super) fn load(db: &Connection, uuid: &str, now: Millis) -> rusqlite::Result<Option<Stored>> {
+    db.prepare_cached(
+        "SELECT revision, body FROM vcons JOIN documents USING (id)
+         WHERE uuid = ?1 AND (expires_at IS NULL OR expires_at > ?2)",
+    )?
+    .query_row(params![uuid, now], |row| {
+        Ok(Stored { revision: number(row, 0)?, document: Bytes::from(row.get::<_, Vec<u8>>(1)?) })
+    })
+    .optional()
+}
+
+/// Deletes a document; false if there was none.
+pub(super) fn delete(tx: &Tx<'_>, uuid: &str) -> rusqlite::Result<bool> {
+    tx.run("DELETE FROM documents WHERE id = (SELECT id FROM vcons WHERE uuid = ?1)", [uuid])?;
+    Ok(tx.run("DELETE FROM vcons WHERE uuid = ?1", [uuid])? > 0)
+}
+
+/// Uuids in order of arrival after `cursor`.
+pub(super) fn page(db: &Connection, cursor: Option<&str>, limit: usize, now: Millis) -> rusqlite::Result<Vec<String>> {
+    // A cursor that was deleted meanwhile cannot be placed: the page is then empty rather than a repetition.
+    db.prepare_cached(
+        "SELECT uuid FROM vcons WHERE (expires_at IS NULL OR expires_at > ?3)
+             AND id > iif(?1 IS NULL, 0, (SELECT id FROM vcons WHERE uuid = ?1))
+         ORDER BY id LIMIT ?2",
+    )?
+    .query_map(params![cursor, limit as i64, now], |row| row.get(0))?
+    .collect()
+}
+
+/// What one transaction of a sweep deleted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Swept {
+    /// Documents.
+    pub(super) documents: usize,
+    /// Whether more may be left.
+    pub(super) more: bool,
+}
+
+/// Deletes what is over: early resumptions, dead letters, and documents that no run refers to.
+pub(super) fn sweep(tx: &mut Tx<'_>) -> rusqlite::Result<Swept> {
+    tx.run("DELETE FROM early_resumptions WHERE expires_at <= ?1", [tx.now])?;
+    let mut letters = 0;
+    if let Some(keep) = tx.settings.dead_letter_keep.filter(|keep| !keep.is_zero()) {
+        let over = tx.all(
+            "SELECT entry, uuid, target FROM runs WHERE state = 4 AND died_at <= ?1 ORDER BY died_at LIMIT ?2",
+            params![tx.now - millis(keep), SWEEP],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<String>>(2)?)),
+        )?;
+        letters = over.len();
+        for (entry, uuid, target) in over {
+            tx.run("DELETE FROM runs WHERE entry = ?1", [entry])?;
+            for freed in std::iter::once(uuid).chain(target) {
+                expire_if_free(tx, &freed)?;
+            }
+        }
+    }
+    let ids = tx.all(
+        "SELECT id FROM vcons WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
+        params![tx.now, SWEEP],
+        |row| row.get::<_, i64>(0),
+    )?;
+    for id in &ids {
+        tx.run("DELETE FROM documents WHERE id = ?1", [id])?;
+        tx.run("DELETE FROM vcons WHERE id = ?1", [id])?;
+    }
+    let full = SWEEP as usize;
+    Ok(Swept { documents: ids.len(), more: ids.len() == full || letters == full })
+}
+
+/// A duration as the tables keep it.
+pub(super) fn millis(duration: Duration) -> Millis {
+    Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX / 4)
+}

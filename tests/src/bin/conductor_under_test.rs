@@ -1,0 +1,9 @@
+//! The conductor with failpoints and the probe plugins: what the crash tests and campaigns kill.
+
+use std::process::ExitCode;
+
+use vconductor_tests::probes as _;
+
+fn main() -> ExitCode {
+    vconductor::main()
+}
