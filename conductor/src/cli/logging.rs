@@ -37,13 +37,16 @@ pub(crate) fn start(format: LogFormat, verbose: u8, quiet: bool) -> Result<()> {
 fn filter(verbose: u8, quiet: bool) -> Result<EnvFilter> {
     let text = match (quiet, verbose) {
         (true, _) => "error".to_owned(),
-        (false, 0) => match ["VCONDUCTOR_LOG", "RUST_LOG"].iter().find_map(|name| non_empty(name).map(|text| (*name, text))) {
-            Some((name, text)) => {
-                return EnvFilter::try_new(&text)
-                    .map_err(|error| Failure::new(Exit::Usage, format!("{name}=`{text}` is not a log filter: {error}")));
+        (false, 0) => {
+            match ["VCONDUCTOR_LOG", "RUST_LOG"].iter().find_map(|name| non_empty(name).map(|text| (*name, text))) {
+                Some((name, text)) => {
+                    return EnvFilter::try_new(&text).map_err(|error| {
+                        Failure::new(Exit::Usage, format!("{name}=`{text}` is not a log filter: {error}"))
+                    });
+                }
+                None => own("warn", "info"),
             }
-            None => own("warn", "info"),
-        },
+        }
         (false, 1) => own("info", "debug"),
         (false, 2) => own("debug", "trace"),
         (false, _) => "trace".to_owned(),

@@ -144,8 +144,10 @@ fn start(talk: &Talk, environment: dotenvy::Result<std::path::PathBuf>) -> Resul
     }
     logging::start(talk.log_format, talk.verbose, talk.quiet)?;
     match environment {
-        Err(error) if !error.not_found() => Err(Failure::new(Exit::Configuration, format!("cannot read .env: {error}"))
-            .help("write NAME=value lines; quote values with blanks")),
+        Err(error) if !error.not_found() => {
+            Err(Failure::new(Exit::Configuration, format!("cannot read .env: {error}"))
+                .help("write NAME=value lines; quote values with blanks"))
+        }
         _ => Ok(()),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
-use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Row, Table, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::exit::{Failure, Result};
@@ -137,7 +137,7 @@ pub(crate) fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let heading = headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Bold));
-    table.set_header(heading.collect::<Row>());
+    table.set_header(heading.collect::<Vec<_>>());
     if table.is_tty() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }

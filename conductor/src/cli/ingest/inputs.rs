@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use super::refusal::Refusal;
 
 /// Extensions that are looked at in directories; a file that is named itself is always looked at.
-const EXTENSIONS: [&str; 15] = [
-    "json", "vcon", "jsonl", "ndjson", "gz", "mp3", "wav", "wave", "ogg", "oga", "opus", "flac", "m4a", "mp4", "aac",
-];
+const EXTENSIONS: [&str; 15] =
+    ["json", "vcon", "jsonl", "ndjson", "gz", "mp3", "wav", "wave", "ogg", "oga", "opus", "flac", "m4a", "mp4", "aac"];
 
 /// One thing to read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 use vconductor_core::store::Store;
+use vconductor_core::vcon::uuid8::Generator;
 
 use self::batch::Batches;
 use self::contents::{Contents, Item};
@@ -21,7 +22,7 @@ use self::inputs::{Input, Inputs};
 use self::party::Party;
 use self::refusal::Refusal;
 use self::taken::Taken;
-use super::exit::{Exit, Failure, Result};
+use super::exit::{Exit, Result};
 use super::output::{self, BAD, Format, WARN};
 use super::progress::{self, Progress};
 use super::{configuration, store};
@@ -45,7 +46,7 @@ Examples:
 
 Environment:
   VCON_REDIS_EXPIRY   seconds that a vCon is kept after its last run (3600; 0 = for ever)
-  REDIS_URL, VCONDUCTOR_STORE   the store, unless --store or the configuration names one";
+  REDIS_URL           the store, unless --store or the configuration names one";
 
 /// Take conversations in: store them and put them on ingress lists
 #[derive(Debug, Args)]
@@ -100,6 +101,7 @@ impl Ingest {
         let started = Instant::now();
         let mut tally = Tally::default();
         let mut progress = Progress::start();
+        let generator = taken::generator();
         let mut batches = Batches::new(store, self.list.clone(), keep()?);
         for input in Inputs::new(&self.paths) {
             let (name, named, contents) = match input {
@@ -116,7 +118,7 @@ impl Ingest {
                 }
             };
             for item in contents {
-                match item.and_then(|item| self.take(item, &name)) {
+                match item.and_then(|item| self.take(item, &name, &generator)) {
                     Ok(taken) => {
                         if taken.given && named {
                             output::say(format_args!("{name} is now vCon {}", taken.uuid));
@@ -134,11 +136,11 @@ impl Ingest {
         Ok(if tally.refused > 0 { Exit::Findings } else { Exit::Done })
     }
 
-    fn take(&self, item: Item, name: &str) -> Result<Taken, Refusal> {
+    fn take(&self, item: Item, name: &str, generator: &Generator) -> Result<Taken, Refusal> {
         match item {
-            Item::Vcon { text, line } => taken::take(text, name, line),
+            Item::Vcon { text, line } => taken::take(text, name, line, generator),
             Item::Recording { bytes, filename, modified } => {
-                recording::take(&bytes, filename.as_deref(), modified, &self.party)
+                recording::take(&bytes, filename.as_deref(), modified, &self.party, generator)
                     .map_err(|error| Refusal::of(&error, name, 1))
             }
         }
@@ -195,11 +197,8 @@ impl Tally {
 
 /// How long vCons are kept after their last run.
 fn keep() -> Result<Option<Duration>> {
-    let Ok(text) = std::env::var("VCON_REDIS_EXPIRY") else { return Ok(Some(Duration::from_secs(3600))) };
-    match text.trim().parse() {
-        Ok(0) => Ok(None),
-        Ok(seconds) => Ok(Some(Duration::from_secs(seconds))),
-        Err(_) => Err(Failure::new(Exit::Configuration, format!("VCON_REDIS_EXPIRY is not a number of seconds: {text:?}"))
-            .help("3600 is the default; 0 keeps vCons for ever")),
+    match std::env::var("VCON_REDIS_EXPIRY") {
+        Err(_) => Ok(Some(Duration::from_secs(3600))),
+        Ok(text) => store::seconds("VCON_REDIS_EXPIRY", &text),
     }
 }

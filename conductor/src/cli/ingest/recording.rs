@@ -8,7 +8,7 @@ use jiff::{Timestamp, Unit};
 use serde::Serialize;
 use vconductor_core::audio::{content_hash, probe};
 use vconductor_core::error::{Error, Result};
-use vconductor_core::vcon::uuid8;
+use vconductor_core::vcon::uuid8::Generator;
 
 use super::party::Party;
 use super::taken::Taken;
@@ -49,6 +49,7 @@ pub(super) fn take(
     filename: Option<&str>,
     modified: Option<SystemTime>,
     parties: &[Party],
+    generator: &Generator,
 ) -> Result<Taken> {
     let audio = probe(bytes)?;
     let now = Timestamp::now();
@@ -59,7 +60,7 @@ pub(super) fn take(
         parties.resize(parties.len().max(channels), Party::default());
     }
     let heard = if channels > 1 { channels } else { parties.len() };
-    let uuid = uuid8().to_string();
+    let uuid = generator.next().to_string();
     let vcon = NewVcon {
         vcon: "0.4.0",
         uuid: &uuid,
@@ -104,7 +105,7 @@ mod tests {
 
     fn vcon(name: &str, parties: &[Party]) -> Value {
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_250);
-        let taken = take(&fixture(name), Some(name), Some(time), parties).unwrap();
+        let taken = take(&fixture(name), Some(name), Some(time), parties, &Generator::new("example.com")).unwrap();
         let value: Value = serde_json::from_slice(&taken.text).unwrap();
         assert_eq!(value["uuid"], taken.uuid.as_str());
         value
@@ -134,6 +135,6 @@ mod tests {
             assert_ne!(parties, 1, "{name}: one channel says nothing about who speaks");
             assert_eq!(vcon["dialog"][0]["parties"].as_array().map_or(0, Vec::len), parties, "{name}");
         }
-        assert!(take(b"GIF89a", None, None, &[]).unwrap_err().message().contains("not audio that we know"));
+        assert!(take(b"GIF89a", None, None, &[], &Generator::new("example.com")).is_err());
     }
 }
