@@ -139,7 +139,7 @@ mod tests {
 
     fn seen(root: &Path, arguments: &[String]) -> Vec<String> {
         let name = |path: PathBuf| path.strip_prefix(root).unwrap_or(&path).display().to_string();
-        let line = |input| match input {
+        let line = |input: Result<Input, Refusal>| match input {
             Ok(Input::Stdin) => "stdin".to_owned(),
             Ok(Input::File { path, named }) => format!("{}{}", name(path), if named { " named" } else { "" }),
             Ok(Input::Skipped(path)) => format!("{} skipped", name(path)),

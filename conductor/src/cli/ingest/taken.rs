@@ -69,9 +69,9 @@ mod tests {
 
     #[test]
     fn what_has_none_gets_one_unless_it_is_signed() {
-        let found = taken("{\"parties\":[],\"n\": 1e3}").unwrap();
+        let found = taken("{\"parties\":[],\"n\":1e3}").unwrap();
         assert!(found.given);
-        assert_eq!(found.text, format!("{{\"parties\":[],\"n\": 1e3,\"uuid\":\"{}\"}}", found.uuid));
+        assert_eq!(found.text, format!("{{\"parties\":[],\"n\":1e3,\"uuid\":\"{}\"}}", found.uuid));
         assert!(taken("{\"payload\":\"e30\",\"signatures\":[{}]}").unwrap_err().contains("signed or encrypted"));
         let inner = URL_SAFE_NO_PAD.encode("{\"uuid\":\"018f2b7c-5e1a-8c33-9d2b-2f5b6f1f7a10\"}");
         assert!(!taken(&format!("{{\"payload\":\"{inner}\",\"signatures\":[{{}}]}}")).unwrap().given);
