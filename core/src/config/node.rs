@@ -75,14 +75,7 @@ impl Node {
 
     /// A list or map.
     pub(crate) fn collection(value: Value, span: Span) -> Self {
-        Node {
-            value,
-            span,
-            text: String::new(),
-            style: Style::Collection,
-            timestamp: false,
-            substituted: false,
-        }
+        Node { value, span, text: String::new(), style: Style::Collection, timestamp: false, substituted: false }
     }
 
     /// Whether it is null.
@@ -151,9 +144,7 @@ impl Node {
             Value::Float(number) => Json::from(*number),
             Value::String(text) => Json::String(text.clone()),
             Value::Sequence(items) => items.iter().map(Node::to_json).collect(),
-            Value::Mapping(entries) => {
-                entries.iter().map(|(key, node)| (key.name.clone(), node.to_json())).collect()
-            }
+            Value::Mapping(entries) => entries.iter().map(|(key, node)| (key.name.clone(), node.to_json())).collect(),
         }
     }
 

@@ -166,9 +166,7 @@ impl<'a> Builder<'a> {
             return fail(Finding::error(Code::Syntax, span, "this alias stands inside the value that it names"));
         };
         if self.nodes + anchored.count > MAX_NODES || self.open.len() + anchored.depth > MAX_DEPTH {
-            let message = format!(
-                "aliases expand to more than {MAX_NODES} values or {MAX_DEPTH} levels"
-            );
+            let message = format!("aliases expand to more than {MAX_NODES} values or {MAX_DEPTH} levels");
             return fail(Finding::error(Code::TooLarge, span, message));
         }
         self.nodes += anchored.count;
