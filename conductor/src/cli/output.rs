@@ -112,8 +112,8 @@ pub(crate) fn complain_of(failure: &Failure) {
     }
 }
 
-/// A closed stderr is nobody's failure: there is no one left to tell.
-fn talk(text: &str) {
+/// Writes to stderr, above the live lines. A closed stderr is nobody's failure: there is no one left to tell.
+pub(crate) fn talk(text: &str) {
     progress::aside(|| drop(writeln!(anstream::stderr().lock(), "{text}")));
 }
 
@@ -125,6 +125,11 @@ pub(crate) fn stderr_is_terminal() -> bool {
 /// Whether stdout gets colour.
 pub(crate) fn stdout_has_colour() -> bool {
     anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
+}
+
+/// Whether stderr gets colour.
+pub(crate) fn stderr_has_colour() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
 /// The width for text on stdout: the terminal's, 100 columns where there is none.

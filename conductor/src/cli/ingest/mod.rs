@@ -8,6 +8,7 @@ mod recording;
 mod refusal;
 mod taken;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -57,7 +58,7 @@ pub(crate) struct Ingest {
     list: Vec<String>,
     /// A configuration: for its store, and to warn when no chain takes from the list
     #[arg(long, value_name = "CONFIG")]
-    config: Vec<String>,
+    config: Vec<PathBuf>,
     /// The store, for example embedded:./vconductor-data
     #[arg(long, value_name = "URL")]
     store: Option<String>,
