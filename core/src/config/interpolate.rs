@@ -92,7 +92,7 @@ impl Text<'_> {
                 }
                 Err(finding) => {
                     self.out.push_str(placeholder);
-                    findings.extend(finding);
+                    findings.extend(finding.map(|finding| *finding));
                 }
             }
         }
@@ -114,7 +114,7 @@ impl Text<'_> {
 }
 
 /// The value of a placeholder such as `${env:NAME}`. An error without a finding: it is no placeholder of ours.
-fn value(placeholder: &str, environment: &dyn Environment, place: &Span) -> Result<String, Option<Finding>> {
+fn value(placeholder: &str, environment: &dyn Environment, place: &Span) -> Result<String, Option<Box<Finding>>> {
     let closed = placeholder.strip_suffix('}');
     let inner = &closed.unwrap_or(placeholder)[2..];
     if let Some(variable) = inner.strip_prefix("env:") {
@@ -123,22 +123,22 @@ fn value(placeholder: &str, environment: &dyn Environment, place: &Span) -> Resu
             None => (variable, None),
         };
         if closed.is_none() || !is_name(name) {
-            return Err(Some(malformed(placeholder, "write `${env:NAME}` or `${env:NAME:-default}`", place)));
+            return Err(Some(Box::new(malformed(placeholder, "write `${env:NAME}` or `${env:NAME:-default}`", place))));
         }
         // As in a shell, `:-` also stands in for a variable that is empty.
         let set = environment.variable(name).filter(|value| default.is_none() || !value.is_empty());
-        return set.or_else(|| default.map(str::to_owned)).ok_or_else(|| Some(missing(name, place)));
+        return set.or_else(|| default.map(str::to_owned)).ok_or_else(|| Some(Box::new(missing(name, place))));
     }
     if let Some(path) = inner.strip_prefix("file:") {
         if closed.is_none() || path.trim().is_empty() {
-            return Err(Some(malformed(placeholder, "write `${file:/path/to/file}`", place)));
+            return Err(Some(Box::new(malformed(placeholder, "write `${file:/path/to/file}`", place))));
         }
         return match environment.file(path) {
             Ok(text) => Ok(text.trim_end_matches(['\n', '\r']).to_owned()),
-            Err(error) => Err(Some(
+            Err(error) => Err(Some(Box::new(
                 Finding::error(Code::FileMissing, place, format!("cannot read the file `{path}`: {error}"))
                     .help("the user that runs vConductor must be able to read it"),
-            )),
+            ))),
         };
     }
     if closed.is_none() {
@@ -148,7 +148,7 @@ fn value(placeholder: &str, environment: &dyn Environment, place: &Span) -> Resu
     if let (true, Some(value)) = (upper, environment.variable(inner)) {
         return Ok(value);
     }
-    Err(Some(left_alone(inner, upper, place)))
+    Err(Some(Box::new(left_alone(inner, upper, place))))
 }
 
 fn missing(name: &str, place: &Span) -> Finding {

@@ -23,13 +23,15 @@ pub(crate) enum EntryKey {
 
 impl EntryKey {
     /// The key made of a node; `plain`: it has neither quotes nor tag, so that `<<` merges.
-    pub(crate) fn new(node: Node, plain: bool) -> Result<Self, Finding> {
+    pub(crate) fn new(node: Node, plain: bool) -> Result<Self, Box<Finding>> {
         if plain && node.text == "<<" {
             return Ok(EntryKey::Merge(node.span));
         }
         if node.style == Style::Collection {
-            return Err(Finding::error(Code::KeyNotText, &node.span, "a list or map cannot be a key")
-                .help("a text that starts with `{` or `[` needs quotes, for example \"{{ name }}\""));
+            return Err(Box::new(
+                Finding::error(Code::KeyNotText, &node.span, "a list or map cannot be a key")
+                    .help("a text that starts with `{` or `[` needs quotes, for example \"{{ name }}\""),
+            ));
         }
         let truth = matches!(node.value, Value::Bool(_));
         Ok(EntryKey::Name { key: Key { name: node.text, span: node.span }, truth })
@@ -45,7 +47,7 @@ impl EntryKey {
 
 /// The entries of a map after merging, every key once, as PyYAML's `flatten_mapping` gives them: merged entries come
 /// first, explicit keys win over them, and the last of several equal keys wins.
-pub(crate) fn flatten(entries: Vec<Entry>, findings: &mut Vec<Finding>) -> Result<Vec<(Key, Node)>, Finding> {
+pub(crate) fn flatten(entries: Vec<Entry>, findings: &mut Vec<Finding>) -> Result<Vec<(Key, Node)>, Box<Finding>> {
     let mut out = Unique::default();
     for entry in &entries {
         if let EntryKey::Merge(span) = &entry.key {
@@ -77,7 +79,7 @@ pub(crate) fn flatten(entries: Vec<Entry>, findings: &mut Vec<Finding>) -> Resul
     Ok(out.entries)
 }
 
-fn merge(key: &Span, value: &Node, out: &mut Unique) -> Result<(), Finding> {
+fn merge(key: &Span, value: &Node, out: &mut Unique) -> Result<(), Box<Finding>> {
     let not_a_map = |node: &Node| {
         Finding::error(Code::BadMerge, key, format!("`<<` takes a map or a list of maps, not {}", node.describe()))
             .help("write `<<: *name` with an anchor `&name` at a map")
@@ -89,11 +91,11 @@ fn merge(key: &Span, value: &Node, out: &mut Unique) -> Result<(), Finding> {
             for map in maps.iter().rev() {
                 match &map.value {
                     Value::Mapping(entries) => out.extend(entries),
-                    _ => return Err(not_a_map(map)),
+                    _ => return Err(Box::new(not_a_map(map))),
                 }
             }
         }
-        _ => return Err(not_a_map(value)),
+        _ => return Err(Box::new(not_a_map(value))),
     }
     Ok(())
 }

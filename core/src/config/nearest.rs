@@ -1,9 +1,9 @@
 //! The valid name that someone probably meant.
 
 /// The candidate most like `name`, if one is near enough. Case and the difference of `-` and `_` do not count.
-pub fn nearest<'a, S: AsRef<str>>(name: &str, candidates: impl IntoIterator<Item = &'a S>) -> Option<&'a str>
+pub fn nearest<'a, S>(name: &str, candidates: impl IntoIterator<Item = &'a S>) -> Option<&'a str>
 where
-    S: 'a + ?Sized,
+    S: AsRef<str> + 'a + ?Sized,
 {
     let wanted = plain(name);
     candidates

@@ -14,9 +14,9 @@ use super::source::Span;
 #[derive(Debug)]
 pub(crate) struct Problem {
     kind: Kind,
-    place: Option<Place>,
+    place: Option<Box<Place>>,
     /// The innermost map entry that it lies in.
-    pub(crate) entry: Option<Key>,
+    pub(crate) entry: Option<Box<Key>>,
 }
 
 #[derive(Debug)]
@@ -49,34 +49,38 @@ impl Problem {
 
     /// Says at which node it happened, unless an inner node has said so.
     pub(crate) fn at(mut self, node: &Node, path: &str) -> Self {
-        self.place.get_or_insert_with(|| Place {
-            span: node.span.clone(),
-            path: path.to_owned(),
-            found: node.describe(),
-            hint: hint(node),
-            null: node.is_null(),
-            substituted: node.substituted,
-            text: node.text.clone(),
+        self.place.get_or_insert_with(|| {
+            Box::new(Place {
+                span: node.span.clone(),
+                path: path.to_owned(),
+                found: node.describe(),
+                hint: hint(node),
+                null: node.is_null(),
+                substituted: node.substituted,
+                text: node.text.clone(),
+            })
         });
         self
     }
 
     pub(crate) fn at_key(mut self, key: &Key, path: &str) -> Self {
-        self.place.get_or_insert_with(|| Place {
-            span: key.span.clone(),
-            path: path.to_owned(),
-            found: format!("the key `{}`", key.name),
-            hint: None,
-            null: false,
-            substituted: false,
-            text: key.name.clone(),
+        self.place.get_or_insert_with(|| {
+            Box::new(Place {
+                span: key.span.clone(),
+                path: path.to_owned(),
+                found: format!("the key `{}`", key.name),
+                hint: None,
+                null: false,
+                substituted: false,
+                text: key.name.clone(),
+            })
         });
         self
     }
 
     /// Says in which map entry it happened, unless an inner map has said so.
     pub(crate) fn entry(mut self, key: &Key) -> Self {
-        self.entry.get_or_insert_with(|| key.clone());
+        self.entry.get_or_insert_with(|| Box::new(key.clone()));
         self
     }
 
@@ -97,7 +101,7 @@ impl Problem {
     pub(crate) fn into_finding(self, node: &Node, path: &str) -> Finding {
         let Problem { kind, place, .. } = self.at(node, path);
         let Some(place) = place else { return Finding::error(Code::BadValue, &node.span, "cannot be read") };
-        let Place { span, path, found, hint, substituted, text, .. } = place;
+        let Place { span, path, found, hint, substituted, text, .. } = *place;
         match kind {
             Kind::Expected(expected) => {
                 let expected = in_our_words(&expected);

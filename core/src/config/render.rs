@@ -1,6 +1,5 @@
 //! Findings as text: rustc's look for people, one line each for GitHub.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Element, Level as Title, Renderer, Snippet};
@@ -75,10 +74,8 @@ pub fn render_github(findings: &[Finding]) -> String {
         if let Some(advice) = finding.advice() {
             text = format!("{text}. {advice}");
         }
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            out,
-            "::{} file={},line={},col={},endColumn={},title={}::{}",
+        out.push_str(&format!(
+            "::{} file={},line={},col={},endColumn={},title={}::{}\n",
             finding.level.as_str(),
             property(span.source().name()),
             span.line(),
@@ -86,7 +83,7 @@ pub fn render_github(findings: &[Finding]) -> String {
             span.end_column(),
             finding.code,
             message(&text),
-        );
+        ));
     }
     out
 }

@@ -4,7 +4,7 @@ use super::node::Value;
 
 /// What a plain scalar is.
 #[derive(Debug, Clone)]
-pub enum Scalar {
+pub(crate) enum Scalar {
     /// A value.
     Value(Value),
     /// A date or time, which we keep as text.
@@ -14,7 +14,7 @@ pub enum Scalar {
 }
 
 /// Resolves the text of a plain scalar.
-pub fn resolve(text: &str) -> Scalar {
+pub(crate) fn resolve(text: &str) -> Scalar {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Scalar::Value(Value::Null),
         "=" | "<<" => return Scalar::Unusable,
@@ -38,7 +38,7 @@ pub fn resolve(text: &str) -> Scalar {
 /// Resolves a scalar with an explicit core tag (`str`, `int`, `float`, `bool`, `null`, `timestamp`), plain or quoted.
 ///
 /// `None`: no such tag, or the text does not fit it.
-pub fn resolve_tagged(tag: &str, text: &str) -> Option<Scalar> {
+pub(crate) fn resolve_tagged(tag: &str, text: &str) -> Option<Scalar> {
     let value = match tag {
         "str" => Value::String(text.to_owned()),
         "null" => Value::Null,

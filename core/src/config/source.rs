@@ -116,11 +116,6 @@ impl Span {
     pub(crate) fn part(&self, range: Range<usize>) -> Self {
         Span::new(&self.source, self.start + range.start..(self.start + range.end).min(self.end))
     }
-
-    /// Whether `other` lies within this span.
-    pub(crate) fn contains(&self, other: &Span) -> bool {
-        Arc::ptr_eq(&self.source, &other.source) && self.start <= other.start && other.end <= self.end
-    }
 }
 
 impl fmt::Display for Span {

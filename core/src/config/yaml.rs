@@ -13,14 +13,14 @@ use super::scalar::{self, Scalar};
 use super::source::{Source, Span};
 
 /// Longest text that is read, in bytes.
-pub const MAX_BYTES: usize = 8 * 1024 * 1024;
+const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Deepest nesting of lists and maps.
-pub const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 64;
 /// Most values in one file after aliases are expanded: guards against alias bombs.
-pub const MAX_NODES: usize = 200_000;
+const MAX_NODES: usize = 200_000;
 
 /// Reads one file. `None`: it could not be read, and `findings` says why. An empty file is null.
-pub fn parse(source: &Arc<Source>, findings: &mut Vec<Finding>) -> Option<Node> {
+pub(crate) fn parse(source: &Arc<Source>, findings: &mut Vec<Finding>) -> Option<Node> {
     if source.text().len() > MAX_BYTES {
         let message = format!("this file is larger than {} MB", MAX_BYTES / 1024 / 1024);
         findings.push(Finding::error(Code::TooLarge, &Span::new(source, 0..0), message));
@@ -150,7 +150,7 @@ impl<'a> Builder<'a> {
             }
             Kind::Map { entries, .. } => {
                 let first = entries.first().map(|entry| entry.key.span().clone());
-                (Value::Mapping(flatten(entries, self.findings).map_err(Box::new)?), first)
+                (Value::Mapping(flatten(entries, self.findings)?), first)
             }
         };
         // A block has no closing mark: it is shown by its first key or item.
@@ -216,7 +216,7 @@ impl<'a> Builder<'a> {
             Some(Kind::List(items)) => items.push(node),
             Some(Kind::Map { entries, key }) => match key.take() {
                 Some(key) => entries.push(Entry { key, value: node }),
-                None => *key = Some(EntryKey::new(node, plain).map_err(Box::new)?),
+                None => *key = Some(EntryKey::new(node, plain)?),
             },
         }
         Ok(())
