@@ -1,8 +1,9 @@
 //! jq programs, for conditions of links and for `jq_link`.
 //!
 //! A program is compiled once and shared by all threads. Outputs are made one at a time, and nothing behind the first
-//! one is computed. jq can loop for ever inside one output (`def f: f; f`), and nothing cuts such a loop: programs come
-//! from the configuration, not from vCons, and one that may be slow runs under `spawn_blocking` with a time limit.
+//! one is computed. Inside one output a program is not bounded: it can loop for ever (`def f: f; f`), take all memory
+//! (`[repeat(1)]`), or recurse until the stack ends, which ends the process (`def f: 1 + f; f`). Programs come from the
+//! configuration, not from vCons; one that may be slow runs under `spawn_blocking` with a time limit.
 //! `env`, `$ENV` and `halt` do not exist here: a filter neither sees the secrets of the process nor ends it.
 
 use jaq_core::data::JustLut;
@@ -16,6 +17,9 @@ use crate::{Error, Result};
 
 /// What a program may not call.
 const FORBIDDEN: [&str; 3] = ["env", "halt", "halt_error"];
+
+/// How deep brackets may lie inside each other; the parser recurses for each.
+const MAX_BRACKETS: usize = 64;
 
 /// A compiled jq program.
 pub struct Program {
@@ -45,6 +49,10 @@ impl Program {
     /// # Errors
     /// The first place that is no jq, or that calls what does not exist.
     pub fn compile(text: &str) -> Result<Program, CompileError> {
+        if let Some(offset) = too_deep(text) {
+            let message = format!("brackets are nested deeper than {MAX_BRACKETS} levels");
+            return Err(CompileError { offset, message });
+        }
         let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
         let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
         let arena = Arena::default();
@@ -127,6 +135,19 @@ fn to_json(output: &Val) -> Value {
             Value::Object(members.iter().map(|(key, value)| (name(key), to_json(value))).collect())
         }
     }
+}
+
+/// Where the brackets get too deep. Those in strings count as well, for simplicity.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    text.bytes().position(|byte| {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > MAX_BRACKETS
+    })
 }
 
 fn load_error(text: &str, error: jaq_core::load::Error<&str>) -> CompileError {
@@ -213,6 +234,13 @@ mod tests {
             assert!(error.message.contains(part), "{program}: {error}");
             assert_eq!(error.offset, offset, "{program}: {error}");
         }
+    }
+
+    #[test]
+    fn a_program_of_brackets_does_not_end_the_process() {
+        assert_eq!(Program::compile(&"[".repeat(20_000)).unwrap_err().offset, MAX_BRACKETS);
+        let deepest = format!("{}{}", "[".repeat(MAX_BRACKETS), "]".repeat(MAX_BRACKETS));
+        assert!(Program::compile(&deepest).unwrap().matches(&Value::Null).unwrap());
     }
 
     #[test]

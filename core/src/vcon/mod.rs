@@ -115,7 +115,10 @@ impl Vcon {
             return Err(Error::permanent("a signed or encrypted vCon is never rewritten")
                 .help("say with `on_signed` what shall happen: skip, fail or wrap"));
         }
-        // A clone shares the text; opened containers are few.
+        if !may_change_form(edit) {
+            return self.document.apply(edit);
+        }
+        // A clone shares the text, so that trying is cheap.
         let mut edited = self.document.clone();
         let changed = edited.apply(edit)?;
         if changed {
@@ -255,6 +258,16 @@ fn form(root: View<'_>) -> Result<Form> {
          `payload` with `signatures` nor `ciphertext` with `recipients`",
     )
     .help("a minimal vCon is {\"uuid\": \"...\", \"created_at\": \"...\", \"parties\": []}"))
+}
+
+/// Whether the edit reaches the members of the top level themselves, whose names and kinds make the form.
+fn may_change_form(edit: &Edit) -> bool {
+    match edit {
+        Edit::AddAnalysis(_) | Edit::AddTag { .. } => false,
+        Edit::Append { pointer, .. } => !pointer.strip_prefix('/').is_some_and(|name| ARRAYS.contains(&name)),
+        Edit::Set { pointer, .. } | Edit::Remove { pointer } => pointer.matches('/').count() < 2,
+        Edit::Replace(_) => true,
+    }
 }
 
 fn uuid_in(view: View<'_>) -> Option<Uuid> {

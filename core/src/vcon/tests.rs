@@ -125,10 +125,15 @@ fn edits_keep_an_unsigned_vcon() {
         Edit::set("/parties", json!("none")),
         Edit::set("", json!([])),
         Edit::Replace(json!({"payload": "", "signatures": []}).into()),
+        Edit::set("/payload/x", json!(1)),
     ] {
         assert!(vcon.apply(&edit).is_err(), "{edit:?}");
         assert!(!vcon.document().is_edited());
     }
+    vcon.apply(&Edit::set("/payload", json!(""))).unwrap();
+    assert!(vcon.apply(&Edit::append("/signatures", json!({}))).is_err());
+    vcon.apply(&Edit::append("/dialog", json!({}))).unwrap();
+    assert_eq!(Vcon::read(vcon.to_bytes()).unwrap().form(), Form::Unsigned);
 }
 
 #[test]
