@@ -27,8 +27,8 @@ pub use interpolate::{Environment, ProcessEnvironment};
 pub use load::{Loaded, load, load_text};
 pub use mode::Mode;
 pub use model::{
-    ChainConfig, Config, Follower, IngressAuth, Name, OnError, OnSigned, PluginConfig, RetryConfig, Spanned, Step,
-    StepLink, StorageRef, compat_effects,
+    ChainConfig, Config, Follower, IngressAuth, Name, OnError, OnSigned, PluginConfig, RetryConfig, Step, StepLink,
+    StorageRef, compat_effects,
 };
 pub use nearest::nearest;
 pub use node::{Key, Node, Style, Value};
@@ -36,3 +36,7 @@ pub use render::{render, render_github};
 pub use source::{Source, Span};
 pub use typed::{Options, read};
 pub use units::{Period, Size, parse_duration, parse_size};
+
+#[cfg(test)]
+#[path = "config_test.rs"]
+mod tests;

@@ -146,7 +146,7 @@ impl Problem {
             Finding::new(level, Code::UnknownOption, &key.span, format!("`{path}` has no option `{}`", key.name))
                 .nearest(nearest(&key.name, fields));
         match (level, &finding.nearest, fields) {
-            (Level::Warning, ..) => finding.help("it has no effect, as in vcon-server"),
+            (Level::Warning, ..) => finding.help("this option has no effect, as in vcon-server"),
             (_, Some(_), _) => finding,
             (_, None, []) => finding.help("it takes no options"),
             (_, None, fields) => finding.help(format!("possible: {}", listed(fields))),

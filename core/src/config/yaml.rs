@@ -235,16 +235,12 @@ impl<'a> Builder<'a> {
             return Finding::error(Code::Syntax, &span(tab), "a tab where YAML allows only spaces")
                 .help("indent with spaces");
         }
-        let finding = Finding::error(Code::Syntax, &span(at), format!("not valid YAML: {info}"));
-        match hint(info) {
-            Some(hint) => finding.help(hint),
-            None => finding,
-        }
+        Finding::error(Code::Syntax, &span(at), format!("not valid YAML: {info}")).help(hint(info))
     }
 }
 
 /// What usually mends an error of the parser.
-fn hint(info: &str) -> Option<&'static str> {
+fn hint(info: &str) -> &'static str {
     const HINTS: &[(&str, &str)] = &[
         ("mapping values are not allowed", "a text with `: ` in it needs quotes; or the line is indented wrongly"),
         ("unknown anchor", "define the anchor with `&name` before the alias uses it"),
@@ -253,13 +249,17 @@ fn hint(info: &str) -> Option<&'static str> {
         ("unexpected character: ``'", "a text that starts with a backtick needs quotes"),
         ("unexpected character: `%'", "a text that starts with `%` needs quotes"),
         ("quoted scalar", "a closing quote is missing, or the text goes on at a smaller indent"),
+        ("illegal placement of ':'", "a closing `]` or `}` is missing above, or a text with `: ` in it needs quotes"),
         ("flow construct", "a closing `]` or `}` is missing"),
         ("flow", "a closing `]` or `}`, or a comma, is missing"),
         ("simple key", "a `:` is missing behind the key, or the line is indented wrongly"),
         ("expected <document start>", "this line is not part of the map above: look at its indent"),
         ("did not find expected key", "look at the indent: the keys of one map stand in one column"),
     ];
-    HINTS.iter().find(|(part, _)| info.contains(part)).map(|(_, hint)| *hint)
+    HINTS
+        .iter()
+        .find(|(part, _)| info.contains(part))
+        .map_or("look at this line and the one above it: indent, quotes, brackets", |(_, hint)| *hint)
 }
 
 fn check_tag(tag: Option<&Tag>, allowed: &str, span: &Span) -> Outcome<()> {
@@ -276,7 +276,7 @@ fn bad_tag(tag: Option<&Tag>, span: &Span) -> Finding {
         None => String::new(),
     };
     Finding::error(Code::UnknownTag, span, format!("the tag `{name}` is not known or does not fit the value"))
-        .help("known tags are !!str, !!int, !!float, !!bool, !!null, !!timestamp, !!seq and !!map")
+        .help("known tags are !!str, !!int, !!float, !!bool, !!null, !!timestamp, !!seq and !!map; an environment variable is written `${env:NAME}`")
 }
 
 fn fail<T>(finding: Finding) -> Outcome<T> {
