@@ -269,7 +269,7 @@ fn files_and_folders_are_joined_and_names_may_not_repeat() {
 }
 
 #[test]
-fn interpolated_secrets_never_reach_a_finding() {
+fn interpolated_secrets_never_reach_a_finding_or_a_debug_print() {
     struct Set;
     impl Environment for Set {
         fn variable(&self, _: &str) -> Option<String> {
@@ -286,6 +286,7 @@ fn interpolated_secrets_never_reach_a_finding() {
     assert!(findings.len() > 5);
     let shown = render(&findings, false, 120) + &render_github(&findings) + &serde_json::to_string(&findings).unwrap();
     assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(!format!("{loaded:?}").contains("hunter2"));
 }
 
 proptest! {

@@ -1,4 +1,10 @@
 //! The configuration: YAML read with positions, checked, and made into typed values.
+//!
+//! [`load`] reads files into a [`Config`]: text becomes a [`Node`] tree with the meaning that PyYAML gives it,
+//! placeholders in values are replaced, and the tree becomes typed. [`check`] then asks a [`Catalog`] of plugins about
+//! modules and options. Both report [`Finding`]s, which [`render`] shows as a compiler does; every [`Code`] has a page
+//! in `docs/errors`. Plugins read their [`Options`] into plain serde structs.
+
 mod build;
 mod build_chain;
 mod check;
