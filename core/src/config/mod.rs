@@ -12,6 +12,7 @@ mod code;
 mod compat;
 mod finding;
 mod interpolate;
+mod layout;
 mod load;
 mod merge;
 mod mode;
