@@ -156,8 +156,12 @@ impl Documents for EmbeddedStore {
     }
 
     async fn documents(&self, cursor: Option<String>, limit: usize) -> Result<Vec<String>> {
-        let now = self.settings.clock.now();
-        self.readers.query(move |db| vcons::page(db, cursor.as_deref(), limit, now)).await
+        let (now, after) = (self.settings.clock.now(), cursor.clone());
+        let page = self.readers.query(move |db| vcons::page(db, after.as_deref(), limit, now)).await?;
+        page.ok_or_else(|| {
+            Error::permanent(format!("vCon {}, at which the listing stood, was deleted", cursor.unwrap_or_default()))
+                .help("start the listing again")
+        })
     }
 }
 
@@ -179,6 +183,11 @@ impl Queue for EmbeddedStore {
             .prepare_cached("UPDATE processes SET lease_until = ?2 WHERE id = ?1")
             .and_then(|mut renew| renew.execute(params![process.0, until]))
             .map(|renewed| renewed > 0)
+            .inspect(|alive| {
+                if !alive {
+                    self.locks.free(process);
+                }
+            })
             .map_err(|error| fault::explain(error, &self.file))
     }
 
@@ -204,7 +213,7 @@ impl Queue for EmbeddedStore {
             let claimed = request.as_ref().map(|request| claim::claim(tx, &process, request)).transpose()?;
             Ok((committed, claimed.unwrap_or_default()))
         };
-        self.writer.call(needs, work).await
+        self.writer.give(needs, work, |tx, (_, claimed)| commit::give_back(tx, claimed)).await
     }
 
     async fn switch(&self, claim: &Claim, uuid: &str) -> Result<Option<Stored>> {

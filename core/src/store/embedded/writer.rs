@@ -113,17 +113,21 @@ trait Operation: Send {
     fn answer(self: Box<Self>, failure: Option<Error>);
 }
 
-struct Task<W, T> {
+/// Takes back what an operation gave to somebody who has gone away.
+type Undo<T> = fn(&mut Tx<'_>, &T) -> rusqlite::Result<()>;
+
+struct Task<W, T: Send + 'static> {
     needs: Needs,
     work: W,
     outcome: Option<T>,
-    reply: oneshot::Sender<Result<T>>,
+    reply: oneshot::Sender<Result<Delivery<T>>>,
+    undo: Option<(Undo<T>, Sender<Box<dyn Operation>>)>,
 }
 
 impl<W, T> Operation for Task<W, T>
 where
     W: FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send,
-    T: Send,
+    T: Send + 'static,
 {
     fn needs(&self) -> Needs {
         self.needs
@@ -135,13 +139,48 @@ where
     }
 
     fn answer(self: Box<Self>, failure: Option<Error>) {
-        let answer = match (failure, self.outcome) {
-            (Some(error), _) => Err(error),
-            (None, Some(outcome)) => Ok(outcome),
-            (None, None) => Err(Error::permanent("the store answered an operation that it had not run")),
+        let answer = match failure {
+            Some(error) => Err(error),
+            None => Ok(Delivery { outcome: self.outcome, undo: self.undo }),
         };
-        // Whoever asked may have gone away; the commit stands.
+        // The caller may have been cancelled; then the delivery undoes what it must.
         drop(self.reply.send(answer));
+    }
+}
+
+/// An outcome on its way to the caller. Dropped on the way, it is undone.
+struct Delivery<T: Send + 'static> {
+    outcome: Option<T>,
+    undo: Option<(Undo<T>, Sender<Box<dyn Operation>>)>,
+}
+
+impl<T: Send + 'static> Drop for Delivery<T> {
+    fn drop(&mut self) {
+        if let (Some(outcome), Some((undo, queue))) = (self.outcome.take(), self.undo.take()) {
+            // A writer that has ended leaves no process alive, so its claims are reaped.
+            drop(queue.send(Box::new(Undoing { outcome, undo })));
+        }
+    }
+}
+
+struct Undoing<T> {
+    outcome: T,
+    undo: Undo<T>,
+}
+
+impl<T: Send> Operation for Undoing<T> {
+    fn needs(&self) -> Needs {
+        Needs::DURABLE
+    }
+
+    fn attempt(&mut self, tx: &mut Tx<'_>) -> rusqlite::Result<()> {
+        (self.undo)(tx, &self.outcome)
+    }
+
+    fn answer(self: Box<Self>, failure: Option<Error>) {
+        if let Some(error) = failure {
+            tracing::warn!(error = error.chain_text(), "claims that nobody received stay with their process");
+        }
     }
 }
 
@@ -171,11 +210,31 @@ impl Writer {
         T: Send + 'static,
         W: FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
+        self.submit(needs, work, None).await
+    }
+
+    /// Like [`Writer::call`], for an operation that gives something away: it is undone if the caller was
+    /// cancelled before it got the answer.
+    pub(super) async fn give<T, W>(&self, needs: Needs, work: W, undo: Undo<T>) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.submit(needs, work, Some(undo)).await
+    }
+
+    async fn submit<T, W>(&self, needs: Needs, work: W, undo: Option<Undo<T>>) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
         let ended = || Error::permanent("the store's writer has ended").help("restart vConductor; nothing is lost");
+        let queue = self.queue.as_ref().ok_or_else(ended)?;
         let (reply, answer) = oneshot::channel();
-        let task: Box<dyn Operation> = Box::new(Task { needs, work, outcome: None, reply });
-        self.queue.as_ref().and_then(|queue| queue.send(task).ok()).ok_or_else(ended)?;
-        answer.await.map_err(|_gone| ended())?
+        let undo = undo.map(|undo| (undo, queue.clone()));
+        queue.send(Box::new(Task { needs, work, outcome: None, reply, undo })).map_err(|_gone| ended())?;
+        let mut delivery = answer.await.map_err(|_gone| ended())??;
+        delivery.outcome.take().ok_or_else(ended)
     }
 }
 
@@ -233,6 +292,7 @@ impl Worker {
         }
     }
 
+    /// Commits and answers a group.
     fn serve(&mut self, mut group: Vec<Box<dyn Operation>>) {
         let Err(error) = self.commit(&mut group) else {
             group.into_iter().for_each(|operation| operation.answer(None));
