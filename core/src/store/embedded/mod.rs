@@ -1,7 +1,7 @@
 //! The embedded store: SQLite, one file, no server.
 //!
 //! A directory holds `vconductor.db` (with its `-wal` and `-shm` beside it) and `processes/`, the lock
-//! files of living conductors. One thread writes and commits in groups ([`writer`]); reads go past it on
+//! files of living conductors. One thread writes and commits in groups; reads go past it on
 //! their own connections. Several processes may have the directory open on one machine: each sees what
 //! the others commit, within milliseconds. It must not lie on a network file system.
 
@@ -10,11 +10,13 @@ mod claim;
 mod commit;
 mod fault;
 mod operate;
+mod operation;
 mod park;
 mod process;
 mod reader;
 mod row;
 mod schema;
+mod tx;
 mod vcons;
 mod writer;
 
@@ -26,10 +28,12 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use self::bell::Bell;
+use self::operation::Needs;
 use self::process::Locks;
 use self::reader::Readers;
 use self::schema::{Role, connect};
-use self::writer::{Needs, Tx, Writer};
+use self::tx::Tx;
+use self::writer::Writer;
 use super::{
     Claim, ClaimRequest, Claimed, Commit, Committed, DeadLetter, Documents, ListStatus, NewVcon, Operations, Pending,
     ProcessId, Queue, Reaped, Store, Stored,

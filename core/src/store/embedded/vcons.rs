@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::row::number;
-use super::writer::Tx;
+use super::tx::Tx;
 use crate::clock::Millis;
 use crate::run::RunId;
 use crate::store::{NewVcon, Stored};
