@@ -170,8 +170,13 @@ async fn a_claim_that_nobody_waits_for_is_given_back(world: World) {
     let names: Vec<_> = (0..50).map(|index| format!("v{index}")).collect();
     world.put("calls", &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let process = world.process().await;
-    for _ in 0..50 {
-        // Cancelled when the question was sent, before or after the answer came.
+    for round in 0..50 {
+        // Cancelled while the question is on its way, or when the answer is there but nobody has looked.
+        let busy = async {
+            if round % 2 == 0 {
+                std::thread::sleep(Duration::from_millis(3));
+            }
+        };
         tokio::select! {
             biased;
             claimed = world.take(&process, "calls", 3) => {
@@ -179,7 +184,7 @@ async fn a_claim_that_nobody_waits_for_is_given_back(world: World) {
                     world.finish(&claimed, End::Release).await;
                 }
             }
-            () = tokio::task::yield_now() => {}
+            () = busy => {}
         }
     }
     let start = Instant::now();
