@@ -89,7 +89,7 @@ impl Link for Diet {
         let root = vcon.document().root();
         if self.options.remove_system_prompts {
             let mut prompts = Vec::new();
-            system_prompts(root, String::new(), &mut prompts);
+            system_prompts(root, "", &mut prompts);
             prompts.into_iter().for_each(|pointer| context.edit(Edit::remove(pointer)));
         }
         if self.options.remove_analysis && root.get("analysis").is_some() {
@@ -181,17 +181,17 @@ impl Diet {
 }
 
 /// Collects the pointers of all members called `system_prompt`, not looking into them.
-fn system_prompts(view: View<'_>, pointer: String, found: &mut Vec<String>) {
+fn system_prompts(view: View<'_>, pointer: &str, found: &mut Vec<String>) {
     for (name, value) in view.members() {
         let inner = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
         if name == "system_prompt" {
             found.push(inner);
         } else {
-            system_prompts(value, inner, found);
+            system_prompts(value, &inner, found);
         }
     }
     for (index, value) in view.elements().enumerate() {
-        system_prompts(value, format!("{pointer}/{index}"), found);
+        system_prompts(value, &format!("{pointer}/{index}"), found);
     }
 }
 

@@ -115,7 +115,7 @@ impl Link for Sampler {
     async fn run(&self, _: &Vcon, context: &LinkContext<'_>) -> Result<Outcome> {
         let passes = match self.rule {
             Rule::Chance(chance) => self.draw(context) < chance,
-            Rule::Modulo(value) => modulo_number(&context.step.uuid) % value == 0,
+            Rule::Modulo(value) => modulo_number(&context.step.uuid).is_multiple_of(value),
             Rule::Second(value) => second(context) % value == 0,
         };
         if passes {

@@ -26,7 +26,8 @@ use vconductor_core::{Error, Result, register_link};
 /// fails does not keep the others from being told, and one that was told is not told again in the same run.
 ///
 /// Each message carries `webhook-id` and `Idempotency-Key`, which stay the same over all attempts. With a secret it is
-/// signed as Standard Webhooks 1.0.0 says (`webhook-signature`), and `X-Hub-Signature-256` signs the body alone.
+/// signed as Standard Webhooks 1.0.0 says (`webhook-signature`); `X-Hub-Signature-256` signs the body alone, with the text
+/// of the first secret as it is written.
 #[derive(Deserialize, JsonSchema)]
 #[serde(default)]
 struct Options {
