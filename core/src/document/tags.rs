@@ -176,6 +176,10 @@ mod tests {
         let bare = tagged(r#"{"uuid":"x","attachments":null}"#, "a", "b");
         assert!(!bare.contains("\"party\"") && !bare.contains("\"dialog\""), "{bare}");
         tagged("{}", "a", "b");
+        // The same name with another value is another tag.
+        assert!(
+            tagged(r#"{"attachments":[{"purpose":"tags","body":["a:c"]}]}"#, "a", "b").contains(r#"["a:c","a:b"]"#)
+        );
     }
 
     #[test]
