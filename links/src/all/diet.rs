@@ -63,8 +63,10 @@ impl LinkPlugin for Diet {
 
     fn new(_: &str, options: Options) -> Result<Self> {
         if !options.s3_bucket.is_empty() || !options.s3_path.is_empty() {
-            return Err(Error::configuration("options `s3_bucket` and `s3_path`: this build has no S3 client for links")
-                .help("set `post_media_to_url`, or store the whole vCon with the storage `storage.s3`"));
+            return Err(Error::configuration(
+                "options `s3_bucket` and `s3_path`: this build has no S3 client for links",
+            )
+            .help("set `post_media_to_url`, or store the whole vCon with the storage `storage.s3`"));
         }
         if !options.post_media_to_url.is_empty() {
             upload_request(&options.post_media_to_url)?;
@@ -75,9 +77,13 @@ impl LinkPlugin for Diet {
 
 /// The operator wrote this URL.
 fn upload_request(url: &str) -> Result<Request> {
-    let request = Request::post(url).map_err(|error| {
-        Error::configuration("option `post_media_to_url`").caused_by(error).help("write it like https://host/path")
-    })?;
+    let refused =
+        || Error::configuration("option `post_media_to_url` is not a URL").help("write it like https://host/path");
+    let request = Request::post(url).map_err(|error| refused().caused_by(error))?;
+    // `localhost:8080/up` reads as a URL with the scheme `localhost`.
+    if !matches!(request.url().scheme(), "http" | "https") {
+        return Err(refused());
+    }
     Ok(request.trusted())
 }
 
@@ -302,7 +308,10 @@ mod tests {
         assert!(ran.requested.edits.is_empty());
         let ran = stage.run(&link, &vcon).await;
         let dialog = &after(&ran, &vcon)["dialog"];
-        assert_eq!((&dialog[0]["body"], &dialog[2]["body"]), (&json!("https://kept/0"), &json!("https://media.test/3")));
+        assert_eq!(
+            (&dialog[0]["body"], &dialog[2]["body"]),
+            (&json!("https://kept/0"), &json!("https://media.test/3"))
+        );
         let calls = receiver.received();
         assert_eq!(calls.len(), 3, "the first body is not sent again");
         assert_eq!(calls[1].header("idempotency-key"), calls[2].header("idempotency-key"));
@@ -329,7 +338,12 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_refused() {
-        for options in [json!({"s3_bucket": "b"}), json!({"s3_path": "p"}), json!({"post_media_to_url": "media"})] {
+        for options in [
+            json!({"s3_bucket": "b"}),
+            json!({"s3_path": "p"}),
+            json!({"post_media_to_url": "media"}),
+            json!({"post_media_to_url": "media:80/up"}),
+        ] {
             assert_eq!(diet(options.clone()).err().unwrap().class(), Class::Configuration, "{options}");
         }
     }

@@ -177,7 +177,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_filter_that_fails_is_an_error_with_help_and_not_a_silent_stop() {
-        let error = outcome(json!({"filter": ".subject | keys"}), json!({"uuid": "u", "subject": "x"})).await.unwrap_err();
+        let error =
+            outcome(json!({"filter": ".subject | keys"}), json!({"uuid": "u", "subject": "x"})).await.unwrap_err();
         assert_eq!(error.class(), Class::Permanent);
         assert!(error.message().contains("filter") && error.help_text().is_some(), "{error:?}");
         let error = JqLink::new("jq", Options { filter: ".a | (".into(), forward_matches: true }).err().unwrap();

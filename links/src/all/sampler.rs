@@ -74,7 +74,8 @@ impl LinkPlugin for Sampler {
     const MODULE: &'static str = "links.sampler";
     const EFFECT: Effect = Effect::Pure;
     const EDITS: bool = false;
-    const EXAMPLE: &'static str = "tenth:\n  module: links.sampler\n  options:\n    method: percentage\n    value: 10\n";
+    const EXAMPLE: &'static str =
+        "tenth:\n  module: links.sampler\n  options:\n    method: percentage\n    value: 10\n";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {

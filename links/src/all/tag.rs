@@ -39,7 +39,7 @@ impl Default for Labels {
     }
 }
 
-/// YAML reads `2024` and `yes` as something other than text; a tag is text all the same.
+// YAML reads `2024` and `yes` as something other than text; a tag is text all the same.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(inline)]
@@ -71,7 +71,8 @@ impl LinkPlugin for Tag {
     const MODULE: &'static str = "links.tag";
     const EFFECT: Effect = Effect::Pure;
     const EDITS: bool = true;
-    const EXAMPLE: &'static str = "tag:\n  module: links.tag\n  options:\n    tags: [sales]\n    values: {team: north}\n";
+    const EXAMPLE: &'static str =
+        "tag:\n  module: links.tag\n  options:\n    tags: [sales]\n    values: {team: north}\n";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {

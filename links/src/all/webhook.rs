@@ -161,9 +161,15 @@ impl Target {
             Endpoint::Map(map) => (&map.url, Some(&map.secret), Some(&map.headers)),
         };
         let mut request = Request::post(url)
-            .map_err(|error| Error::configuration("not a URL").caused_by(error).help("write it like https://host/path"))?
+            .map_err(|error| {
+                Error::configuration("not a URL").caused_by(error).help("write it like https://host/path")
+            })?
             .trusted()
             .timeout(timeout);
+        // `localhost:8080/hook` reads as a URL with the scheme `localhost`.
+        if !matches!(request.url().scheme(), "http" | "https") {
+            return Err(Error::configuration("not an http or https URL").help("write it like https://host/path"));
+        }
         let mut mediatype = "application/json";
         for (name, value) in options.headers.iter().chain(own_headers.into_iter().flatten()) {
             request = request.secret_header(name, value)?;
@@ -231,9 +237,8 @@ impl Webhook {
         // The time at which the run began, from its id: the same in every attempt, as the message's id is.
         let began = context.step.run.0.get_timestamp().map(|time| time.to_unix().0 as i64);
         let seconds = began.unwrap_or_else(|| context.clock.now() / 1000);
-        let timestamp = Timestamp::from_second(seconds).map_err(|error| {
-            Error::permanent("the time of the run is out of range").caused_by(error)
-        })?;
+        let timestamp = Timestamp::from_second(seconds)
+            .map_err(|error| Error::permanent("the time of the run is out of range").caused_by(error))?;
         let uuid = &context.step.uuid;
         let message = json!({"type": "vcon.processed", "timestamp": timestamp.to_string(), "data": {"uuid": uuid}});
         Ok(message.to_string().into())
@@ -246,7 +251,10 @@ impl Webhook {
             IdempotencyKey::Uuid => context.step.uuid.clone(),
         };
         let timestamp = context.clock.now() / 1000;
-        let mut request = target.request.clone().body(&target.mediatype, body.clone())?
+        let mut request = target
+            .request
+            .clone()
+            .body(&target.mediatype, body.clone())?
             .header(WEBHOOK_ID, &id)?
             .header("Idempotency-Key", &id)?
             .header(WEBHOOK_TIMESTAMP, &timestamp.to_string())?;
@@ -385,7 +393,8 @@ mod tests {
     async fn nothing_secret_gets_into_errors_notes_and_parts() {
         let receiver = Receiver::start().await.unwrap();
         let url = format!("{}/hook?token=query-secret", receiver.url.replace("http://", "http://user:url-password@"));
-        let options = json!({"webhook-urls": [url], "headers": {"Authorization": "Bearer header-secret"}, "secret": SECRET});
+        let options =
+            json!({"webhook-urls": [url], "headers": {"Authorization": "Bearer header-secret"}, "secret": SECRET});
         let echo = format!("you sent header-secret and query-secret and {SECRET}");
         receiver.will_answer("/hook?token=query-secret", Answer::status(400).body(&echo));
         let link = webhook(options).unwrap();
@@ -419,6 +428,7 @@ mod tests {
     fn what_cannot_work_is_refused() {
         for options in [
             json!({"webhook-urls": ["hooks/vcons"]}),
+            json!({"webhook-urls": ["localhost:8080/vcons"]}),
             json!({"webhook-urls": ["https://a.test"], "secret": "short"}),
             json!({"webhook-urls": ["https://a.test"], "headers": {"a b": "c"}}),
             json!({"webhook-urls": ["https://a.test"], "headers": {"a": "c\n"}}),
