@@ -15,8 +15,8 @@ use vconductor_core::{Error, Result, register_link};
 /// Removes what makes a vCon large: recordings, analyses, attachments, prompts.
 ///
 /// A recording that is to be kept elsewhere (`post_media_to_url`) leaves the vCon only after the other side has
-/// confirmed it with a URL; while it cannot be reached, the vCon stays as it is and the step is tried again. A recording
-/// that was confirmed is not sent again in the same run.
+/// confirmed it with a URL; while it cannot be reached, the vCon stays as it is and the step is tried again. A
+/// recording that was confirmed is not sent again in the same run.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 struct Options {
@@ -56,9 +56,14 @@ impl LinkPlugin for Diet {
     const MODULE: &'static str = "links.diet";
     const EFFECT: Effect = Effect::External;
     const EDITS: bool = true;
-    const EXAMPLE: &'static str = "lighten:\n  module: links.diet\n  options:\n    remove_dialog_body: true\n    \
-                                   post_media_to_url: https://media.example.com/upload\n    \
-                                   remove_attachment_types: [image/png]\n";
+    const EXAMPLE: &'static str = "\
+lighten:
+  module: links.diet
+  options:
+    remove_dialog_body: true
+    post_media_to_url: https://media.example.com/upload
+    remove_attachment_types: [image/png]
+";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {
@@ -227,10 +232,13 @@ mod tests {
         let vcon = json!({
             "uuid": "u",
             "system_prompt": "1",
-            "dialog": [{"body": "AAAA"}, {"body": {"system_prompt": "x"}}, 5, {"body": "https://x", "body_type": "url"}],
+            "dialog": [
+                {"body": "AAAA"}, {"body": {"system_prompt": "x"}}, 5, {"body": "https://x", "body_type": "url"}
+            ],
             "analysis": [{"type": "a", "a/b": {"system_prompt": "2", "keep": 1}}],
             "attachments": [
-                {"mime_type": "image/png"}, {"mimetype": "image/png"}, {"mediatype": "text/plain"}, {"mediatype": "image/png"}
+                {"mime_type": "image/png"}, {"mimetype": "image/png"}, {"mediatype": "text/plain"},
+                {"mediatype": "image/png"}
             ],
         });
         let with = |changes: &[(&str, Value)]| {

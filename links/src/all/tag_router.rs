@@ -38,7 +38,14 @@ impl LinkPlugin for TagRouter {
     const MODULE: &'static str = "links.tag_router";
     const EFFECT: Effect = Effect::Pure;
     const EDITS: bool = false;
-    const EXAMPLE: &'static str = "route:\n  module: links.tag_router\n  options:\n    tag_routes: {sales: sales_calls}\n    forward_original: false\n";
+    const EXAMPLE: &'static str = "\
+route:
+  module: links.tag_router
+  options:
+    tag_routes:
+      sales: sales_calls
+    forward_original: false
+";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {

@@ -26,8 +26,8 @@ use vconductor_core::{Error, Result, register_link};
 /// fails does not keep the others from being told, and one that was told is not told again in the same run.
 ///
 /// Each message carries `webhook-id` and `Idempotency-Key`, which stay the same over all attempts. With a secret it is
-/// signed as Standard Webhooks 1.0.0 says (`webhook-signature`); `X-Hub-Signature-256` signs the body alone, with the text
-/// of the first secret as it is written.
+/// signed as Standard Webhooks 1.0.0 says (`webhook-signature`); `X-Hub-Signature-256` signs the body alone, with the
+/// text of the first secret as it is written.
 #[derive(Deserialize, JsonSchema)]
 #[serde(default)]
 struct Options {
@@ -48,12 +48,12 @@ struct Options {
     /// The limit for one call, in seconds.
     #[schemars(extend("x-result" = false))]
     timeout: f64,
-    /// What identifies a message for the receiver. `effect`: one id for each run, step and endpoint, so that a vCon that is
-    /// processed anew is a new message. `uuid`: the vCon's uuid, so that a receiver takes each vCon once, however often
-    /// it is processed.
+    /// What identifies a message for the receiver. `effect`: one id for each run, step and endpoint, so that a vCon
+    /// that is processed anew is a new message. `uuid`: the vCon's uuid, so that a receiver takes each vCon once, however
+    /// often it is processed.
     idempotency_key: IdempotencyKey,
-    /// What is sent. `full`: the vCon. `thin`: a note that it was processed, `{"type": "vcon.processed", "timestamp": ...,
-    /// "data": {"uuid": ...}}`.
+    /// What is sent. `full`: the vCon. `thin`: a note that it was processed, `{"type": "vcon.processed", "timestamp":
+    /// ..., "data": {"uuid": ...}}`.
     payload: Payload,
 }
 
@@ -131,8 +131,15 @@ impl LinkPlugin for Webhook {
     const MODULE: &'static str = "links.webhook";
     const EFFECT: Effect = Effect::External;
     const EDITS: bool = false;
-    const EXAMPLE: &'static str = "tell:\n  module: links.webhook\n  options:\n    webhook-urls:\n      - https://hooks.example.com/vcons\n    \
-                                   headers:\n      Authorization: Bearer ${WEBHOOK_TOKEN}\n";
+    const EXAMPLE: &'static str = "\
+tell:
+  module: links.webhook
+  options:
+    webhook-urls:
+      - https://hooks.example.com/vcons
+    headers:
+      Authorization: Bearer ${WEBHOOK_TOKEN}
+";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {
@@ -323,7 +330,10 @@ mod tests {
     async fn options_choose_payload_key_and_endpoint_settings() {
         let receiver = Receiver::start().await.unwrap();
         let link = webhook(json!({
-            "webhook_urls": [{"url": receiver.url, "secret": OTHER_SECRET, "headers": {"Content-Type": "application/vcon+json", "x-a": "own"}}],
+            "webhook_urls": [{
+                "url": receiver.url, "secret": OTHER_SECRET,
+                "headers": {"Content-Type": "application/vcon+json", "x-a": "own"},
+            }],
             "headers": {"x-a": "all", "x-b": "all"}, "secret": SECRET, "idempotency_key": "uuid", "payload": "thin",
         }));
         let stage = LinkStage::new("u");
