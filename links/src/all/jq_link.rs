@@ -16,7 +16,8 @@ use vconductor_core::{Error, Result, register_link};
 ///
 /// The expression sees the vCon with the member names of the current drafts (`mediatype`, `purpose`, `amended`),
 /// whatever names it came with. Its first output decides: `false`, `null`, `0`, `""`, `[]` and `{}` are no match, and
-/// so is no output at all. An expression that fails on a vCon ends that run as a dead letter; it never lets a vCon vanish.
+/// so is no output at all. An expression that fails on a vCon ends that run as a dead letter; no vCon
+/// vanishes by it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 struct Options {

@@ -49,8 +49,8 @@ struct Options {
     #[schemars(extend("x-result" = false))]
     timeout: f64,
     /// What identifies a message for the receiver. `effect`: one id for each run, step and endpoint, so that a vCon
-    /// that is processed anew is a new message. `uuid`: the vCon's uuid, so that a receiver takes each vCon once, however
-    /// often it is processed.
+    /// that is processed anew is a new message. `uuid`: the vCon's uuid, so that a receiver takes each vCon once,
+    /// however often it is processed.
     idempotency_key: IdempotencyKey,
     /// What is sent. `full`: the vCon. `thin`: a note that it was processed, `{"type": "vcon.processed", "timestamp":
     /// ..., "data": {"uuid": ...}}`.
