@@ -69,7 +69,7 @@ impl Stage {
     pub fn start(&self, configuration: &str) -> Conductor {
         let report = Arc::new(Report::default());
         let http = HttpClient::builder().build().expect("a client");
-        let chains = assemble_text(configuration, &http, &report).unwrap_or_else(|findings| panic!("{findings}"));
+        let chains = assemble_text(configuration, &report).unwrap_or_else(|findings| panic!("{findings}"));
         let engine = Engine::new(Arc::clone(&self.store), http, chains, Arc::clone(&report), self.settings.clone());
         let engine = Arc::new(engine);
         let running = Arc::clone(&engine);

@@ -159,7 +159,7 @@ fn open(folder: &Path) -> Outcome<Arc<EmbeddedStore>> {
 fn start(store: &Arc<EmbeddedStore>, links: usize) -> Outcome<(Arc<Engine>, Arc<Report>, tokio::task::JoinHandle<()>)> {
     let report = Arc::new(Report::default());
     let http = HttpClient::builder().build()?;
-    let chains = assemble_text(&configuration(links), &http, &report)?;
+    let chains = assemble_text(&configuration(links), &report)?;
     let store: Arc<dyn Store> = Arc::clone(store) as _;
     let engine = Arc::new(Engine::new(store, http, chains, Arc::clone(&report), Settings::default()));
     let running = Arc::clone(&engine);
