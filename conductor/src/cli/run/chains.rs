@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use vconductor_core::config::Config;
-use vconductor_core::http::HttpClient;
 use vconductor_core::plugin::Registry;
 
 use crate::cli::configuration;
@@ -13,13 +12,8 @@ use crate::engine::chain::Chains;
 use crate::engine::report::Report;
 
 /// Builds every chain; what cannot be built is told with its place.
-pub(super) fn assembled(
-    config: &Config,
-    registry: &Registry,
-    http: &HttpClient,
-    report: &Arc<Report>,
-) -> Result<Chains> {
-    assemble(config, registry, http, report).map_err(|findings| {
+pub(super) fn assembled(config: &Config, registry: &Registry, report: &Arc<Report>) -> Result<Chains> {
+    assemble(config, registry, report).map_err(|findings| {
         configuration::complain(&findings);
         Failure::Silent(Exit::Configuration)
     })

@@ -76,7 +76,7 @@ impl Run {
         };
         let http = HttpClient::builder().build()?;
         let report = Arc::new(Report::default());
-        let chains = chains::assembled(config, &registry, &http, &report)?;
+        let chains = chains::assembled(config, &registry, &report)?;
         if chains.chains.is_empty() {
             return Err(Failure::new(Exit::Configuration, "no chain takes from any list")
                 .help("give a chain `ingress_lists`, or enable one"));

@@ -141,7 +141,11 @@ pub(super) fn document(figures: &Figures, elapsed: Duration, left: &[ListStatus]
         let links = chain.links.iter().map(|(link, calls)| named("link", link, calls));
         json!({
             "chain": name,
-            "outcomes": chain.outcomes.iter().map(|(outcome, count)| (outcome.as_str(), count)).collect::<std::collections::BTreeMap<_, _>>(),
+            "done": outcomes(chain, RunOutcome::Done),
+            "stopped": outcomes(chain, RunOutcome::Stopped),
+            "retried": outcomes(chain, RunOutcome::Retried),
+            "parked": outcomes(chain, RunOutcome::Parked),
+            "failed": outcomes(chain, RunOutcome::Dead),
             "links": links.collect::<Vec<_>>(),
         })
     });
