@@ -10,9 +10,7 @@ use vconductor::engine::report::{Figures, Report};
 use vconductor::engine::{Engine, Settings};
 use vconductor_core::http::HttpClient;
 use vconductor_core::store::embedded::{EmbeddedStore, Settings as StoreSettings};
-use vconductor_core::store::{
-    ClaimRequest, Commit, DeadLetter, Documents, End, NewVcon, Operations, Pending, ProcessId, Queue, Quota, Store,
-};
+use vconductor_core::store::{ClaimRequest, Commit, DeadLetter, End, NewVcon, Pending, ProcessId, Quota, Store};
 
 /// A store, and conductors on it.
 pub struct Stage {
@@ -139,7 +137,11 @@ impl Conductor {
         let started = Instant::now();
         let mut quiet = 0;
         while quiet < 3 {
-            assert!(started.elapsed() < limit, "still busy after {limit:?}: {:?}", self.engine.pending(Duration::from_secs(60)).await);
+            assert!(
+                started.elapsed() < limit,
+                "still busy after {limit:?}: {:?}",
+                self.engine.pending(Duration::from_secs(60)).await
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
             let idle = self.engine.working() == 0
                 && self.engine.pending(Duration::from_secs(60)).await.expect("an answer").is_idle();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vconductor_core::config::{
-    self, ChainConfig, Code, Config, Finding, OnError as ConfiguredOnError, OnSigned as ConfiguredOnSigned, PluginConfig,
-    ProcessEnvironment, RetryConfig, Step as ConfiguredStep, StepLink, load_text, render,
+    self, ChainConfig, Code, Config, Finding, OnError as ConfiguredOnError, OnSigned as ConfiguredOnSigned,
+    PluginConfig, ProcessEnvironment, RetryConfig, Step as ConfiguredStep, StepLink, load_text, render,
 };
 use vconductor_core::jq::Program;
 use vconductor_core::layers::retry::RetryPolicy;
@@ -126,7 +126,7 @@ impl Assembly<'_> {
             Some(text) => match Program::compile(text) {
                 Ok(program) => Some(program),
                 Err(error) => {
-                    self.findings.push(Finding::error(Code::BadJq, &text.span, error.to_string()));
+                    self.findings.push(Finding::error(Code::BadCondition, &text.span, error.to_string()));
                     None
                 }
             },
@@ -217,8 +217,8 @@ fn policy(settings: [Option<RetryConfig>; 2]) -> RetryPolicy {
     let mut policy = RetryPolicy::default();
     for setting in settings.iter().rev().flatten() {
         policy.attempts = setting.attempts.unwrap_or(policy.attempts);
-        policy.base = setting.base.map_or(policy.base, Duration::from);
-        policy.cap = setting.cap.map_or(policy.cap, Duration::from);
+        policy.base = setting.base.map_or(policy.base, |period| period.0);
+        policy.cap = setting.cap.map_or(policy.cap, |period| period.0);
     }
     policy
 }

@@ -1,9 +1,14 @@
 //! Building a plugin out of a configuration: what is wrong becomes findings with places.
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 
 use crate::config::{Code, Finding, Mode, Options, Span, Value};
 use crate::error::{Error, Result};
+
+/// Builds a plugin as a configuration asks; `None`: the findings say what is wrong.
+pub type Configure<P> = fn(Asked<'_>, &mut Vec<Finding>) -> Option<Arc<P>>;
 
 /// What a configuration asks a plugin to be.
 #[derive(Debug, Clone, Copy)]

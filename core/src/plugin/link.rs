@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::LinkContext;
-use super::configure::{Asked, configured};
+use super::configure::{Configure, configured};
 use crate::clock::Millis;
-use crate::config::{Finding, Options};
+use crate::config::Options;
 use crate::error::{Error, Result};
 use crate::vcon::Vcon;
 
@@ -103,7 +103,7 @@ pub struct LinkEntry {
     /// Builds it from options that were read and checked.
     pub build: fn(&str, Value) -> Result<Arc<dyn Link>>,
     /// Builds it as a configuration asks; `None`: the findings say what is wrong.
-    pub configure: fn(Asked<'_>, &mut Vec<Finding>) -> Option<Arc<dyn Link>>,
+    pub configure: Configure<dyn Link>,
 }
 
 impl LinkEntry {

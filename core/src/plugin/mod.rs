@@ -13,7 +13,7 @@ mod registry;
 mod storage;
 mod tracer;
 
-pub use configure::Asked;
+pub use configure::{Asked, Configure};
 pub use context::{Checkpoint, LinkContext, Requested, Step};
 pub use link::{Effect, Link, LinkEntry, LinkPlugin, Outcome};
 pub use options::{options_hash, schema_value};

@@ -8,9 +8,9 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::configure::{Asked, configured};
+use super::configure::{Configure, configured};
 use crate::clock::Millis;
-use crate::config::{Finding, Options};
+use crate::config::Options;
 use crate::error::{Error, Result};
 use crate::vcon::Vcon;
 
@@ -145,7 +145,7 @@ pub struct StorageEntry {
     /// Builds it from options that were read and checked.
     pub build: fn(&str, Value) -> Result<Arc<dyn Storage>>,
     /// Builds it as a configuration asks; `None`: the findings say what is wrong.
-    pub configure: fn(Asked<'_>, &mut Vec<Finding>) -> Option<Arc<dyn Storage>>,
+    pub configure: Configure<dyn Storage>,
 }
 
 impl StorageEntry {

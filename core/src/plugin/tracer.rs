@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::configure::{Asked, configured};
-use crate::config::{Finding, Options};
+use super::configure::{Configure, configured};
+use crate::config::Options;
 use crate::error::{Error, Result};
 use crate::vcon::Vcon;
 
@@ -71,7 +71,7 @@ pub struct TracerEntry {
     /// Builds it from options that were read and checked.
     pub build: fn(&str, Value) -> Result<Arc<dyn Tracer>>,
     /// Builds it as a configuration asks; `None`: the findings say what is wrong.
-    pub configure: fn(Asked<'_>, &mut Vec<Finding>) -> Option<Arc<dyn Tracer>>,
+    pub configure: Configure<dyn Tracer>,
 }
 
 impl TracerEntry {
