@@ -4,7 +4,7 @@
 //! links, storages and egress; a `step` is one execution of one link; the `janitor` recovers and wakes; the
 //! `heartbeat` keeps the lease.
 
-// pub mod assemble;
+pub mod assemble;
 pub mod chain;
 mod failure;
 mod heartbeat;

@@ -48,7 +48,7 @@ impl Passage {
         for (index, step) in chain.steps.iter().enumerate() {
             let uuid_in = self.uuid.clone();
             let steps = match step {
-                Step::Link(link) => std::slice::from_ref(link),
+                Step::Link(link) => std::slice::from_ref(&**link),
                 Step::Parallel(links) => links,
             };
             let done = self.step(steps).await?;

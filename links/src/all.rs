@@ -1,0 +1,3 @@
+//! Every file in this folder.
+
+automod::dir!("src/all");
