@@ -4,6 +4,7 @@ use std::any::Any;
 use std::net::TcpListener;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -57,7 +58,9 @@ fn webhook() -> Place {
     listener.set_nonblocking(true).expect("a listener for tokio");
     let address = listener.local_addr().expect("an address");
     let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-    let router = Router::new().fallback(|_body: axum::body::Body| async { StatusCode::NO_CONTENT });
+    let router = Router::new()
+        .fallback(|_body: axum::body::Bytes| async { StatusCode::NO_CONTENT })
+        .layer(DefaultBodyLimit::disable());
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
     // The port was free a moment ago and nobody listens there.
     let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");

@@ -12,7 +12,8 @@ mod vcons;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use serde_json::Value;
 use vconductor_core::plugin::{StorageEntry, inventory};
 
 use backends::{BACKENDS, Backend, Place};
@@ -27,6 +28,7 @@ fn main() {
     let registered: BTreeMap<&str, &'static StorageEntry> =
         inventory::iter::<StorageEntry>.into_iter().map(|entry| (entry.module, entry)).collect();
     let mut trials = vec![
+        Trial::test("registry::every_example_builds", every_example_builds),
         Trial::test("registry::every_folder_is_registered", every_folder_is_registered),
         Trial::test("file::killed_writer_leaves_whole_files", || {
             crash::killed_writer_leaves_whole_files();
@@ -49,24 +51,38 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// The cases of one storage. Whether a case applies is known before any server is started: capabilities need none.
+/// The cases of one storage; those that it does not declare show as ignored.
 fn trials_of(backend: &'static Backend, entry: &'static StorageEntry) -> Vec<Trial> {
     let name = backend.module.strip_prefix("storage.").unwrap_or(backend.module);
     let cases = cases::CASES.iter().chain(list_cases::CASES);
-    cases.map(|case| Trial::test(format!("{name}::{}", case.name), move || run(backend, entry, case))).collect()
+    cases
+        .map(|case| Trial::ignorable_test(format!("{name}::{}", case.name), move || run(backend, entry, case)))
+        .collect()
 }
 
-fn run(backend: &Backend, entry: &'static StorageEntry, case: &Case) -> Result<(), Failed> {
+fn run(backend: &Backend, entry: &'static StorageEntry, case: &Case) -> Result<Completion, Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let place: Place = (backend.place)();
         let subject = cases::Subject { entry, place };
         if !(case.needs)(subject.open().capabilities()) {
-            return Ok(());
+            return Ok(Completion::ignored_with("the storage does not declare it"));
         }
         (case.run)(subject).await;
-        Ok(())
+        Ok(Completion::Completed)
     })
+}
+
+/// The example of each manual page is YAML that names the module and holds options that it accepts.
+fn every_example_builds() -> Result<(), Failed> {
+    for entry in inventory::iter::<StorageEntry> {
+        let example: Value = serde_yaml::from_str(entry.example)?;
+        if example["module"] != entry.module {
+            return Err(format!("the example of `{}` names another module", entry.module).into());
+        }
+        (entry.build)("example", example["options"].clone()).map_err(|error| error.chain_text())?;
+    }
+    Ok(())
 }
 
 /// What is registered is what lies in the folders: nothing was dropped by the linker, nothing is registered elsewhere.
