@@ -1,11 +1,11 @@
 //! The table and the statements on it. Everything here blocks.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension as _, named_params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, named_params};
 use vconductor_core::clock::Millis;
 use vconductor_core::plugin::{ListPage, ListQuery, SaveItem};
 use vconductor_core::{Error, Result};
@@ -46,7 +46,16 @@ impl Table {
             ))?;
             Ok(Table { connection, options: options.clone() })
         };
-        open().map_err(|error| fault("open", options, error))
+        // Several programs that open a new file at once meet at the change to WAL, which does not wait by itself.
+        let start = Instant::now();
+        loop {
+            match open() {
+                Err(error) if is_busy(&error) && start.elapsed() < WAIT => {
+                    std::thread::sleep(Duration::from_millis(20))
+                }
+                opened => return opened.map_err(|error| fault("open", options, error)),
+            }
+        }
     }
 
     /// Writes several vCons in one transaction; one result each. The outer error is that of the transaction.
@@ -157,6 +166,10 @@ impl Table {
     fn fault(&self, act: &str, error: rusqlite::Error) -> Error {
         fault(act, &self.options, error)
     }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 fn insert_one(insert: &mut rusqlite::CachedStatement<'_>, item: &SaveItem, options: &Options) -> Result<()> {
