@@ -92,9 +92,9 @@ impl Run {
 
     fn start_line(&self, configuration: &Configuration, config: &Config, store: &dyn Store) -> String {
         let chains = config.chains.iter().map(|chain| {
-            let lists: Vec<&str> = chain.ingress_lists.iter().map(|list| list.as_str()).collect();
+            let lists: Vec<&str> = chain.ingress_lists.iter().map(|list| &**list).collect();
             let lists = if lists.is_empty() { "no list".to_owned() } else { lists.join(", ") };
-            format!("{} <- {lists}", *chain.name)
+            format!("{} <- {lists}", chain.name)
         });
         let files = configuration.files().join(", ");
         let mut text = format!("{} {}", styled(STRONG, "vconductor"), env!("CARGO_PKG_VERSION"));
