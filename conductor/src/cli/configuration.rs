@@ -46,12 +46,12 @@ impl Configuration {
         self.config.as_ref().filter(|_| !has_errors(&self.findings))
     }
 
-    pub(crate) fn errors(&self) -> usize {
-        self.findings.iter().filter(|finding| finding.is_error()).count()
+    pub(crate) fn errors(&self) -> u64 {
+        self.findings.iter().filter(|finding| finding.is_error()).count() as u64
     }
 
-    pub(crate) fn warnings(&self) -> usize {
-        self.findings.len() - self.errors()
+    pub(crate) fn warnings(&self) -> u64 {
+        self.findings.len() as u64 - self.errors()
     }
 
     /// The names of the files.
@@ -64,10 +64,11 @@ impl Configuration {
         let verdict = format!("{}, {}", counted(self.errors(), "error"), counted(self.warnings(), "warning"));
         match &self.config {
             Some(config) => {
-                let mut parts = vec![counted(config.chains.len(), "chain"), counted(config.links.len(), "link")];
-                parts.push(counted(config.storages.len(), "storage"));
+                let mut parts =
+                    vec![counted(config.chains.len() as u64, "chain"), counted(config.links.len() as u64, "link")];
+                parts.push(counted(config.storages.len() as u64, "storage"));
                 if !config.tracers.is_empty() {
-                    parts.push(counted(config.tracers.len(), "tracer"));
+                    parts.push(counted(config.tracers.len() as u64, "tracer"));
                 }
                 format!("{}: {verdict}", parts.join(", "))
             }
@@ -77,7 +78,7 @@ impl Configuration {
 }
 
 /// `no errors`, `1 error`, `2 errors`.
-pub(crate) fn counted(count: usize, what: &str) -> String {
+pub(crate) fn counted(count: u64, what: &str) -> String {
     match count {
         0 => format!("no {what}s"),
         1 => format!("1 {what}"),

@@ -23,6 +23,7 @@ use self::inputs::{Input, Inputs};
 use self::party::Party;
 use self::refusal::Refusal;
 use self::taken::Taken;
+use super::configuration::counted;
 use super::exit::{Exit, Result};
 use super::output::{self, BAD, Format, WARN};
 use super::progress::{self, Progress};
@@ -176,7 +177,10 @@ impl Ingest {
         match self.output {
             Format::Table => {
                 let lists = self.list.iter().map(|list| format!("`{list}`")).collect::<Vec<_>>().join(", ");
-                let skipped = if *skipped > 0 { format!(", {skipped} other files skipped") } else { String::new() };
+                let skipped = match skipped {
+                    0 => String::new(),
+                    count => format!(", {} skipped", counted(*count, "other file")),
+                };
                 output::print(&format!("{taken} taken in to {lists}, {refused} refused{skipped} in {seconds:.1} s\n"))
             }
             Format::Json => output::print_json(&json!({

@@ -51,7 +51,7 @@ fn remarks(figures: &Figures, left: &[ListStatus]) -> Vec<String> {
     let mut remarks = Vec::new();
     let mut remark = |count: u64, text: &str| {
         if count > 0 {
-            remarks.push(format!("{} {text}", counted(usize::try_from(count).unwrap_or(usize::MAX), "vCon")));
+            remarks.push(format!("{} {text}", counted(count, "vCon")));
         }
     };
     remark(sum(|list| list.scheduled), "will be tried again later, by the next `run`");

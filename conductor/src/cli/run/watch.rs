@@ -18,6 +18,8 @@ use crate::engine::report::Report;
 const HORIZON: Duration = Duration::from_secs(60);
 /// How often is looked whether anything is left to do.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long after giving up the engine may still give its claims back. What it cannot give back, others take over.
+const GIVE_UP: Duration = Duration::from_secs(10);
 /// How often live lines change.
 const REFRESH: Duration = Duration::from_millis(500);
 
@@ -55,6 +57,7 @@ impl Watch {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut progress = Progress::start();
         let (mut shown, mut idle_looks, mut stopping) = (Instant::now(), 0, false);
+        let mut last_moment: Option<Instant> = None;
         loop {
             tokio::select! {
                 result = &mut running => {
@@ -64,7 +67,12 @@ impl Watch {
                 }
                 () = signals.next() => {
                     self.signalled(stopping);
+                    last_moment = stopping.then(|| Instant::now() + GIVE_UP);
                     stopping = true;
+                }
+                () = moment(last_moment) => {
+                    return Err(Failure::new(Exit::Unavailable, "the engine does not give up what it works on; leaving it")
+                        .help("nothing is lost: when the lease is over, the next conductor takes it over"));
                 }
                 _ = looks.tick() => {
                     if shown.elapsed() >= REFRESH {
@@ -106,6 +114,14 @@ impl Watch {
                 false
             }
         }
+    }
+}
+
+/// Never comes where there is none.
+async fn moment(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
