@@ -154,5 +154,8 @@ pub(crate) fn for_store(given: &[PathBuf]) -> Result<Option<Configured>> {
 
 /// Tells findings on stderr.
 pub(crate) fn complain(findings: &[Finding]) {
+    if findings.is_empty() {
+        return;
+    }
     output::talk(config::render(findings, output::stderr_has_colour(), output::width()).trim_end());
 }

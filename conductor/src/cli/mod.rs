@@ -44,7 +44,9 @@ Examples:
   vconductor describe links.webhook                        # the manual of a link
 
 Exit codes:
-  0 done   1 findings or failed items   2 usage   65 bad data   69 store or server unavailable   78 bad configuration";
+  0   done                            65  bad data
+  1   findings or failed items        69  store or server unavailable
+  2   wrong command line              78  bad configuration";
 
 /// The whole command line.
 #[derive(Debug, Parser)]

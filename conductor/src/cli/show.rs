@@ -17,7 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   vconductor show 018f2b7c-5e1a-8c33-9d2b-2f5b6f1f7a10
   vconductor show call.vcon
-  vconductor show 018f2b7c-5e1a-8c33-9d2b-2f5b6f1f7a10 --output json > call.vcon   # the document, byte for byte
+  vconductor show 018f2b7c-5e1a-8c33-9d2b-2f5b6f1f7a10 --output json   # the document, byte for byte
   cat call.vcon | vconductor show -";
 
 /// How much of a text is shown.
@@ -63,21 +63,23 @@ impl Show {
             std::io::stdin().read_to_end(&mut bytes).map_err(unreadable)?;
             return Ok(bytes.into());
         }
-        let is_file = Path::new(&self.what).exists();
-        match Uuid::parse_str(&self.what) {
-            Ok(uuid) if !is_file => self.stored(&uuid.to_string()).await,
-            _ if is_file => Ok(std::fs::read(&self.what).map_err(unreadable)?.into()),
-            _ => Err(Failure::new(Exit::Findings, format!("{} is neither a file nor a UUID", self.what))
-                .help("give the uuid of a stored vCon, or the path of a file")),
+        if Path::new(&self.what).exists() {
+            return Ok(std::fs::read(&self.what).map_err(unreadable)?.into());
         }
+        self.stored().await
     }
 
-    async fn stored(&self, uuid: &str) -> Result<Bytes> {
-        let store = store::open(self.store.as_deref(), None)?;
-        match store.get(uuid).await? {
+    async fn stored(&self) -> Result<Bytes> {
+        // Identifiers that are no UUIDs are stored as they are.
+        let id = Uuid::parse_str(&self.what).map_or_else(|_| self.what.clone(), |uuid| uuid.to_string());
+        let store = store::open_existing(self.store.as_deref())?;
+        match store.get(&id).await? {
             Some(stored) => Ok(stored.document),
-            None => Err(Failure::new(Exit::Findings, format!("no vCon {uuid} in {}", store.describe()))
-                .help("it may have expired (VCON_REDIS_EXPIRY), or be in another store (--store)")),
+            None => Err(Failure::new(
+                Exit::Findings,
+                format!("`{}` is no file, and no vCon of that uuid is in {}", self.what, store.describe()),
+            )
+            .help("it may have expired (VCON_REDIS_EXPIRY), or be in another store (--store)")),
         }
     }
 }
@@ -127,7 +129,7 @@ fn parties(vcon: &Vcon) -> String {
         let addresses = ["tel", "mailto", "sip", "did", "uuid"];
         let address = addresses.iter().find_map(|name| party.entry().text(name));
         let role = party.role().or_else(|| party.entry().text("type"));
-        table.add_row([party.index().to_string(), or_dash(party.name()), or_dash(role), or_dash(address)]);
+        table.add_row([party.index().to_string(), or_dash(&party.name()), or_dash(&role), or_dash(&address)]);
     }
     section("Parties", &table)
 }
@@ -136,14 +138,14 @@ fn dialogs(vcon: &Vcon) -> String {
     let mut table = output::table(&["#", "TYPE", "START", "SECONDS", "PARTIES", "MEDIA", "SIZE", "CONTENT"]);
     for dialog in vcon.dialogs() {
         let parties = dialog.parties().iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
-        let (size, content) = content(dialog.body(), dialog.url(), dialog.filename());
+        let (size, content) = content(dialog.body(), &dialog.url(), &dialog.filename());
         table.add_row([
             Cell::new(dialog.index()),
-            Cell::new(or_dash(dialog.kind())),
-            Cell::new(or_dash(dialog.entry().text("start"))),
+            Cell::new(or_dash(&dialog.kind())),
+            Cell::new(or_dash(&dialog.entry().text("start"))),
             output::number(dialog.duration().map_or_else(|| "-".to_owned(), |seconds| seconds.to_string())),
             Cell::new(if parties.is_empty() { "-".to_owned() } else { parties }),
-            Cell::new(or_dash(dialog.mediatype())),
+            Cell::new(or_dash(&dialog.mediatype())),
             output::number(size),
             Cell::new(content),
         ]);
@@ -155,11 +157,11 @@ fn analyses(vcon: &Vcon) -> String {
     let mut table = output::table(&["#", "TYPE", "VENDOR", "DIALOG", "SIZE", "CONTENT"]);
     for analysis in vcon.analyses() {
         let dialogs = analysis.dialogs().iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
-        let (size, content) = content(analysis.body(), analysis.url(), None);
+        let (size, content) = content(analysis.body(), &analysis.url(), &None);
         table.add_row([
             Cell::new(analysis.index()),
-            Cell::new(or_dash(analysis.kind())),
-            Cell::new(or_dash(analysis.vendor())),
+            Cell::new(or_dash(&analysis.kind())),
+            Cell::new(or_dash(&analysis.vendor())),
             Cell::new(if dialogs.is_empty() { "-".to_owned() } else { dialogs }),
             output::number(size),
             Cell::new(content),
@@ -171,11 +173,11 @@ fn analyses(vcon: &Vcon) -> String {
 fn attachments(vcon: &Vcon) -> String {
     let mut table = output::table(&["#", "PURPOSE", "MEDIA", "SIZE", "CONTENT"]);
     for attachment in vcon.attachments().filter(|attachment| !attachment.is_tags()) {
-        let (size, content) = content(attachment.body(), attachment.url(), attachment.filename());
+        let (size, content) = content(attachment.body(), &attachment.url(), &attachment.filename());
         table.add_row([
             Cell::new(attachment.index()),
-            Cell::new(or_dash(attachment.purpose())),
-            Cell::new(or_dash(attachment.mediatype())),
+            Cell::new(or_dash(&attachment.purpose())),
+            Cell::new(or_dash(&attachment.mediatype())),
             output::number(size),
             Cell::new(content),
         ]);
@@ -198,7 +200,7 @@ fn tags(vcon: &Vcon) -> String {
 type Text<'a> = Option<std::borrow::Cow<'a, str>>;
 
 /// Size and a short form of what an entry holds.
-fn content(body: vconductor_core::Result<Body<'_>>, url: Text<'_>, filename: Text<'_>) -> (String, String) {
+fn content(body: vconductor_core::Result<Body<'_>>, url: &Text<'_>, filename: &Text<'_>) -> (String, String) {
     let name = || filename.as_deref().map_or_else(|| "-".to_owned(), plain);
     match body {
         Ok(Body::Text(text)) => (size(text.len()), excerpt(&text)),
@@ -207,7 +209,7 @@ fn content(body: vconductor_core::Result<Body<'_>>, url: Text<'_>, filename: Tex
             (size(text.len()), excerpt(&text))
         }
         Ok(Body::Bytes(bytes)) => (size(bytes.len()), name()),
-        Ok(Body::None) => ("-".to_owned(), url.map_or_else(name, |url| plain(without_query(&url)))),
+        Ok(Body::None) => ("-".to_owned(), url.as_deref().map_or_else(name, |url| plain(without_query(url)))),
         Err(error) => ("?".to_owned(), plain(&error.chain_text())),
     }
 }
@@ -225,7 +227,7 @@ fn size(bytes: usize) -> String {
     }
 }
 
-fn or_dash(text: Text<'_>) -> String {
+fn or_dash(text: &Text<'_>) -> String {
     text.as_deref().map(plain).filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned())
 }
 

@@ -21,11 +21,23 @@ struct Choice {
 
 /// Opens the store: `--store` over `store:` of the configuration over `REDIS_URL` over the embedded one.
 pub(crate) fn open(flag: Option<&str>, configured: Option<&str>) -> Result<Arc<dyn Store>> {
-    let environment = std::env::var("REDIS_URL").ok();
-    let choice = choose(flag, configured, environment.as_deref());
     let settings = Settings { dead_letter_keep: dead_letter_keep()?, ..Settings::default() };
-    let store = EmbeddedStore::open(&directory(&choice)?, settings)?;
+    let store = EmbeddedStore::open(&directory(&chosen(flag, configured))?, settings)?;
     Ok(store)
+}
+
+/// Opens the store as [`open`] does, to look into it: one that is not there is not made.
+pub(crate) fn open_existing(flag: Option<&str>) -> Result<Arc<dyn Store>> {
+    let directory = directory(&chosen(flag, None))?;
+    if !directory.exists() {
+        return Err(Failure::new(Exit::Findings, format!("there is no store in {}", directory.display()))
+            .help("name another one with --store, or take vCons in with `vconductor ingest`"));
+    }
+    open(flag, None)
+}
+
+fn chosen(flag: Option<&str>, configured: Option<&str>) -> Choice {
+    choose(flag, configured, std::env::var("REDIS_URL").ok().as_deref())
 }
 
 fn choose(flag: Option<&str>, configured: Option<&str>, environment: Option<&str>) -> Choice {

@@ -125,14 +125,14 @@ impl Ingest {
                         if taken.given && named {
                             output::say(format_args!("{name} is now vCon {}", taken.uuid));
                         }
-                        self.settle(&mut tally, batches.add(name.clone(), taken).await?)?;
+                        self.settle(&mut tally, &batches.add(name.clone(), taken).await?)?;
                     }
                     Err(refusal) => self.refuse(&mut tally, &refusal)?,
                 }
                 progress.show(|| vec![tally.line(started.elapsed())]);
             }
         }
-        self.settle(&mut tally, batches.finish().await?)?;
+        self.settle(&mut tally, &batches.finish().await?)?;
         progress.finish();
         self.summary(&tally, started.elapsed())?;
         Ok(if tally.refused > 0 { Exit::Findings } else { Exit::Done })
@@ -149,7 +149,7 @@ impl Ingest {
     }
 
     /// Counts and tells what the store has taken or refused.
-    fn settle(&self, tally: &mut Tally, settled: batch::Settled) -> Result<()> {
+    fn settle(&self, tally: &mut Tally, settled: &batch::Settled) -> Result<()> {
         for stored in &settled.stored {
             tally.taken += 1;
             tally.bytes += stored.bytes;

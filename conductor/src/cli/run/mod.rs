@@ -38,14 +38,15 @@ Examples:
   vconductor run chains/ --store embedded:/var/lib/vconductor
 
 Environment:
-  CONSERVER_CONFIG_FILE            the configuration, when none is named
-  REDIS_URL                        the store, unless --store or `store:` names one
-  VCON_REDIS_EXPIRY                seconds that a vCon is kept after its last run (3600; 0 = for ever)
-  VCON_DLQ_EXPIRY                  seconds that a dead letter is kept (604800; 0 = for ever)
-  VCON_STORAGE_FALLBACK_ENABLED    whether a vCon that is not in the store is read back from a storage (true)
+  CONSERVER_CONFIG_FILE          the configuration, when none is named
+  REDIS_URL                      the store, unless --store or `store:` names one
+  VCON_REDIS_EXPIRY              seconds to keep a vCon after its last run (3600; 0 = for ever)
+  VCON_DLQ_EXPIRY                seconds to keep a dead letter (604800; 0 = for ever)
+  VCON_STORAGE_FALLBACK_ENABLED  whether a missing vCon is read back from a storage (true)
 
 Exit codes:
-  0 stopped, or idle   1 idle, and vCons failed for good   69 the store does not answer   78 bad configuration";
+  0   stopped, or idle                69  the store does not answer
+  1   idle, but vCons failed for good 78  bad configuration";
 
 /// Run the chains of a configuration
 #[derive(Debug, Args)]
