@@ -13,7 +13,10 @@ use super::protocol::{Answer, Call};
 
 /// Wait before a process is started again after the first failure; it doubles with each one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// A longer wait is left to the engine, which holds no place for it.
+const LONGEST_HELD: Duration = Duration::from_secs(1);
 
 /// The processes of one link.
 pub(super) struct Pool {
@@ -32,6 +35,8 @@ struct Slot {
     failures: u32,
     /// When a process may be started.
     start_at: Option<Instant>,
+    /// Why the last one failed.
+    last_failure: String,
 }
 
 /// A slot in use. It goes back in any case; its process only if the call came to its end.
@@ -68,6 +73,7 @@ impl Pool {
         let broken = match result {
             Ok(Ok(Ok(answer))) => {
                 used.slot.failures = 0;
+                used.slot.start_at = None;
                 used.keep = true;
                 return answer.failure().map_or(Ok(answer), Err);
             }
@@ -75,19 +81,16 @@ impl Pool {
             // The vCon cannot be sent, or no process can be started.
             Ok(Err(error)) => {
                 used.keep = used.slot.worker.is_some();
-                if !used.keep {
-                    used.slot.note_failure();
-                }
                 return Err(error);
             }
             Err(_) => Broken::TooSlow,
         };
-        used.slot.note_failure();
-        match used.slot.worker.take() {
-            Some(worker) => Err(worker.error(&self.options, broken).await),
-            None => Err(Error::retryable(format!("link `{}`: its process could not be started in time", self.name))
-                .help("raise `timeout`, or see in the log why the process keeps failing")),
-        }
+        let error = match used.slot.worker.take() {
+            Some(worker) => worker.error(&self.options, broken).await,
+            None => Error::retryable("no process could be started in time").help("raise `timeout`"),
+        };
+        used.slot.note_failure(&error);
+        Err(error)
     }
 
     async fn call_in(&self, slot: &mut Slot, call: &Call<'_>) -> Result<Result<Answer, Broken>> {
@@ -111,19 +114,38 @@ impl Pool {
     async fn worker<'s>(&self, slot: &'s mut Slot) -> Result<&'s mut Worker> {
         if slot.worker.as_mut().is_none_or(|worker| !worker.is_ready()) {
             slot.worker = None;
-            if let Some(start_at) = slot.start_at.take() {
+            if let Some(start_at) = slot.start_at {
+                let wait = start_at.saturating_duration_since(Instant::now());
+                if wait > LONGEST_HELD {
+                    return Err(slot.failing(wait));
+                }
                 sleep_until(start_at).await;
             }
-            slot.worker = Some(Worker::start(&self.name, &self.options).await?);
+            let started = Worker::start(&self.name, &self.options).await;
+            // A command that is not there costs nothing to try, and stays an error that the operator must see.
+            let transient = |error: &&Error| error.is_retryable();
+            if let Some(error) = started.as_ref().err().filter(transient) {
+                slot.note_failure(error);
+            }
+            slot.worker = Some(started?);
         }
         slot.worker.as_mut().ok_or_else(|| Error::retryable("the process was lost"))
     }
 }
 
 impl Slot {
-    fn note_failure(&mut self) {
+    fn note_failure(&mut self, error: &Error) {
         let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(10)).min(LONGEST_WAIT);
         self.failures = self.failures.saturating_add(1);
         self.start_at = Some(Instant::now() + wait);
+        self.last_failure = error.chain_text();
+    }
+
+    /// The error while no process is started because the last ones failed.
+    fn failing(&self, wait: Duration) -> Error {
+        let (failures, last) = (self.failures, &self.last_failure);
+        Error::retryable(format!("the process failed {failures} times in a row and is not started yet; last: {last}"))
+            .help("mend what the last failure names; the process is started again by itself")
+            .retry_after(wait)
     }
 }

@@ -267,6 +267,17 @@ async fn a_command_that_is_not_there_is_a_configuration_error() {
     assert!(error.is_retryable() && error.message().contains("exit status: 0"), "{error}");
 }
 
+#[tokio::test]
+async fn a_process_that_keeps_failing_holds_no_vcon_up() {
+    let link = link(json!({"command": ["sh", "-c", "echo broken >&2; exit 4"]}));
+    let mut last = error(&link).await;
+    for _ in 0..6 {
+        last = error(&link).await;
+    }
+    assert!(last.is_retryable() && last.wait().is_some_and(|wait| wait > Duration::from_secs(1)), "{last}");
+    assert!(last.message().contains("in a row") && last.message().contains("broken"), "{last}");
+}
+
 #[test]
 fn options_are_checked() {
     for (options, expected) in [
