@@ -36,6 +36,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for fsync in [true, false] {
         let directory = directory.join(format!("fsync-{fsync}"));
         let store = EmbeddedStore::open(&directory, Settings { fsync, ..Settings::default() })?;
+        let (p50, p99) = latency(&store, bytes).await?;
+        println!("fsync {fsync}: idle, ingest sent to push visible: p50 {p50:.2} ms, p99 {p99:.2} ms");
         let (rate, groups) = measure(store, Duration::from_secs(seconds), bytes, batch).await?;
         println!(
             "fsync {fsync}: {rate:.0} vCons/s (ingest, claim, save, push, ack; {bytes} bytes, batches of {batch}, \
@@ -55,6 +57,8 @@ async fn measure(
     let process = ProcessId::random();
     store.register(&process).await?;
     let document = Bytes::from(vec![b'x'; bytes]);
+    // As a link that tags leaves it: somewhat longer, and different in every page.
+    let edited = Bytes::from(vec![b'y'; bytes + 120]);
     let (fed, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let start = Instant::now();
     let feeder =
@@ -62,7 +66,7 @@ async fn measure(
     let lanes: Vec<_> = (0..LANES)
         .map(|_| {
             let (store, process, done, document) =
-                (Arc::clone(&store), process.clone(), Arc::clone(&done), document.clone());
+                (Arc::clone(&store), process.clone(), Arc::clone(&done), edited.clone());
             tokio::spawn(async move { lane(&store, &process, &document, batch, &done, start + length).await })
         })
         .collect();
@@ -73,6 +77,49 @@ async fn measure(
     let elapsed = start.elapsed().as_secs_f64();
     feeder.await??;
     Ok((done.load(Ordering::Relaxed) as f64 / elapsed, exchanges as f64 / elapsed))
+}
+
+/// Milliseconds from an ingest to the ack with its push, one vCon at a time: median and 99th percentile of 500.
+async fn latency(store: &Arc<EmbeddedStore>, bytes: usize) -> Result<(f64, f64), Box<dyn Error>> {
+    let process = ProcessId::random();
+    store.register(&process).await?;
+    let lists = vec!["idle".to_owned()];
+    let request =
+        ClaimRequest { quotas: vec![Quota { list: lists[0].clone(), limit: 1, weight: 1 }], limit: 1, bytes: 1 << 30 };
+    let document = Bytes::from(vec![b'x'; bytes]);
+    let mut times = Vec::new();
+    for _ in 0..500 {
+        let conductor = {
+            let (store, process, lists, request, document) =
+                (Arc::clone(store), process.clone(), lists.clone(), request.clone(), document.clone());
+            tokio::spawn(async move {
+                loop {
+                    let (_, claimed) = store.exchange(&process, Vec::new(), Some(request.clone())).await?;
+                    if claimed.is_empty() {
+                        store.doorbell(&lists, Duration::from_secs(1)).await;
+                        continue;
+                    }
+                    let commits = claimed.into_iter().map(|claimed| finish(claimed, &document)).collect();
+                    return store.exchange(&process, commits, None).await;
+                }
+            })
+        };
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        let start = Instant::now();
+        let vcon = NewVcon {
+            uuid: Uuid::new_v4().to_string(),
+            document: Some(document.clone()),
+            lists: lists.clone(),
+            keep: None,
+            context: None,
+        };
+        store.ingest(vec![vcon]).await?;
+        conductor.await??;
+        times.push(start.elapsed().as_secs_f64() * 1000.0);
+    }
+    store.deregister(&process).await?;
+    times.sort_by(f64::total_cmp);
+    Ok((times[times.len() / 2], times[times.len() * 99 / 100]))
 }
 
 /// Keeps some thousand runs waiting.

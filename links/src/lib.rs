@@ -6,6 +6,6 @@ mod all;
 
 // One file for the tests of the links and for the suite that every link must pass.
 #[cfg(test)]
-#[expect(unreachable_pub, reason = "a public module of the crate of suites")]
+#[expect(dead_code, unreachable_pub, reason = "a public module of the crate of suites")]
 #[path = "../../tests/src/link_stage.rs"]
 mod link_stage;

@@ -304,5 +304,6 @@ fn expect(holds: bool, otherwise: impl FnOnce() -> String) -> Done {
 
 fn on_runtime(trial: impl Future<Output = Done>) -> Done {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(trial)
+    let limited = async { tokio::time::timeout(Duration::from_secs(120), trial).await };
+    runtime.block_on(limited).unwrap_or_else(|_| Err("the link does not return".into()))
 }

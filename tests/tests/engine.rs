@@ -212,11 +212,12 @@ async fn a_parked_run_holds_no_place_and_goes_on_by_call_or_by_time() {
 async fn a_condition_decides_whether_a_link_runs() {
     let stage = Stage::new();
     stage.give("in", &uuid(70), &vcon(&uuid(70))).await;
-    let links = "  yes: {module: links.probe, options: {log: cond}}\n  no: {module: links.probe, options: {log: cond}}";
+    let links =
+        "  met: {module: links.probe, options: {log: cond}}\n  unmet: {module: links.probe, options: {log: cond}}";
     stage
-        .run(&chain(links, "[{link: yes, if: '.dialog | length > 0'}, {link: no, if: '.dialog | length > 1'}]", ""))
+        .run(&chain(links, "[{link: met, if: '.dialog | length > 0'}, {link: unmet, if: '.dialog | length > 1'}]", ""))
         .await;
-    assert_eq!(seen("cond"), [format!("yes {}", uuid(70))]);
+    assert_eq!(seen("cond"), [format!("met {}", uuid(70))]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

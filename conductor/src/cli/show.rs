@@ -99,7 +99,7 @@ fn text(vcon: &Vcon) -> String {
 }
 
 fn heading(vcon: &Vcon) -> String {
-    let uuid = vcon.uuid().map_or_else(|| "without uuid".to_owned(), |uuid| uuid.to_string());
+    let uuid = vcon.id().unwrap_or_else(|| "without uuid".to_owned());
     let mut text = format!("{} {}\n", styled(STRONG, "vCon"), styled(STRONG, uuid));
     let mut line = |name: &str, value: Option<String>| {
         if let Some(value) = value {

@@ -168,7 +168,7 @@ impl Engine {
         report: Arc<Report>,
         settings: Settings,
     ) -> Self {
-        let places = Arc::new(Places::new(&chains, settings.bytes));
+        let places = Arc::new(Places::new(&chains, settings.bytes, settings.lanes));
         let shared = Shared {
             store,
             http,

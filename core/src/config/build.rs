@@ -7,7 +7,7 @@ use super::code::Code;
 use super::compat;
 use super::finding::{Finding, Level};
 use super::mode::{Mode, NATIVE_SECTIONS};
-use super::model::{Config, Follower, IngressAuth, Name, PluginConfig, Spanned};
+use super::model::{Config, Follower, IngressAuth, Name, PluginConfig};
 use super::nearest::nearest;
 use super::node::{Key, Node, Value};
 use super::typed::{self, Options};
@@ -21,7 +21,13 @@ const SECTIONS: &[&str] = &["links", "storages", "chains", "tracers", "imports",
 pub(crate) fn build(root: &Node, hash: String, findings: &mut Vec<Finding>) -> Config {
     let mode = Mode::of(root);
     let mut builder = Builder { mode, findings };
-    builder.map(root, "the configuration");
+    if !matches!(root.value, Value::Null | Value::Mapping(_)) {
+        let message = format!("a configuration must be a map of sections, not {}", root.describe());
+        builder.findings.push(
+            Finding::error(Code::WrongType, &root.span, message)
+                .help("it starts with sections such as `links:` and `chains:`"),
+        );
+    }
     builder.known_sections(root);
     let chains = root.get("chains");
     let mut config = Config {
@@ -66,7 +72,7 @@ impl Builder<'_> {
 
     pub(crate) fn name(&mut self, node: &Node, path: &str) -> Option<Name> {
         let value = self.read::<String>(node, path)?;
-        Some(Spanned { value, span: node.span.clone() })
+        Some(Name { value, text: node.text.clone(), span: node.span.clone() })
     }
 
     /// A list of names; null and a missing key are an empty list.
@@ -98,7 +104,10 @@ impl Builder<'_> {
         let good = matches!(node.value, Value::Null | Value::Mapping(_));
         if !good {
             let message = format!("`{path}` must be a map, not {}", node.describe());
-            self.findings.push(Finding::error(Code::WrongType, &node.span, message));
+            self.findings.push(
+                Finding::error(Code::WrongType, &node.span, message)
+                    .help("the entries of a map are written `key: value`"),
+            );
         }
         good
     }
@@ -117,7 +126,7 @@ impl Builder<'_> {
         let level = self.mode.unknown_level();
         let finding = Finding::new(level, Code::UnknownKey, &key.span, message).nearest(nearest(&key.name, known));
         self.findings.push(match level {
-            Level::Warning => finding.help("it has no effect, as in vcon-server"),
+            Level::Warning => finding.help("this key has no effect, as in vcon-server"),
             Level::Error if finding.nearest.is_some() => finding,
             Level::Error => finding.help(format!("possible: {}", known.join(", "))),
         });
@@ -171,7 +180,7 @@ impl Builder<'_> {
             }
             None => None,
         };
-        let module = module.unwrap_or_else(|| Spanned { value: String::new(), span: key.span.clone() });
+        let module = module.unwrap_or_else(|| Name { value: String::new(), ..spanned(key) });
         let options = Options {
             node: node.get("options").cloned().unwrap_or_else(|| Node::null(&key.span)),
             path: format!("{path}.options"),
@@ -187,21 +196,17 @@ impl Builder<'_> {
 
     /// Today's name of a module that is written as early versions of vcon-server had it.
     fn current_module(&mut self, module: Name) -> Name {
-        let Some(current) = module.value.strip_prefix("server.").filter(|rest| !rest.starts_with('.')) else {
+        let Some(current) = module.text.strip_prefix("server.").map(str::to_owned) else {
             return module;
         };
         if !(current.starts_with("links.") || current.starts_with("storage.")) {
             return module;
         }
         self.findings.push(
-            Finding::warning(
-                Code::OldModuleName,
-                &module.span,
-                format!("`{}` is an old name of `{current}`", module.value),
-            )
-            .help(format!("write `module: {current}`")),
+            Finding::warning(Code::OldModuleName, &module.span, format!("`{module}` is an old name of `{current}`"))
+                .help(format!("write `module: {current}`")),
         );
-        Spanned { value: current.to_owned(), span: module.span.clone() }
+        Name { value: current.clone(), text: current, span: module.span }
     }
 
     fn import(&mut self, key: &Key, node: &Node) -> Option<Name> {
@@ -209,7 +214,7 @@ impl Builder<'_> {
         let module = if matches!(node.value, Value::Mapping(_)) { node.get("module")? } else { node };
         let module = if module.is_null() { spanned(key) } else { self.name(module, &path)? };
         self.findings.push(
-            Finding::warning(Code::ImportIgnored, &key.span, format!("the Python package `{}` is not loaded", *module))
+            Finding::warning(Code::ImportIgnored, &key.span, format!("the Python package `{module}` is not loaded"))
                 .help("Python links run through `links.exec`"),
         );
         Some(module)
@@ -229,7 +234,10 @@ impl Builder<'_> {
                 Some(text) if !text.is_empty() => keys.push(Secret::new(text)),
                 Some(_) => {
                     let message = format!("`{path}` has an empty key");
-                    self.findings.push(Finding::error(Code::BadValue, &node.span, message));
+                    self.findings.push(
+                        Finding::error(Code::BadValue, &node.span, message)
+                            .help("an empty key would let anybody in: remove it or set it"),
+                    );
                 }
                 None => {
                     let message = format!("`{path}` must be a text or a list of texts, not {}", node.describe());
@@ -271,5 +279,5 @@ impl Builder<'_> {
 }
 
 pub(crate) fn spanned(key: &Key) -> Name {
-    Spanned { value: key.name.clone(), span: key.span.clone() }
+    Name { value: key.name.clone(), text: key.name.clone(), span: key.span.clone() }
 }

@@ -6,7 +6,7 @@ use super::build::{Builder, spanned};
 use super::code::Code;
 use super::finding::{Finding, Level};
 use super::mode::NATIVE_CHAIN_KEYS;
-use super::model::{ChainConfig, Name, RetryConfig, Spanned, Step, StepLink, StorageRef};
+use super::model::{ChainConfig, Name, RetryConfig, Step, StepLink, StorageRef};
 use super::node::{Key, Node, Value};
 use super::units::Period;
 
@@ -44,7 +44,11 @@ pub(crate) fn chain(builder: &mut Builder<'_>, key: &Key, node: &Node) -> Option
         .collect();
     let ingress_lists = builder.names(node, "ingress_lists", &path);
     let enabled = builder.effective(node, "enabled", &path).unwrap_or(true);
-    if ingress_lists.is_empty() && enabled {
+    // A value of the wrong type is reported as such.
+    let none_given = node.get("ingress_lists").is_none_or(|lists| {
+        matches!(&lists.value, Value::Null) || matches!(&lists.value, Value::Sequence(lists) if lists.is_empty())
+    });
+    if none_given && enabled {
         builder.findings.push(
             Finding::warning(
                 Code::ChainNeverRuns,
@@ -113,13 +117,18 @@ impl Builder<'_> {
     }
 
     fn step(&mut self, node: &Node, path: &str) -> Option<Step> {
-        let Some((key, branches)) = node.entry("parallel") else { return self.step_link(node, path).map(Step::Link) };
+        let Some((key, branches)) = node.entry("parallel") else {
+            return self.step_link(node, path).map(|link| Step::Link(Box::new(link)));
+        };
         self.known_keys(node, path, &["parallel"]);
         let path = format!("{path}.parallel");
         let items = self.list(node, "parallel", &path);
         if items.is_empty() && matches!(branches.value, Value::Null | Value::Sequence(_)) {
             let message = format!("`{path}` has no links");
-            self.findings.push(Finding::warning(Code::UnreachableStep, &key.span, message));
+            self.findings.push(
+                Finding::warning(Code::UnreachableStep, &key.span, message)
+                    .help("list the links that run at the same time, or remove the step"),
+            );
         }
         let mut links = Vec::new();
         for (index, item) in items.iter().enumerate() {
@@ -177,7 +186,7 @@ impl Builder<'_> {
     fn condition(&mut self, node: &Node, path: &str) -> Option<Name> {
         // `if: false` is a truth value to YAML and a program to jq.
         if let Value::Bool(flag) = node.value {
-            return Some(Spanned { value: flag.to_string(), span: node.span.clone() });
+            return Some(Name { value: flag.to_string(), text: node.text.clone(), span: node.span.clone() });
         }
         self.name(node, &format!("{path}.if"))
     }

@@ -68,12 +68,8 @@ impl Checker<'_> {
             let used = self.config.chains.iter().flat_map(ChainConfig::steps).any(|step| *step.link == *link.name);
             if !used {
                 self.findings.push(
-                    Finding::warning(
-                        Code::Unused,
-                        &link.name.span,
-                        format!("the link `{}` is in no chain", *link.name),
-                    )
-                    .help("use it in a chain or remove it"),
+                    Finding::warning(Code::Unused, &link.name.span, format!("the link `{}` is in no chain", link.name))
+                        .help("use it in a chain or remove it"),
                 );
             }
             if link.module.is_empty() {
@@ -133,7 +129,7 @@ impl Checker<'_> {
         }
         for list in &chain.egress_lists {
             if let Some(ingress) = chain.ingress_lists.iter().find(|ingress| ***ingress == **list) {
-                let message = format!("`chains.{}` hands vCons back to its own list `{}`", *chain.name, **list);
+                let message = format!("`chains.{}` hands vCons back to its own list `{}`", chain.name, list);
                 self.findings.push(
                     Finding::warning(Code::Loop, &list.span, message)
                         .related(&ingress.span, "taken from here")
@@ -150,7 +146,7 @@ impl Checker<'_> {
                 Finding::warning(
                     Code::UnreachableStep,
                     &step.link.span,
-                    format!("the step `{}` is switched off", *step.link),
+                    format!("the step `{}` is switched off", step.link),
                 )
                 .help("remove it, or remove `enabled: false`"),
             );
@@ -163,7 +159,9 @@ impl Checker<'_> {
 
     fn condition(&mut self, condition: &Name) {
         if let Err(reason) = self.catalog.compile_jq(condition) {
-            let reason = reason.lines().next().unwrap_or_default().to_owned();
+            // The reason may quote the program.
+            let shown = condition.text == condition.value;
+            let reason = if shown { reason.lines().next().unwrap_or_default() } else { "it cannot be compiled" };
             self.findings.push(
                 Finding::error(Code::BadCondition, &condition.span, format!("not a valid jq program: {reason}"))
                     .help("a condition is a jq program over the vCon, for example `.dialog | length > 0`"),
@@ -200,8 +198,8 @@ impl Checker<'_> {
         if defined.iter().any(|plugin| *plugin.name == **name) {
             return;
         }
-        let names: Vec<&str> = defined.iter().map(|plugin| plugin.name.as_str()).collect();
-        let finding = Finding::error(code, &name.span, format!("no {what} is called `{}`", **name))
+        let names: Vec<&str> = defined.iter().map(|plugin| &*plugin.name).collect();
+        let finding = Finding::error(code, &name.span, format!("no {what} is called `{name}`"))
             .nearest(nearest(name, names.iter().copied()));
         self.findings.push(match (&finding.nearest, names.as_slice()) {
             (Some(_), _) => finding,
@@ -216,15 +214,16 @@ fn lowered(finding: Finding) -> Finding {
 }
 
 fn unknown_module(what: &str, plugin: &PluginConfig, modules: &[String]) -> Finding {
-    let module = plugin.module.value.as_str();
+    let module = &*plugin.module;
     let guess = nearest(module, modules).or_else(|| {
         // `module: tag` for `module: links.tag`.
         let tails: Vec<&str> = modules.iter().filter_map(|known| known.split_once('.')).map(|(_, tail)| tail).collect();
         let tail = nearest(module.rsplit('.').next().unwrap_or(module), tails.iter().copied())?;
         modules.iter().find(|known| known.split_once('.').is_some_and(|(_, t)| t == tail)).map(String::as_str)
     });
-    let finding = Finding::error(Code::UnknownModule, &plugin.module.span, format!("there is no {what} `{module}`"))
-        .nearest(guess);
+    let finding =
+        Finding::error(Code::UnknownModule, &plugin.module.span, format!("there is no {what} `{}`", plugin.module))
+            .nearest(guess);
     let python = plugin.pip_name.is_some() || finding.nearest.is_none();
     match (what, python) {
         ("link", true) => {

@@ -43,14 +43,12 @@ fn last_chain_wins(chains: &mut [ChainConfig]) -> Vec<Finding> {
     for index in 0..chains.len() {
         let (earlier, later) = chains.split_at_mut(index + 1);
         let Some(chain) = earlier.last_mut() else { continue };
-        let name = chain.name.value.clone();
+        let name = chain.name.clone();
         chain.ingress_lists.retain(|list| {
             let taker = later.iter().rev().find(|other| other.ingress_lists.iter().any(|other| **other == **list));
             if let Some(taker) = taker {
-                let message = format!(
-                    "`chains.{name}` gets nothing from `{}`: the later chain `{}` takes it",
-                    **list, *taker.name
-                );
+                let message =
+                    format!("`chains.{name}` gets nothing from `{}`: the later chain `{}` takes it", list, taker.name);
                 effects.push(effect(&list.span, message).related(&taker.name.span, "this chain takes the list"));
             }
             taker.is_none()
@@ -81,15 +79,16 @@ pub(crate) fn reject_shared_lists(chains: &[ChainConfig], findings: &mut Vec<Fin
         let Some((first, before)) = taken[..index].iter().find(|(_, before)| before.value == list.value) else {
             continue;
         };
-        let message = if first.name == chain.name {
-            format!("`chains.{}` names the ingress list `{}` twice", *chain.name, list.value)
+        let (message, help) = if first.name == chain.name {
+            (format!("`chains.{}` names the ingress list `{list}` twice", chain.name), "remove one of the two")
         } else {
-            format!("the ingress list `{}` belongs to the chain `{}`", list.value, *first.name)
+            let message = format!("the ingress list `{list}` belongs to the chain `{}`", first.name);
+            (message, "give each chain a list of its own")
         };
         findings.push(
             Finding::error(Code::ListTakenTwice, &list.span, message)
                 .related(&before.span, "first taken here")
-                .help("give each chain a list of its own"),
+                .help(help),
         );
     }
 }

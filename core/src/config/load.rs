@@ -12,7 +12,6 @@ use super::interpolate::{Environment, interpolate};
 use super::model::Config;
 use super::node::{Key, Node, Value};
 use super::source::{Source, Span};
-use super::typed::push_once;
 use super::yaml::parse;
 
 /// What came of reading configuration files.
@@ -70,11 +69,10 @@ fn load_sources(sources: Vec<Arc<Source>>, mut found: Vec<Finding>, environment:
             let hash = hash(&root);
             build(&root, hash, &mut found)
         });
+    sort(&mut found, &sources);
     // Aliases and merge keys show one place several times.
-    let mut findings = Vec::new();
-    found.into_iter().for_each(|finding| push_once(&mut findings, finding));
-    sort(&mut findings, &sources);
-    Loaded { config, findings, sources }
+    found.dedup_by(|next, known| next.code == known.code && next.span == known.span);
+    Loaded { config, findings: found, sources }
 }
 
 /// Puts findings into the order of their files and places.

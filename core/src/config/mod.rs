@@ -1,4 +1,10 @@
 //! The configuration: YAML read with positions, checked, and made into typed values.
+//!
+//! [`load`] reads files into a [`Config`]: text becomes a [`Node`] tree with the meaning that PyYAML gives it,
+//! placeholders in values are replaced, and the tree becomes typed. [`check`] then asks a [`Catalog`] of plugins about
+//! modules and options. Both report [`Finding`]s, which [`render`] shows as a compiler does; every [`Code`] has a page
+//! in `docs/errors`. Plugins read their [`Options`] into plain serde structs.
+
 mod build;
 mod build_chain;
 mod check;
@@ -6,6 +12,7 @@ mod code;
 mod compat;
 mod finding;
 mod interpolate;
+mod layout;
 mod load;
 mod merge;
 mod mode;
@@ -27,8 +34,8 @@ pub use interpolate::{Environment, ProcessEnvironment};
 pub use load::{Loaded, load, load_text};
 pub use mode::Mode;
 pub use model::{
-    ChainConfig, Config, Follower, IngressAuth, Name, OnError, OnSigned, PluginConfig, RetryConfig, Spanned, Step,
-    StepLink, StorageRef, compat_effects,
+    ChainConfig, Config, Follower, IngressAuth, Name, OnError, OnSigned, PluginConfig, RetryConfig, Step, StepLink,
+    StorageRef, compat_effects,
 };
 pub use nearest::nearest;
 pub use node::{Key, Node, Style, Value};
@@ -36,3 +43,7 @@ pub use render::{render, render_github};
 pub use source::{Source, Span};
 pub use typed::{Options, read};
 pub use units::{Period, Size, parse_duration, parse_size};
+
+#[cfg(test)]
+#[path = "config_test.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 //! The typed configuration. Every name keeps its place, so that later findings can point at it.
 
+use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -13,25 +14,36 @@ use super::typed::Options;
 use super::units::Period;
 use crate::secret::Secret;
 
-/// A value with its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spanned<T> {
-    /// The value.
-    pub value: T,
+/// A text with its place. Prints as it was written, so that an interpolated secret is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Name {
+    /// The text after interpolation.
+    pub value: String,
+    /// The text as written.
+    pub text: String,
     /// Where it stands.
     pub span: Span,
 }
 
-impl<T> Deref for Spanned<T> {
-    type Target = T;
+impl Deref for Name {
+    type Target = str;
 
-    fn deref(&self) -> &T {
+    fn deref(&self) -> &str {
         &self.value
     }
 }
 
-/// A name with its place.
-pub type Name = Spanned<String>;
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} ({})", self.text, self.span)
+    }
+}
 
 /// All of a configuration, in file order, with the effect that its mode gives it.
 #[derive(Debug, Clone)]
@@ -67,22 +79,22 @@ pub struct Config {
 impl Config {
     /// The link of this name.
     pub fn link(&self, name: &str) -> Option<&PluginConfig> {
-        self.links.iter().find(|link| *link.name == name)
+        self.links.iter().find(|link| &*link.name == name)
     }
 
     /// The storage of this name.
     pub fn storage(&self, name: &str) -> Option<&PluginConfig> {
-        self.storages.iter().find(|storage| *storage.name == name)
+        self.storages.iter().find(|storage| &*storage.name == name)
     }
 
     /// The chain of this name.
     pub fn chain(&self, name: &str) -> Option<&ChainConfig> {
-        self.chains.iter().find(|chain| *chain.name == name)
+        self.chains.iter().find(|chain| &*chain.name == name)
     }
 
     /// The tracer of this name.
     pub fn tracer(&self, name: &str) -> Option<&PluginConfig> {
-        self.tracers.iter().find(|tracer| *tracer.name == name)
+        self.tracers.iter().find(|tracer| &*tracer.name == name)
     }
 
     /// The options that a step runs with: its own over those of its link. `None`: no such link.
@@ -140,7 +152,7 @@ impl ChainConfig {
     /// All link steps, those inside `parallel` too.
     pub fn steps(&self) -> impl Iterator<Item = &StepLink> {
         self.links.iter().flat_map(|step| match step {
-            Step::Link(link) => std::slice::from_ref(link),
+            Step::Link(link) => std::slice::from_ref(&**link),
             Step::Parallel { links, .. } => links.as_slice(),
         })
     }
@@ -150,7 +162,7 @@ impl ChainConfig {
 #[derive(Debug, Clone)]
 pub enum Step {
     /// One link.
-    Link(StepLink),
+    Link(Box<StepLink>),
     /// Links that run at the same time on the same document.
     Parallel {
         /// The branches.

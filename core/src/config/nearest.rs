@@ -1,6 +1,7 @@
 //! The valid name that someone probably meant.
 
-/// The candidate most like `name`, if one is near enough. Case and the difference of `-` and `_` do not count.
+/// The candidate most like `name`, if one is near enough. Case and the difference of `-` and `_` do not count;
+/// the beginning of a name is enough from four letters on.
 pub fn nearest<'a, S>(name: &str, candidates: impl IntoIterator<Item = &'a S>) -> Option<&'a str>
 where
     S: AsRef<str> + 'a + ?Sized,
@@ -10,11 +11,14 @@ where
         .into_iter()
         .map(|candidate| {
             let candidate = candidate.as_ref();
-            (strsim::damerau_levenshtein(&wanted, &plain(candidate)), candidate)
+            let known = plain(candidate);
+            let begun = wanted.len() >= 4 && known.starts_with(&wanted);
+            let near = allowed(wanted.chars().count().min(known.chars().count()));
+            (strsim::damerau_levenshtein(&wanted, &known), begun, near, candidate)
         })
-        .filter(|(distance, candidate)| *distance <= allowed(wanted.chars().count().min(candidate.chars().count())))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .filter(|(distance, begun, near, _)| distance <= near || *begun)
+        .min_by_key(|(distance, ..)| *distance)
+        .map(|(.., candidate)| candidate)
 }
 
 /// How many edits still count as a slip of the pen, by the length of the shorter word.
@@ -44,6 +48,7 @@ mod tests {
             ("tga", Some("tag")),
             ("webhook_urls", Some("webhook-urls")),
             ("webhok", Some("webhook")),
+            ("trans", Some("transcribe")),
             ("S3", Some("s3")),
             ("s4", None),
             ("diet", None),

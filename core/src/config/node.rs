@@ -1,9 +1,11 @@
 //! The tree of a configuration: values with their place in the source.
 
+use std::fmt;
+
 use super::source::Span;
 
-/// A value and where it stands.
-#[derive(Debug, Clone)]
+/// A value and where it stands. Debug prints kind and place only: values may be secrets.
+#[derive(Clone)]
 pub struct Node {
     /// The value after interpolation.
     pub value: Value,
@@ -30,8 +32,8 @@ pub enum Style {
     Collection,
 }
 
-/// What a node holds, typed as PyYAML types it.
-#[derive(Debug, Clone)]
+/// What a node holds, typed as PyYAML types it. Debug prints the kind only.
+#[derive(Clone)]
 pub enum Value {
     /// `~`, `null` or nothing.
     Null,
@@ -58,6 +60,26 @@ pub struct Key {
     pub name: String,
     /// Where it stands.
     pub span: Span,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at {}", self.value, self.span)
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Value::Null => "null",
+            Value::Bool(_) => "bool",
+            Value::Int(_) | Value::BigInt(_) => "int",
+            Value::Float(_) => "float",
+            Value::String(_) => "string",
+            Value::Sequence(_) => "list",
+            Value::Mapping(_) => "map",
+        })
+    }
 }
 
 impl Node {

@@ -146,7 +146,7 @@ impl Problem {
             Finding::new(level, Code::UnknownOption, &key.span, format!("`{path}` has no option `{}`", key.name))
                 .nearest(nearest(&key.name, fields));
         match (level, &finding.nearest, fields) {
-            (Level::Warning, ..) => finding.help("it has no effect, as in vcon-server"),
+            (Level::Warning, ..) => finding.help("this option has no effect, as in vcon-server"),
             (_, Some(_), _) => finding,
             (_, None, []) => finding.help("it takes no options"),
             (_, None, fields) => finding.help(format!("possible: {}", listed(fields))),
@@ -186,9 +186,11 @@ fn in_our_words(expected: &str) -> String {
         "a boolean" => "`true` or `false`",
         "u8" => "a whole number from 0 to 255",
         "u16" => "a whole number from 0 to 65535",
-        "u32" | "u64" | "u128" | "usize" => "a whole number, 0 or more",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "u128" | "usize" => "a whole number, 0 or more",
         "nonzero u32" | "a nonzero u32" | "a nonzero u64" | "a nonzero usize" => "a whole number, 1 or more",
-        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "a whole number",
+        "i32" => "a whole number from -2147483648 to 2147483647",
+        "i8" | "i16" | "i64" | "i128" | "isize" => "a whole number",
         "f32" | "f64" => "a number",
         "unit" => "nothing",
         other if other.starts_with("struct ") => "a map",

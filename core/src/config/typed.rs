@@ -14,6 +14,11 @@ use super::problem::Problem;
 use super::scalar::{self, Scalar};
 use super::source::Span;
 
+/// Most entries that are left out after errors before reading ends: bounds the work on a hopeless file.
+const MAX_LEFT_OUT: usize = 100;
+/// Most findings of one value.
+const MAX_FINDINGS: usize = 1000;
+
 /// The options of a plugin as written, and where they belong.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -63,7 +68,7 @@ pub fn read<T: DeserializeOwned>(node: &Node, path: &str, mode: &Mode, findings:
             context.add(problem.into_finding(node, path));
         }
         match entry {
-            Some(key) if !context.is_left_out(&key.span) => context.left_out.borrow_mut().push(key.span),
+            Some(key) if context.may_leave_out(&key.span) => context.left_out.borrow_mut().push(key.span),
             _ => break None,
         }
     };
@@ -89,7 +94,14 @@ struct Context {
 
 impl Context {
     fn add(&self, finding: Finding) {
-        push_once(&mut self.findings.borrow_mut(), finding);
+        let mut findings = self.findings.borrow_mut();
+        if findings.len() < MAX_FINDINGS {
+            push_once(&mut findings, finding);
+        }
+    }
+
+    fn may_leave_out(&self, key: &Span) -> bool {
+        self.left_out.borrow().len() < MAX_LEFT_OUT && !self.is_left_out(key)
     }
 
     fn is_left_out(&self, key: &Span) -> bool {

@@ -154,6 +154,14 @@ fn a_missing_key_is_reported_once_and_not_after_a_wrong_one() {
 }
 
 #[test]
+fn a_hopeless_map_ends_reading_in_time() {
+    let text: String = (0..20_000).map(|n| format!("x{n}: 1\n")).collect();
+    assert_eq!(bad::<Sample>(&text).len(), MAX_FINDINGS);
+    let headers: String = (0..5_000).map(|n| format!("  x{n}: []\n")).collect();
+    assert_eq!(bad::<Sample>(&format!("headers:\n{headers}")).len(), MAX_LEFT_OUT + 1);
+}
+
+#[test]
 fn hints_tell_how_to_write_a_number() {
     assert_eq!(bad::<Sample>("rate: '1'")[0].2, "`o.rate` must be a number, not the text `1` / remove the quotes");
     assert!(bad::<Sample>("rate: 1e3")[0].2.ends_with("write the number out, for example `1000.0`"));

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::code::Code;
 use super::finding::Finding;
+use super::layout::Layout;
 use super::merge::{Entry, EntryKey, flatten};
 use super::node::{Node, Style, Value};
 use super::scalar::{self, Scalar};
@@ -26,14 +27,38 @@ pub(crate) fn parse(source: &Arc<Source>, findings: &mut Vec<Finding>) -> Option
         findings.push(Finding::error(Code::TooLarge, &Span::new(source, 0..0), message));
         return None;
     }
-    let mut builder = Builder::new(source, findings);
-    match builder.run() {
-        Ok(()) => Some(builder.root.unwrap_or_else(|| Node::null(&Span::new(source, 0..0)))),
-        Err(finding) => {
-            findings.push(*finding);
-            None
-        }
+    let mut layout = Layout::new(source.text());
+    let mut first = None;
+    loop {
+        let mut found = Vec::new();
+        let mut builder = Builder::new(source, &layout, &mut found);
+        let outcome = builder.run();
+        let root = builder.root;
+        let finding = match outcome {
+            Ok(()) => {
+                findings.extend(found);
+                return Some(root.unwrap_or_else(|| Node::null(&Span::new(source, 0..0))));
+            }
+            Err(Failure::Ours(finding)) => *finding,
+            Err(Failure::Parser(error)) => {
+                // If mending does not help, the first error is the one to look at.
+                let finding = first.get_or_insert(syntax(source, &layout, &error)).clone();
+                if layout.mend(&error) {
+                    continue;
+                }
+                finding
+            }
+        };
+        findings.extend(found);
+        findings.push(finding);
+        return None;
     }
+}
+
+/// Why reading ended early.
+enum Failure {
+    Parser(ScanError),
+    Ours(Box<Finding>),
 }
 
 type Outcome<T> = Result<T, Box<Finding>>;
@@ -59,9 +84,8 @@ struct Anchored {
 
 struct Builder<'a> {
     source: &'a Arc<Source>,
+    layout: &'a Layout<'a>,
     findings: &'a mut Vec<Finding>,
-    /// Byte offset of every character, if they differ.
-    offsets: Option<Vec<usize>>,
     open: Vec<Open>,
     anchors: HashMap<usize, Anchored>,
     nodes: usize,
@@ -70,13 +94,11 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(source: &'a Arc<Source>, findings: &'a mut Vec<Finding>) -> Self {
-        let text = source.text();
-        let offsets = (!text.is_ascii()).then(|| text.char_indices().map(|(at, _)| at).collect());
+    fn new(source: &'a Arc<Source>, layout: &'a Layout<'a>, findings: &'a mut Vec<Finding>) -> Self {
         Builder {
             source,
+            layout,
             findings,
-            offsets,
             open: Vec::new(),
             anchors: HashMap::new(),
             nodes: 0,
@@ -85,19 +107,12 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn byte(&self, character: usize) -> usize {
-        match &self.offsets {
-            Some(offsets) => offsets.get(character).copied().unwrap_or(self.source.text().len()),
-            None => character,
-        }
-    }
-
-    fn run(&mut self) -> Outcome<()> {
-        let source = Arc::clone(self.source);
-        for event in Parser::new_from_str(source.text()) {
-            let (event, place) = event.map_err(|error| Box::new(self.syntax(&error)))?;
-            let span = Span::new(&source, self.byte(place.start.index())..self.byte(place.end.index()));
-            self.event(event, &span)?;
+    fn run(&mut self) -> Result<(), Failure> {
+        let layout = self.layout;
+        for event in Parser::new_from_str(layout.text()) {
+            let (event, place) = event.map_err(Failure::Parser)?;
+            let span = Span::new(self.source, layout.byte(place.start.index())..layout.byte(place.end.index()));
+            self.event(event, &span).map_err(Failure::Ours)?;
         }
         Ok(())
     }
@@ -221,30 +236,26 @@ impl<'a> Builder<'a> {
         }
         Ok(())
     }
+}
 
-    fn syntax(&self, error: &saphyr_parser::ScanError) -> Finding {
-        let at = self.byte(error.marker().index());
-        let text = self.source.text();
-        let span = |start: usize| {
-            let length = text[start.min(text.len())..].chars().next().filter(|c| *c != '\n').map_or(0, char::len_utf8);
-            Span::new(self.source, start..start + length)
-        };
-        let info = error.info();
-        if info.contains("tab") {
-            let tab = text[at.min(text.len())..].find('\t').map_or(at, |offset| at + offset);
-            return Finding::error(Code::Syntax, &span(tab), "a tab where YAML allows only spaces")
-                .help("indent with spaces");
-        }
-        let finding = Finding::error(Code::Syntax, &span(at), format!("not valid YAML: {info}"));
-        match hint(info) {
-            Some(hint) => finding.help(hint),
-            None => finding,
-        }
+fn syntax(source: &Arc<Source>, layout: &Layout<'_>, error: &ScanError) -> Finding {
+    let at = layout.byte(error.marker().index());
+    let text = source.text();
+    let span = |start: usize| {
+        let length = text[start.min(text.len())..].chars().next().filter(|c| *c != '\n').map_or(0, char::len_utf8);
+        Span::new(source, start..start + length)
+    };
+    let info = error.info();
+    if info.contains("tab") {
+        let tab = text[at.min(text.len())..].find('\t').map_or(at, |offset| at + offset);
+        return Finding::error(Code::Syntax, &span(tab), "a tab where YAML allows only spaces")
+            .help("indent with spaces");
     }
+    Finding::error(Code::Syntax, &span(at), format!("not valid YAML: {info}")).help(hint(info))
 }
 
 /// What usually mends an error of the parser.
-fn hint(info: &str) -> Option<&'static str> {
+fn hint(info: &str) -> &'static str {
     const HINTS: &[(&str, &str)] = &[
         ("mapping values are not allowed", "a text with `: ` in it needs quotes; or the line is indented wrongly"),
         ("unknown anchor", "define the anchor with `&name` before the alias uses it"),
@@ -253,13 +264,17 @@ fn hint(info: &str) -> Option<&'static str> {
         ("unexpected character: ``'", "a text that starts with a backtick needs quotes"),
         ("unexpected character: `%'", "a text that starts with `%` needs quotes"),
         ("quoted scalar", "a closing quote is missing, or the text goes on at a smaller indent"),
+        ("illegal placement of ':'", "a closing `]` or `}` is missing above, or a text with `: ` in it needs quotes"),
         ("flow construct", "a closing `]` or `}` is missing"),
         ("flow", "a closing `]` or `}`, or a comma, is missing"),
         ("simple key", "a `:` is missing behind the key, or the line is indented wrongly"),
         ("expected <document start>", "this line is not part of the map above: look at its indent"),
         ("did not find expected key", "look at the indent: the keys of one map stand in one column"),
     ];
-    HINTS.iter().find(|(part, _)| info.contains(part)).map(|(_, hint)| *hint)
+    HINTS
+        .iter()
+        .find(|(part, _)| info.contains(part))
+        .map_or("look at this line and the one above it: indent, quotes, brackets", |(_, hint)| *hint)
 }
 
 fn check_tag(tag: Option<&Tag>, allowed: &str, span: &Span) -> Outcome<()> {
@@ -276,7 +291,7 @@ fn bad_tag(tag: Option<&Tag>, span: &Span) -> Finding {
         None => String::new(),
     };
     Finding::error(Code::UnknownTag, span, format!("the tag `{name}` is not known or does not fit the value"))
-        .help("known tags are !!str, !!int, !!float, !!bool, !!null, !!timestamp, !!seq and !!map")
+        .help("known tags are !!str, !!int, !!float, !!bool, !!null, !!timestamp, !!seq and !!map; an environment variable is written `${env:NAME}`")
 }
 
 fn fail<T>(finding: Finding) -> Outcome<T> {

@@ -125,3 +125,20 @@ fn an_overlay_replaces_level_by_level() {
     let merged = root.get("under").unwrap().overlaid(root.get("over").unwrap());
     assert_eq!(merged.to_json(), json!({"a": 1, "b": {"c": 2, "d": 4}, "e": [2], "f": null}));
 }
+#[test]
+fn quotes_and_brackets_may_be_indented_as_little_as_pyyaml_allows() {
+    let cases = [
+        ("tags: [\na,\nb\n]\n", json!({"tags": ["a", "b"]})),
+        ("a:\n  b: \"multi\n  line\"\n", json!({"a": {"b": "multi line"}})),
+        ("a:\n  b: 'it''s\nmulti\n\nline'\n  c: 1\n", json!({"a": {"b": "it's multi\nline", "c": 1}})),
+        ("a: {x: 1,\nb: 2}\n", json!({"a": {"x": 1, "b": 2}})),
+        ("a:\n  b: {\n    c: 1\n}\nd: 2\n", json!({"a": {"b": {"c": 1}}, "d": 2})),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(good(text), expected, "{text:?}");
+    }
+    // Places stay those of the text as it is, and a failed mending leaves the first error.
+    assert_eq!(finding("é: {x: 1,\nb: 2, c: !foo 3}\n"), (Code::UnknownTag, "t.yml:2:10".into()));
+    assert_eq!(finding("é: \"x\né\"\nb: !foo 3\n"), (Code::UnknownTag, "t.yml:3:4".into()));
+    assert_eq!(finding("a: \"x\nb: \"y\"\n"), (Code::Syntax, "t.yml:1:4".into()));
+}

@@ -152,6 +152,18 @@ impl Vcon {
         }
     }
 
+    /// The name under which the vCon is stored and queued: its uuid, or, as producers of tests and samples write, any
+    /// other short identifier in its place (1 to 128 visible ASCII characters), letter for letter.
+    pub fn id(&self) -> Option<String> {
+        let identifier =
+            |text: &Cow<'_, str>| (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        match self.uuid() {
+            Some(uuid) => Some(uuid.to_string()),
+            None if self.form == Form::Unsigned => self.text("uuid").filter(identifier).map(Cow::into_owned),
+            None => None,
+        }
+    }
+
     /// Gives a vCon without `uuid` one. Returns the edit that did it, to be recorded, or `None` when it has one.
     ///
     /// # Errors

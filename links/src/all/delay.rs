@@ -40,7 +40,12 @@ impl LinkPlugin for Delay {
     const MODULE: &'static str = "links.delay";
     const EFFECT: Effect = Effect::External;
     const EDITS: bool = false;
-    const EXAMPLE: &'static str = "wait:\n  module: links.delay\n  options:\n    seconds: 30\n";
+    const EXAMPLE: &'static str = "\
+wait:
+  module: links.delay
+  options:
+    seconds: 30
+";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {

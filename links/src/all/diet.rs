@@ -15,8 +15,8 @@ use vconductor_core::{Error, Result, register_link};
 /// Removes what makes a vCon large: recordings, analyses, attachments, prompts.
 ///
 /// A recording that is to be kept elsewhere (`post_media_to_url`) leaves the vCon only after the other side has
-/// confirmed it with a URL; while it cannot be reached, the vCon stays as it is and the step is tried again. A recording
-/// that was confirmed is not sent again in the same run.
+/// confirmed it with a URL; while it cannot be reached, the vCon stays as it is and the step is tried again. A
+/// recording that was confirmed is not sent again in the same run.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 struct Options {
@@ -56,15 +56,22 @@ impl LinkPlugin for Diet {
     const MODULE: &'static str = "links.diet";
     const EFFECT: Effect = Effect::External;
     const EDITS: bool = true;
-    const EXAMPLE: &'static str = "lighten:\n  module: links.diet\n  options:\n    remove_dialog_body: true\n    \
-                                   post_media_to_url: https://media.example.com/upload\n    \
-                                   remove_attachment_types: [image/png]\n";
+    const EXAMPLE: &'static str = "\
+lighten:
+  module: links.diet
+  options:
+    remove_dialog_body: true
+    post_media_to_url: https://media.example.com/upload
+    remove_attachment_types: [image/png]
+";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {
         if !options.s3_bucket.is_empty() || !options.s3_path.is_empty() {
-            return Err(Error::configuration("options `s3_bucket` and `s3_path`: this build has no S3 client for links")
-                .help("set `post_media_to_url`, or store the whole vCon with the storage `storage.s3`"));
+            return Err(Error::configuration(
+                "options `s3_bucket` and `s3_path`: this build has no S3 client for links",
+            )
+            .help("set `post_media_to_url`, or store the whole vCon with the storage `storage.s3`"));
         }
         if !options.post_media_to_url.is_empty() {
             upload_request(&options.post_media_to_url)?;
@@ -75,9 +82,13 @@ impl LinkPlugin for Diet {
 
 /// The operator wrote this URL.
 fn upload_request(url: &str) -> Result<Request> {
-    let request = Request::post(url).map_err(|error| {
-        Error::configuration("option `post_media_to_url`").caused_by(error).help("write it like https://host/path")
-    })?;
+    let refused =
+        || Error::configuration("option `post_media_to_url` is not a URL").help("write it like https://host/path");
+    let request = Request::post(url).map_err(|error| refused().caused_by(error))?;
+    // `localhost:8080/up` reads as a URL with the scheme `localhost`.
+    if !matches!(request.url().scheme(), "http" | "https") {
+        return Err(refused());
+    }
     Ok(request.trusted())
 }
 
@@ -89,7 +100,7 @@ impl Link for Diet {
         let root = vcon.document().root();
         if self.options.remove_system_prompts {
             let mut prompts = Vec::new();
-            system_prompts(root, String::new(), &mut prompts);
+            system_prompts(root, "", &mut prompts);
             prompts.into_iter().for_each(|pointer| context.edit(Edit::remove(pointer)));
         }
         if self.options.remove_analysis && root.get("analysis").is_some() {
@@ -181,17 +192,17 @@ impl Diet {
 }
 
 /// Collects the pointers of all members called `system_prompt`, not looking into them.
-fn system_prompts(view: View<'_>, pointer: String, found: &mut Vec<String>) {
+fn system_prompts(view: View<'_>, pointer: &str, found: &mut Vec<String>) {
     for (name, value) in view.members() {
         let inner = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
         if name == "system_prompt" {
             found.push(inner);
         } else {
-            system_prompts(value, inner, found);
+            system_prompts(value, &inner, found);
         }
     }
     for (index, value) in view.elements().enumerate() {
-        system_prompts(value, format!("{pointer}/{index}"), found);
+        system_prompts(value, &format!("{pointer}/{index}"), found);
     }
 }
 
@@ -221,10 +232,13 @@ mod tests {
         let vcon = json!({
             "uuid": "u",
             "system_prompt": "1",
-            "dialog": [{"body": "AAAA"}, {"body": {"system_prompt": "x"}}, 5, {"body": "https://x", "body_type": "url"}],
+            "dialog": [
+                {"body": "AAAA"}, {"body": {"system_prompt": "x"}}, 5, {"body": "https://x", "body_type": "url"}
+            ],
             "analysis": [{"type": "a", "a/b": {"system_prompt": "2", "keep": 1}}],
             "attachments": [
-                {"mime_type": "image/png"}, {"mimetype": "image/png"}, {"mediatype": "text/plain"}, {"mediatype": "image/png"}
+                {"mime_type": "image/png"}, {"mimetype": "image/png"}, {"mediatype": "text/plain"},
+                {"mediatype": "image/png"}
             ],
         });
         let with = |changes: &[(&str, Value)]| {
@@ -302,7 +316,10 @@ mod tests {
         assert!(ran.requested.edits.is_empty());
         let ran = stage.run(&link, &vcon).await;
         let dialog = &after(&ran, &vcon)["dialog"];
-        assert_eq!((&dialog[0]["body"], &dialog[2]["body"]), (&json!("https://kept/0"), &json!("https://media.test/3")));
+        assert_eq!(
+            (&dialog[0]["body"], &dialog[2]["body"]),
+            (&json!("https://kept/0"), &json!("https://media.test/3"))
+        );
         let calls = receiver.received();
         assert_eq!(calls.len(), 3, "the first body is not sent again");
         assert_eq!(calls[1].header("idempotency-key"), calls[2].header("idempotency-key"));
@@ -329,7 +346,12 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_refused() {
-        for options in [json!({"s3_bucket": "b"}), json!({"s3_path": "p"}), json!({"post_media_to_url": "media"})] {
+        for options in [
+            json!({"s3_bucket": "b"}),
+            json!({"s3_path": "p"}),
+            json!({"post_media_to_url": "media"}),
+            json!({"post_media_to_url": "media:80/up"}),
+        ] {
             assert_eq!(diet(options.clone()).err().unwrap().class(), Class::Configuration, "{options}");
         }
     }

@@ -33,7 +33,12 @@ impl LinkPlugin for ExpireVcon {
     const MODULE: &'static str = "links.expire_vcon";
     const EFFECT: Effect = Effect::Pure;
     const EDITS: bool = false;
-    const EXAMPLE: &'static str = "week:\n  module: links.expire_vcon\n  options:\n    seconds: 604800\n";
+    const EXAMPLE: &'static str = "\
+week:
+  module: links.expire_vcon
+  options:
+    seconds: 604800
+";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {

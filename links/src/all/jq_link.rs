@@ -15,8 +15,9 @@ use vconductor_core::{Error, Result, register_link};
 /// Lets a vCon pass when a jq expression says so; the chain ends here for the others.
 ///
 /// The expression sees the vCon with the member names of the current drafts (`mediatype`, `purpose`, `amended`),
-/// whatever names it came with. Its first output decides: `false`, `null`, `0`, `""`, `[]` and `{}` are no match, and so
-/// is no output at all. An expression that fails on a vCon ends that run as a dead letter; it never lets a vCon vanish.
+/// whatever names it came with. Its first output decides: `false`, `null`, `0`, `""`, `[]` and `{}` are no match, and
+/// so is no output at all. An expression that fails on a vCon ends that run as a dead letter; no vCon
+/// vanishes by it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 struct Options {
@@ -43,8 +44,12 @@ impl LinkPlugin for JqLink {
     const MODULE: &'static str = "links.jq_link";
     const EFFECT: Effect = Effect::Pure;
     const EDITS: bool = false;
-    const EXAMPLE: &'static str =
-        "with_dialogs:\n  module: links.jq_link\n  options:\n    filter: '.dialog | length > 0'\n";
+    const EXAMPLE: &'static str = "\
+with_dialogs:
+  module: links.jq_link
+  options:
+    filter: '.dialog | length > 0'
+";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {
@@ -60,7 +65,8 @@ impl LinkPlugin for JqLink {
 impl Link for JqLink {
     async fn run(&self, vcon: &Vcon, context: &LinkContext<'_>) -> Result<Outcome> {
         let (program, vcon) = (Arc::clone(&self.program), vcon.clone());
-        // Nothing ends a program that loops: on a thread of its own it holds up this run alone, and the step's time limit works.
+        // Nothing ends a program that loops: on a thread of its own it holds up this run alone, and the step's time
+        // limit works.
         let matches = match spawn_blocking(move || matches(&program, vcon.normalised())).await {
             Ok(matches) => matches.map_err(explained)?,
             Err(panic) if panic.is_panic() => std::panic::resume_unwind(panic.into_panic()),
@@ -88,8 +94,8 @@ fn matches(program: &Program, vcon: Value) -> Result<bool> {
 
 fn explained(error: Error) -> Error {
     error.within("option `filter`").help(
-        "the expression must cope with every vCon: write `.subject? // \"\"` or `(.body | strings)`, and try it on this \
-         one with `vconductor simulate`",
+        "the expression must cope with every vCon: write `.subject? // \"\"` or `(.body | strings)`, and try it on \
+         this one with `vconductor simulate`",
     )
 }
 
@@ -177,7 +183,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_filter_that_fails_is_an_error_with_help_and_not_a_silent_stop() {
-        let error = outcome(json!({"filter": ".subject | keys"}), json!({"uuid": "u", "subject": "x"})).await.unwrap_err();
+        let error =
+            outcome(json!({"filter": ".subject | keys"}), json!({"uuid": "u", "subject": "x"})).await.unwrap_err();
         assert_eq!(error.class(), Class::Permanent);
         assert!(error.message().contains("filter") && error.help_text().is_some(), "{error:?}");
         let error = JqLink::new("jq", Options { filter: ".a | (".into(), forward_matches: true }).err().unwrap();

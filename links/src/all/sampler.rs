@@ -19,8 +19,8 @@ struct Options {
     ///
     /// `percentage`: `value` of one hundred pass; 0 none, 100 all.
     ///
-    /// `rate`: a vCon passes with the probability 1 - e^(-1 / value), which is that of at least one event in a second when
-    /// one falls into `value` seconds on average; 1 passes 63 %, 10 passes 9.5 %.
+    /// `rate`: a vCon passes with the probability 1 - e^(-1 / value), which is that of at least one event in a second
+    /// when one falls into `value` seconds on average; 1 passes 63 %, 10 passes 9.5 %.
     ///
     /// `modulo`: one of `value` passes, chosen by the hash of its uuid, always the same ones.
     ///
@@ -74,7 +74,13 @@ impl LinkPlugin for Sampler {
     const MODULE: &'static str = "links.sampler";
     const EFFECT: Effect = Effect::Pure;
     const EDITS: bool = false;
-    const EXAMPLE: &'static str = "tenth:\n  module: links.sampler\n  options:\n    method: percentage\n    value: 10\n";
+    const EXAMPLE: &'static str = "\
+tenth:
+  module: links.sampler
+  options:
+    method: percentage
+    value: 10
+";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {
@@ -115,7 +121,7 @@ impl Link for Sampler {
     async fn run(&self, _: &Vcon, context: &LinkContext<'_>) -> Result<Outcome> {
         let passes = match self.rule {
             Rule::Chance(chance) => self.draw(context) < chance,
-            Rule::Modulo(value) => modulo_number(&context.step.uuid) % value == 0,
+            Rule::Modulo(value) => modulo_number(&context.step.uuid).is_multiple_of(value),
             Rule::Second(value) => second(context) % value == 0,
         };
         if passes {

@@ -17,8 +17,8 @@ use vconductor_core::{Error, Result};
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 struct Options {
-    /// Labels. The label `sales` becomes the tag `sales:sales`: name and value are the same, as in vcon-server. Of a map
-    /// only the names count.
+    /// Labels. The label `sales` becomes the tag `sales:sales`: name and value are the same, as in vcon-server. Of a
+    /// map only the names count.
     tags: Labels,
     /// Tags with a value of their own: `{team: sales}` becomes the tag `team:sales`.
     values: BTreeMap<String, Text>,
@@ -39,7 +39,7 @@ impl Default for Labels {
     }
 }
 
-/// YAML reads `2024` and `yes` as something other than text; a tag is text all the same.
+// YAML reads `2024` and `yes` as something other than text; a tag is text all the same.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(inline)]
@@ -71,7 +71,13 @@ impl LinkPlugin for Tag {
     const MODULE: &'static str = "links.tag";
     const EFFECT: Effect = Effect::Pure;
     const EDITS: bool = true;
-    const EXAMPLE: &'static str = "tag:\n  module: links.tag\n  options:\n    tags: [sales]\n    values: {team: north}\n";
+    const EXAMPLE: &'static str = "\
+tag:
+  module: links.tag
+  options:
+    tags: [sales]
+    values: {team: north}
+";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {

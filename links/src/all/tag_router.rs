@@ -38,8 +38,14 @@ impl LinkPlugin for TagRouter {
     const MODULE: &'static str = "links.tag_router";
     const EFFECT: Effect = Effect::Pure;
     const EDITS: bool = false;
-    const EXAMPLE: &'static str =
-        "route:\n  module: links.tag_router\n  options:\n    tag_routes: {sales: sales_calls}\n    forward_original: false\n";
+    const EXAMPLE: &'static str = "\
+route:
+  module: links.tag_router
+  options:
+    tag_routes:
+      sales: sales_calls
+    forward_original: false
+";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {
@@ -100,7 +106,11 @@ mod tests {
             (json!([{"purpose": "tags", "body": ["a:1", "a:2"]}, {"type": "tags", "body": ["a:3"]}]), vec!["list_a"]),
         ] {
             let (outcome, pushed) = route(options.clone(), attachments.clone()).await;
-            assert_eq!((outcome, pushed), (Outcome::Continue, lists.into_iter().map(str::to_owned).collect()), "{attachments}");
+            assert_eq!(
+                (outcome, pushed),
+                (Outcome::Continue, lists.into_iter().map(str::to_owned).collect()),
+                "{attachments}"
+            );
         }
     }
 

@@ -26,7 +26,8 @@ use vconductor_core::{Error, Result, register_link};
 /// fails does not keep the others from being told, and one that was told is not told again in the same run.
 ///
 /// Each message carries `webhook-id` and `Idempotency-Key`, which stay the same over all attempts. With a secret it is
-/// signed as Standard Webhooks 1.0.0 says (`webhook-signature`), and `X-Hub-Signature-256` signs the body alone.
+/// signed as Standard Webhooks 1.0.0 says (`webhook-signature`); `X-Hub-Signature-256` signs the body alone, with the
+/// text of the first secret as it is written.
 #[derive(Deserialize, JsonSchema)]
 #[serde(default)]
 struct Options {
@@ -47,12 +48,12 @@ struct Options {
     /// The limit for one call, in seconds.
     #[schemars(extend("x-result" = false))]
     timeout: f64,
-    /// What identifies a message for the receiver. `effect`: one id for each run, step and endpoint, so that a vCon that is
-    /// processed anew is a new message. `uuid`: the vCon's uuid, so that a receiver takes each vCon once, however often
-    /// it is processed.
+    /// What identifies a message for the receiver. `effect`: one id for each run, step and endpoint, so that a vCon
+    /// that is processed anew is a new message. `uuid`: the vCon's uuid, so that a receiver takes each vCon once,
+    /// however often it is processed.
     idempotency_key: IdempotencyKey,
-    /// What is sent. `full`: the vCon. `thin`: a note that it was processed, `{"type": "vcon.processed", "timestamp": ...,
-    /// "data": {"uuid": ...}}`.
+    /// What is sent. `full`: the vCon. `thin`: a note that it was processed, `{"type": "vcon.processed", "timestamp":
+    /// ..., "data": {"uuid": ...}}`.
     payload: Payload,
 }
 
@@ -130,8 +131,15 @@ impl LinkPlugin for Webhook {
     const MODULE: &'static str = "links.webhook";
     const EFFECT: Effect = Effect::External;
     const EDITS: bool = false;
-    const EXAMPLE: &'static str = "tell:\n  module: links.webhook\n  options:\n    webhook-urls:\n      - https://hooks.example.com/vcons\n    \
-                                   headers:\n      Authorization: Bearer ${WEBHOOK_TOKEN}\n";
+    const EXAMPLE: &'static str = "\
+tell:
+  module: links.webhook
+  options:
+    webhook-urls:
+      - https://hooks.example.com/vcons
+    headers:
+      Authorization: Bearer ${WEBHOOK_TOKEN}
+";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {
@@ -160,9 +168,15 @@ impl Target {
             Endpoint::Map(map) => (&map.url, Some(&map.secret), Some(&map.headers)),
         };
         let mut request = Request::post(url)
-            .map_err(|error| Error::configuration("not a URL").caused_by(error).help("write it like https://host/path"))?
+            .map_err(|error| {
+                Error::configuration("not a URL").caused_by(error).help("write it like https://host/path")
+            })?
             .trusted()
             .timeout(timeout);
+        // `localhost:8080/hook` reads as a URL with the scheme `localhost`.
+        if !matches!(request.url().scheme(), "http" | "https") {
+            return Err(Error::configuration("not an http or https URL").help("write it like https://host/path"));
+        }
         let mut mediatype = "application/json";
         for (name, value) in options.headers.iter().chain(own_headers.into_iter().flatten()) {
             request = request.secret_header(name, value)?;
@@ -230,9 +244,8 @@ impl Webhook {
         // The time at which the run began, from its id: the same in every attempt, as the message's id is.
         let began = context.step.run.0.get_timestamp().map(|time| time.to_unix().0 as i64);
         let seconds = began.unwrap_or_else(|| context.clock.now() / 1000);
-        let timestamp = Timestamp::from_second(seconds).map_err(|error| {
-            Error::permanent("the time of the run is out of range").caused_by(error)
-        })?;
+        let timestamp = Timestamp::from_second(seconds)
+            .map_err(|error| Error::permanent("the time of the run is out of range").caused_by(error))?;
         let uuid = &context.step.uuid;
         let message = json!({"type": "vcon.processed", "timestamp": timestamp.to_string(), "data": {"uuid": uuid}});
         Ok(message.to_string().into())
@@ -245,7 +258,10 @@ impl Webhook {
             IdempotencyKey::Uuid => context.step.uuid.clone(),
         };
         let timestamp = context.clock.now() / 1000;
-        let mut request = target.request.clone().body(&target.mediatype, body.clone())?
+        let mut request = target
+            .request
+            .clone()
+            .body(&target.mediatype, body.clone())?
             .header(WEBHOOK_ID, &id)?
             .header("Idempotency-Key", &id)?
             .header(WEBHOOK_TIMESTAMP, &timestamp.to_string())?;
@@ -314,7 +330,10 @@ mod tests {
     async fn options_choose_payload_key_and_endpoint_settings() {
         let receiver = Receiver::start().await.unwrap();
         let link = webhook(json!({
-            "webhook_urls": [{"url": receiver.url, "secret": OTHER_SECRET, "headers": {"Content-Type": "application/vcon+json", "x-a": "own"}}],
+            "webhook_urls": [{
+                "url": receiver.url, "secret": OTHER_SECRET,
+                "headers": {"Content-Type": "application/vcon+json", "x-a": "own"},
+            }],
             "headers": {"x-a": "all", "x-b": "all"}, "secret": SECRET, "idempotency_key": "uuid", "payload": "thin",
         }));
         let stage = LinkStage::new("u");
@@ -384,7 +403,8 @@ mod tests {
     async fn nothing_secret_gets_into_errors_notes_and_parts() {
         let receiver = Receiver::start().await.unwrap();
         let url = format!("{}/hook?token=query-secret", receiver.url.replace("http://", "http://user:url-password@"));
-        let options = json!({"webhook-urls": [url], "headers": {"Authorization": "Bearer header-secret"}, "secret": SECRET});
+        let options =
+            json!({"webhook-urls": [url], "headers": {"Authorization": "Bearer header-secret"}, "secret": SECRET});
         let echo = format!("you sent header-secret and query-secret and {SECRET}");
         receiver.will_answer("/hook?token=query-secret", Answer::status(400).body(&echo));
         let link = webhook(options).unwrap();
@@ -418,6 +438,7 @@ mod tests {
     fn what_cannot_work_is_refused() {
         for options in [
             json!({"webhook-urls": ["hooks/vcons"]}),
+            json!({"webhook-urls": ["localhost:8080/vcons"]}),
             json!({"webhook-urls": ["https://a.test"], "secret": "short"}),
             json!({"webhook-urls": ["https://a.test"], "headers": {"a b": "c"}}),
             json!({"webhook-urls": ["https://a.test"], "headers": {"a": "c\n"}}),

@@ -12,6 +12,7 @@ cases![
     a_document_is_kept_byte_for_byte,
     a_document_can_be_deleted,
     documents_are_paged_in_order_of_arrival,
+    a_listing_does_not_end_silently_at_a_deleted_vcon,
     a_vcon_without_a_keep_stays,
     a_vcon_expires_after_its_last_run,
     a_vcon_without_runs_expires_by_itself,
@@ -61,6 +62,16 @@ async fn documents_are_paged_in_order_of_arrival(world: World) {
         seen.extend(page);
     }
     assert_eq!(seen, arrived);
+}
+
+async fn a_listing_does_not_end_silently_at_a_deleted_vcon(world: World) {
+    world.put("calls", &["a", "b", "c"]).await;
+    world.store.delete("b").await.expect("a delete");
+    // A store that can place the cursor goes on, another says that it cannot.
+    match world.store.documents(Some("b".to_owned()), 10).await {
+        Ok(page) => assert_eq!(page, ["c"]),
+        Err(error) => assert!(error.help_text().is_some()),
+    }
 }
 
 async fn a_vcon_without_a_keep_stays(world: World) {

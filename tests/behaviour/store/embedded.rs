@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use vconductor_core::Class;
 use vconductor_core::clock::{Clock, ManualClock, Millis};
 use vconductor_core::store::embedded::{EmbeddedStore, Settings};
-use vconductor_core::store::{Documents, End, Operations, ProcessId, Queue, Store};
+use vconductor_core::store::{Committed, Documents, End, Operations, ProcessId, Queue, Store};
 
 use crate::backend::{Backend, DEAD_LETTER_KEEP, Instance, LEASE};
 use crate::world::{self, ending, new_vcon, request};
@@ -94,7 +94,7 @@ impl Instance for Files {
 type Test = fn(Files) -> std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 8] = [
+    let tests: [(&str, Test); 9] = [
         ("a_failing_operation_does_not_spoil_its_neighbours", |files| Box::pin(isolation(files))),
         ("a_full_disk_can_be_tried_again_and_loses_nothing", |files| Box::pin(full_disk(files))),
         ("a_newer_schema_is_refused", |files| Box::pin(newer_schema(files))),
@@ -102,6 +102,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("an_unusable_directory_is_explained", |files| Box::pin(unusable(files))),
         ("a_killed_process_is_noticed_before_its_lease_is_over", |files| Box::pin(killed(files))),
         ("a_heartbeat_gets_through_beside_a_busy_writer", |files| Box::pin(heartbeat(files))),
+        ("a_process_without_a_lease_row_is_fenced", |files| Box::pin(without_lease(files))),
         ("a_stopped_writer_elsewhere_is_explained", |files| Box::pin(locked(files))),
     ];
     let trial = |(name, test): (&str, Test)| {
@@ -230,6 +231,22 @@ async fn heartbeat(files: Files) {
     });
     assert!(beats.await.expect("no panic") > 0);
     writing.await.expect("no panic");
+}
+
+async fn without_lease(files: Files) {
+    let store = files.embedded();
+    let process = ProcessId::random();
+    store.register(&process).await.expect("a process registers");
+    store.ingest(vec![new_vcon("a", &["calls"])]).await.expect("an ingest");
+    let all = Some(request(&[("calls", 9, 1)], 9));
+    let (_, claimed) = store.exchange(&process, Vec::new(), all).await.expect("an exchange");
+    let other = rusqlite::Connection::open(files.directory.path().join("vconductor.db")).expect("the file opens");
+    other.execute("DELETE FROM processes", []).expect("a deletion");
+    let commits = vec![ending(&claimed[0], End::Done)];
+    let (committed, _) = store.exchange(&process, commits, None).await.expect("an exchange");
+    assert_eq!(committed, [Committed::Lost]);
+    assert!(!store.renew(&process).expect("a renewal"));
+    assert_eq!(store.reap().await.expect("a reap").len(), 1, "its claims are found all the same");
 }
 
 async fn locked(files: Files) {

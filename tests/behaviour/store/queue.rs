@@ -20,6 +20,7 @@ cases![
     commits_are_answered_in_their_order,
     an_ended_claim_cannot_be_ended_again,
     unicode_quotes_and_braces_are_ordinary_names,
+    a_claim_that_nobody_waits_for_is_given_back,
     the_doorbell_rings_for_an_ingest,
     the_doorbell_rings_for_another_program,
     the_doorbell_waits_while_nothing_can_be_claimed,
@@ -162,6 +163,34 @@ async fn unicode_quotes_and_braces_are_ordinary_names(world: World) {
             assert!(claimed.stored.is_some());
             world.finish(&claimed, End::Done).await;
         }
+    }
+}
+
+async fn a_claim_that_nobody_waits_for_is_given_back(world: World) {
+    let names: Vec<_> = (0..50).map(|index| format!("v{index}")).collect();
+    world.put("calls", &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let process = world.process().await;
+    for round in 0..50 {
+        // Cancelled while the question is on its way, or when the answer is there but nobody has looked.
+        let busy = async {
+            if round % 2 == 0 {
+                std::thread::sleep(Duration::from_millis(3));
+            }
+        };
+        tokio::select! {
+            biased;
+            claimed = world.take(&process, "calls", 3) => {
+                for claimed in claimed {
+                    world.finish(&claimed, End::Release).await;
+                }
+            }
+            () = busy => {}
+        }
+    }
+    let start = Instant::now();
+    while world.status("calls").await.waiting < 50 {
+        assert!(start.elapsed() < Duration::from_secs(10), "claims are lost: {:?}", world.status("calls").await);
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

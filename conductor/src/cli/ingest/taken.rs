@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 /// A vCon that can be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Taken {
-    /// Its uuid, lower-case with hyphens.
+    /// Its uuid, lower-case with hyphens, or the identifier that stands in its place.
     pub(super) uuid: String,
     /// Its text: byte for byte as it came, unless it was given a uuid.
     pub(super) text: Bytes,
@@ -27,8 +27,8 @@ pub(super) fn take(text: Bytes, file: &str, line: usize, generator: &Generator) 
         true => refused(error).help("write one vCon per line (JSONL), for example with `jq -c '.[]'`"),
         false => refused(error),
     })?;
-    if let Some(uuid) = vcon.uuid() {
-        return Ok(Taken { uuid: uuid.to_string(), text: vcon.to_bytes(), given: false });
+    if let Some(uuid) = vcon.id() {
+        return Ok(Taken { uuid, text: vcon.to_bytes(), given: false });
     }
     if vcon.form() != Form::Unsigned {
         let place = if line > 1 { format!("{file}:{line}") } else { file.to_owned() };
@@ -36,7 +36,7 @@ pub(super) fn take(text: Bytes, file: &str, line: usize, generator: &Generator) 
             .help("its sender must put the uuid into the header; adding it here would break the signature"));
     }
     vcon.ensure_uuid(generator).map_err(refused)?;
-    let uuid = vcon.uuid().map(|uuid| uuid.to_string()).unwrap_or_default();
+    let uuid = vcon.id().unwrap_or_default();
     Ok(Taken { uuid, text: vcon.to_bytes(), given: true })
 }
 
