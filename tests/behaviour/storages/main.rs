@@ -73,10 +73,14 @@ fn run(backend: &Backend, entry: &'static StorageEntry, case: &Case) -> Result<C
     })
 }
 
-/// The example of each manual page is YAML that names the module and holds options that it accepts.
+/// The example of each manual page is one storage as it stands under `storages:`, with options that it accepts.
 fn every_example_builds() -> Result<(), Failed> {
     for entry in inventory::iter::<StorageEntry> {
-        let example: Value = serde_yaml::from_str(entry.example)?;
+        let example: BTreeMap<String, Value> = serde_yaml::from_str(entry.example)?;
+        let mut examples = example.into_values();
+        let (Some(example), None) = (examples.next(), examples.next()) else {
+            return Err(format!("the example of `{}` must hold one storage", entry.module).into());
+        };
         if example["module"] != entry.module {
             return Err(format!("the example of `{}` names another module", entry.module).into());
         }

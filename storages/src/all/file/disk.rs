@@ -56,7 +56,7 @@ impl Disk {
     pub(super) fn stage(&self, item: &SaveItem) -> Result<Staged> {
         let stem = stem(&item.uuid)?;
         let document = item.vcon.to_bytes();
-        let limit = self.options.max_file_size;
+        let limit = self.options.max_file_size.0;
         if limit > 0 && document.len() as u64 > limit {
             let size = document.len();
             return Err(Error::permanent(format!(

@@ -37,7 +37,7 @@ register_storage!(FileStorage);
 
 impl StoragePlugin for FileStorage {
     const MODULE: &'static str = "storage.file";
-    const EXAMPLE: &'static str = "module: storage.file\noptions:\n  path: /data/vcons\n";
+    const EXAMPLE: &'static str = "files:\n  module: storage.file\n  options:\n    path: /data/vcons\n";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {

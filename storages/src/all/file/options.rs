@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
+use vconductor_core::config::Size;
 
 /// Writes each vCon to a file of its own.
 ///
@@ -24,9 +25,9 @@ pub(super) struct Options {
     pub(super) organize_by_date: bool,
     /// Whether files are compressed with gzip, as `<uuid>.json.gz`. Default: `false`.
     pub(super) compression: bool,
-    /// The most bytes that a vCon may have before compression; a larger one is a permanent error. `0` is no limit,
+    /// The most bytes that a vCon may have before compression, as a number or as `50MB`; a larger one is a permanent error. `0` is no limit,
     /// which is the default: vcon-server refuses (and loses) vCons over 10 MB.
-    pub(super) max_file_size: u64,
+    pub(super) max_file_size: Size,
     /// Permissions of files, as a number (`0644` in YAML) or text (`"0o644"`). Default: `0o644`.
     pub(super) file_permissions: Mode,
     /// Permissions of the folders that are made; folders that exist keep theirs. Default: `0o755`.
@@ -42,7 +43,7 @@ impl Default for Options {
             path: PathBuf::from("/data/vcons"),
             organize_by_date: true,
             compression: false,
-            max_file_size: 0,
+            max_file_size: Size(0),
             file_permissions: Mode(0o644),
             dir_permissions: Mode(0o755),
             fsync: true,

@@ -27,7 +27,7 @@ register_storage!(Sqlite);
 
 impl StoragePlugin for Sqlite {
     const MODULE: &'static str = "storage.sqlite";
-    const EXAMPLE: &'static str = "module: storage.sqlite\noptions:\n  path: /data/vcons.sqlite\n";
+    const EXAMPLE: &'static str = "database:\n  module: storage.sqlite\n  options:\n    path: /data/vcons.sqlite\n";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use vconductor_core::clock::{Clock as _, SystemClock};
+use vconductor_core::config::Period;
 use vconductor_core::http::signature::{self, SigningKey, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use vconductor_core::http::{HttpClient, Request, Url};
 use vconductor_core::plugin::{Capabilities, SaveItem, Storage, StoragePlugin};
@@ -31,17 +32,17 @@ struct Options {
     /// Headers for every call, for example `Authorization`. Values are kept secret. Default: none.
     #[serde(default)]
     headers: BTreeMap<String, Secret>,
-    /// The most seconds that one call may take. Default: 30.
+    /// The longest time for one call. Default: `30s`.
     #[serde(default = "default_timeout")]
     #[schemars(extend("x-result" = false))]
-    timeout: f64,
+    timeout: Period,
     /// The key of the signature: `whsec_` and base64 of 24 or more random bytes. Default: no signature.
     #[serde(default)]
     secret: Option<Secret>,
 }
 
-fn default_timeout() -> f64 {
-    30.0
+fn default_timeout() -> Period {
+    Period(Duration::from_secs(30))
 }
 
 struct Webhook {
@@ -56,18 +57,16 @@ register_storage!(Webhook);
 impl StoragePlugin for Webhook {
     const MODULE: &'static str = "storage.webhook";
     const EXAMPLE: &'static str =
-        "module: storage.webhook\noptions:\n  webhook-urls: [\"https://crm.example.com/vcons\"]\n";
+        "crm:\n  module: storage.webhook\n  options:\n    webhook-urls: [\"https://crm.example.com/vcons\"]\n";
     type Options = Options;
 
     fn new(_: &str, options: Options) -> Result<Self> {
         if options.webhook_urls.is_empty() {
             return Err(Error::configuration("option `webhook-urls` is empty").help("name at least one receiver"));
         }
-        let timeout = Duration::try_from_secs_f64(options.timeout).ok().filter(|timeout| !timeout.is_zero());
-        let timeout = timeout.ok_or_else(|| {
-            Error::configuration(format!("option `timeout`: {} is no time limit", options.timeout))
-                .help("write a number of seconds above 0")
-        })?;
+        if options.timeout.0.is_zero() {
+            return Err(Error::configuration("option `timeout` is 0").help("write a time such as 30s"));
+        }
         let mut requests = Vec::with_capacity(options.webhook_urls.len());
         for (position, url) in options.webhook_urls.iter().enumerate() {
             let named = |problem: &str| {
@@ -80,7 +79,7 @@ impl StoragePlugin for Webhook {
                 return Err(named("is no http or https URL"));
             }
             let mut request = Request::post(url).map_err(|error| named("is no URL").caused_by(error))?;
-            request = request.trusted().timeout(timeout);
+            request = request.trusted().timeout(options.timeout.0);
             for (name, value) in &options.headers {
                 request = request.secret_header(name, value).map_err(|error| error.within("option `headers`"))?;
             }
