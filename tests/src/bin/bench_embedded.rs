@@ -22,6 +22,9 @@ use vconductor_core::store::{
     ClaimRequest, Commit, Documents, End, NewVcon, Operations, ProcessId, Push, Queue, Quota, Save, Store,
 };
 
+use vconductor_links as _;
+use vconductor_storages as _;
+
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Size of the usual document, as in the comparison with vcon-server.
