@@ -16,5 +16,6 @@ pub mod catalog;
 pub mod cli;
 pub mod engine;
 pub mod reference;
+mod sections;
 
 pub use cli::main;

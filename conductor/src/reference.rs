@@ -61,12 +61,17 @@ fn kind_of(property: &Value, root: &Value) -> String {
         return values.iter().map(Value::to_string).collect::<Vec<_>>().join(" or ");
     }
     if let Some(choices) = property.get("oneOf").or_else(|| property.get("anyOf")).and_then(Value::as_array) {
-        let kinds: Vec<String> = choices
+        let kinds = choices
             .iter()
             .filter(|choice| choice.get("type") != Some(&json!("null")))
-            .map(|choice| choice.get("const").map_or_else(|| kind_of(choice, root), Value::to_string))
-            .collect();
-        return kinds.join(" or ");
+            .map(|choice| choice.get("const").map_or_else(|| kind_of(choice, root), Value::to_string));
+        let mut distinct: Vec<String> = Vec::new();
+        for kind in kinds {
+            if !distinct.contains(&kind) {
+                distinct.push(kind);
+            }
+        }
+        return distinct.join(" or ");
     }
     match property.get("type") {
         Some(Value::String(kind)) if kind == "array" => {

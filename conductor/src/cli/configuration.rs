@@ -10,6 +10,7 @@ use super::exit::{Exit, Failure, Result};
 use super::output;
 use super::plugins;
 use crate::catalog::PluginCatalog;
+use crate::sections;
 
 /// The file that vcon-server reads when nobody says anything.
 const FALLBACK: &str = "./example_config.yml";
@@ -32,6 +33,7 @@ impl Configuration {
         let mut findings = loaded.findings;
         if let Some(config) = &loaded.config {
             findings.extend(config::check(config, &PluginCatalog::new(registry)));
+            sections::check(config, &mut findings);
         }
         let sources = loaded.sources;
         findings.sort_by_key(|finding| {

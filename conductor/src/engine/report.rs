@@ -53,11 +53,14 @@ pub struct Calls {
     pub times: Histogram<u64>,
 }
 
+/// An empty histogram of microseconds: two digits up to ten hours.
+fn times() -> Histogram<u64> {
+    Histogram::new_with_max(36_000_000_000, 2).unwrap_or_else(|_| unreachable!("the bounds are valid"))
+}
+
 impl Calls {
     fn new() -> Self {
-        // Three digits up to ten hours; the bounds are valid, so this cannot fail.
-        let times = Histogram::new_with_max(36_000_000_000, 3).or_else(|_| Histogram::new(3)).ok();
-        Calls { succeeded: 0, failed: 0, skipped: 0, times: times.unwrap_or_else(|| unreachable!("valid bounds")) }
+        Calls { succeeded: 0, failed: 0, skipped: 0, times: times() }
     }
 
     fn add(&mut self, took: Duration, succeeded: bool) {
@@ -66,17 +69,29 @@ impl Calls {
         } else {
             self.failed += 1;
         }
-        self.times.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        self.times.saturating_record(micros(took));
     }
 }
 
+fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Counts of one chain.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ChainFigures {
+    /// Durations of finished passages in microseconds, from claim to the end of the last storage.
+    pub times: Histogram<u64>,
     /// Passages by their outcome.
     pub outcomes: BTreeMap<RunOutcome, u64>,
     /// Its links in the order of their first call.
     pub links: Vec<(String, Calls)>,
+}
+
+impl Default for ChainFigures {
+    fn default() -> Self {
+        ChainFigures { times: times(), outcomes: BTreeMap::new(), links: Vec::new() }
+    }
 }
 
 /// Everything at one moment.
@@ -115,6 +130,11 @@ impl Report {
     /// A copy of the figures.
     pub fn figures(&self) -> Figures {
         self.lock().clone()
+    }
+
+    /// Passages with this outcome so far, without copying the figures.
+    pub fn total(&self, outcome: RunOutcome) -> u64 {
+        self.lock().total(outcome)
     }
 
     /// Time since the start.
@@ -161,6 +181,9 @@ impl Report {
         }
         if let Some(figures) = figures.chains.get_mut(chain) {
             *figures.outcomes.entry(outcome).or_default() += 1;
+            if matches!(outcome, RunOutcome::Done | RunOutcome::Stopped) {
+                figures.times.saturating_record(micros(took));
+            }
         }
     }
 

@@ -92,6 +92,8 @@ codes! {
     ChainNeverRuns = "VC0505",
     /// The file is read in compatibility mode and some settings have no effect.
     Compatibility = "VC0601",
+    /// A section that this build does not act on.
+    NoEffect = "VC0602",
 }
 
 impl Code {

@@ -103,6 +103,6 @@ mod tests {
         );
         assert!(built.is_none());
         let finding = findings.iter().find(|finding| finding.is_error()).unwrap();
-        assert_eq!((finding.text().as_str(), finding.span.line(), finding.span.column()), ("7", 4, 30));
+        assert_eq!((finding.text().as_str(), finding.span.line(), finding.span.column()), ("7", 4, 31));
     }
 }

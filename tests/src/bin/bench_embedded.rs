@@ -180,7 +180,7 @@ async fn engine_round(links: usize, size: usize, count: usize) -> Outcome<f64> {
     fill(&store, count, size).await?;
     let started = Instant::now();
     let (engine, report, task) = start(&store, links)?;
-    while report.figures().total(RunOutcome::Done) < count as u64 {
+    while report.total(RunOutcome::Done) < count as u64 {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let rate = count as f64 / started.elapsed().as_secs_f64();
@@ -240,7 +240,7 @@ async fn latency() -> Outcome {
     for number in 0..400 {
         fill_one(&store, number).await?;
         let started = Instant::now();
-        while report.figures().total(RunOutcome::Done) <= number as u64 {
+        while report.total(RunOutcome::Done) <= number as u64 {
             tokio::time::sleep(Duration::from_micros(50)).await;
         }
         times.push(started.elapsed().as_secs_f64() * 1e3);

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use clap::Args;
 use vconductor_core::config::Config;
-use vconductor_core::http::HttpClient;
 use vconductor_core::store::Store;
 
 use self::watch::{End, Watch};
@@ -20,6 +19,7 @@ use super::output::{self, Format, STRONG, styled};
 use super::{plugins, store};
 use crate::engine::report::{Report, RunOutcome};
 use crate::engine::{Engine, Settings};
+use crate::sections;
 
 const ABOUT: &str = "\
 Run the chains of a configuration
@@ -75,7 +75,7 @@ impl Run {
             output::talk(&configuration.verdict());
             return Err(Failure::Silent(Exit::Configuration));
         };
-        let http = HttpClient::builder().build()?;
+        let http = sections::http_client(config)?;
         let report = Arc::new(Report::default());
         let chains = chains::assembled(config, &registry, &report)?;
         if chains.chains.is_empty() {
@@ -87,7 +87,7 @@ impl Run {
         let engine = Engine::new(Arc::clone(&store), http, chains, Arc::clone(&report), settings()?);
         let end = Watch::new(Arc::new(engine), Arc::clone(&report), self.until_idle).until_end().await?;
         self.tell(&*store, &report, &end).await?;
-        let failed = report.figures().total(RunOutcome::Dead) > 0;
+        let failed = report.total(RunOutcome::Dead) > 0;
         Ok(if self.until_idle && failed { Exit::Findings } else { Exit::Done })
     }
 

@@ -63,9 +63,10 @@ fn remarks(figures: &Figures, left: &[ListStatus]) -> Vec<String> {
 }
 
 fn chains(figures: &Figures) -> Option<Table> {
-    let mut table = output::table(&["CHAIN", "DONE", "STOPPED", "RETRIED", "PARKED", "FAILED"]);
+    let mut table = output::table(&["CHAIN", "DONE", "STOPPED", "RETRIED", "PARKED", "FAILED", "P50", "P95"]);
     for (name, chain) in &figures.chains {
         let count = |outcome| number(outcomes(chain, outcome));
+        let [p50, p95] = percentiles(&chain.times).map(number);
         table.add_row([
             Cell::new(name),
             count(RunOutcome::Done),
@@ -73,6 +74,8 @@ fn chains(figures: &Figures) -> Option<Table> {
             count(RunOutcome::Retried),
             count(RunOutcome::Parked),
             count(RunOutcome::Dead),
+            p50,
+            p95,
         ]);
     }
     filled(table)
@@ -146,6 +149,8 @@ pub(super) fn document(figures: &Figures, elapsed: Duration, left: &[ListStatus]
             "retried": outcomes(chain, RunOutcome::Retried),
             "parked": outcomes(chain, RunOutcome::Parked),
             "failed": outcomes(chain, RunOutcome::Dead),
+            "p50_seconds": seconds(&chain.times, 0.5),
+            "p95_seconds": seconds(&chain.times, 0.95),
             "links": links.collect::<Vec<_>>(),
         })
     });
@@ -162,13 +167,16 @@ pub(super) fn document(figures: &Figures, elapsed: Duration, left: &[ListStatus]
 }
 
 fn named(kind: &str, name: &str, calls: &Calls) -> Value {
-    let seconds = |quantile| (!calls.times.is_empty()).then(|| calls.times.value_at_quantile(quantile) as f64 / 1e6);
     json!({
         kind: name,
         "succeeded": calls.succeeded,
         "failed": calls.failed,
         "skipped": calls.skipped,
-        "p50_seconds": seconds(0.5),
-        "p95_seconds": seconds(0.95),
+        "p50_seconds": seconds(&calls.times, 0.5),
+        "p95_seconds": seconds(&calls.times, 0.95),
     })
+}
+
+fn seconds(times: &Histogram<u64>, quantile: f64) -> Option<f64> {
+    (!times.is_empty()).then(|| times.value_at_quantile(quantile) as f64 / 1e6)
 }
