@@ -5,9 +5,6 @@ use std::process::ExitCode;
 use vconductor_links as _;
 use vconductor_storages as _;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     vconductor::main()
 }
