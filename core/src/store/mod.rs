@@ -131,9 +131,11 @@ pub struct Claimed {
     pub crashes: u32,
     /// When the run was put on the list.
     pub enqueued_at: Millis,
-    /// Since when the run has been waiting without being at fault (no document, another writer).
+    /// Since when the run has been waiting for the same thing without being at fault (no document, another
+    /// writer); an attempt ends it. Having waited for a writer does not count for a missing document.
     pub waiting_since: Option<Millis>,
-    /// Set when the run was parked.
+    /// Set when the run was parked. Handed out at every claim until the run parks again or ends, since the
+    /// process may die before it has made use of it: the ledger says whether the parked step is finished.
     pub resumption: Option<Resumption>,
     /// Trace context of the producer.
     pub context: Option<String>,
@@ -145,20 +147,23 @@ pub trait Documents: Send + Sync {
     /// Stores and enqueues vCons, all or none. Durable when it returns.
     async fn ingest(&self, vcons: Vec<NewVcon>) -> Result<()>;
 
-    /// The document of a uuid.
+    /// The document of a uuid; one whose time is over is gone, swept or not.
     async fn get(&self, uuid: &str) -> Result<Option<Stored>>;
 
-    /// Deletes a document; runs that still want it end as `vcon_missing`. False if there was none.
+    /// Deletes a document; runs that still want it end as `vcon_missing`. False if there was none. A run that
+    /// holds the document at this moment stores it again when it saves.
     async fn delete(&self, uuid: &str) -> Result<bool>;
 
-    /// Uuids of stored documents in order of their arrival, after `cursor`, at most `limit`.
+    /// Uuids of stored documents in order of their arrival, after `cursor` (the last uuid of the page before),
+    /// at most `limit`. `Err` if the cursor was deleted meanwhile and the store cannot tell its place.
     async fn documents(&self, cursor: Option<String>, limit: usize) -> Result<Vec<String>>;
 }
 
 /// The queue: claims and what ends them.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Announces a process: from now on it is alive for the length of a lease.
+    /// Announces a process: from now on it is alive for the length of a lease. A process that is not
+    /// announced, or was declared dead, claims nothing.
     async fn register(&self, process: &ProcessId) -> Result<()>;
 
     /// Renews the lease. Blocking, for a heartbeat thread of its own. False: the process was declared
@@ -169,7 +174,8 @@ pub trait Queue: Send + Sync {
     async fn deregister(&self, process: &ProcessId) -> Result<()>;
 
     /// Ends or saves claims and takes new ones, in one step towards the disk or server. The results are
-    /// in the order of `commits`; a [`Committed::Lost`] one changed nothing at all.
+    /// in the order of `commits`; a [`Committed::Lost`] one changed nothing at all. After an `Err` nothing at
+    /// all was done. Claims that a cancelled caller did not receive are given back.
     async fn exchange(
         &self,
         process: &ProcessId,
@@ -178,10 +184,14 @@ pub trait Queue: Send + Sync {
     ) -> Result<(Vec<Committed>, Vec<Claimed>)>;
 
     /// Takes the writer lease of another vCon for a claimed run (a link switched to it) and loads it.
-    /// `Err` is retryable while another run writes that vCon; `None` if it is not stored.
+    /// `Err` is retryable while another run writes that vCon, or when the claim was lost (the commit then says
+    /// so too); `None` if it is not stored. The lease ends with the claim or at the next switch; a run whose
+    /// saved ledger says `switched_to` takes both leases at its next claim.
     async fn switch(&self, claim: &Claim, uuid: &str) -> Result<Option<Stored>>;
 
-    /// Resumes a parked run. False if no run is parked under the token (it was resumed already, or is unknown).
+    /// Resumes a parked run. False if no run is parked under the token (it was resumed already, or is
+    /// unknown). The payload is then kept for ten minutes in case the commit that parks the run is still on its
+    /// way; so a token must not be used for two different parks.
     async fn resume(&self, token: &str, payload: serde_json::Value) -> Result<bool>;
 
     /// Puts due retries and parked runs whose time is over back on their lists; returns how many.
@@ -213,7 +223,8 @@ pub trait Operations: Send + Sync {
     /// Dead letters of a queue (`DLQ:<list>` or `DLQ:storage:<name>`), oldest first, after run `cursor`.
     async fn dead_letters(&self, queue: &str, cursor: Option<RunId>, limit: usize) -> Result<Vec<DeadLetter>>;
 
-    /// Puts a dead run back on its list; it continues with its ledger. False if it is not dead any more.
+    /// Puts a dead run back at the tail of its list; it continues with its ledger, attempts and crashes are
+    /// counted anew. False if it is not dead any more.
     async fn revive(&self, run: RunId) -> Result<bool>;
 
     /// Forgets a dead run. False if it is not dead any more.

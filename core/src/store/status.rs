@@ -81,11 +81,11 @@ pub struct ListStatus {
 pub struct Pending {
     /// Runs on unpaused lists.
     pub waiting: u64,
-    /// Runs on paused lists.
+    /// Runs on paused lists, what is due on them included.
     pub paused: u64,
     /// Runs held by processes, dead ones included.
     pub claimed: u64,
-    /// Retries and parked runs that are due within the horizon.
+    /// Retries and parked runs on unpaused lists that are due within the horizon.
     pub due: u64,
     /// Retries that are due later.
     pub scheduled: u64,

@@ -6,8 +6,8 @@ use rusqlite::params;
 
 use super::commit;
 use super::row::{json, run_id};
+use super::tx::Tx;
 use super::vcons;
-use super::writer::Tx;
 use crate::store::{Claim, ClaimRequest, Claimed, ProcessId, Quota};
 
 /// So many runs are looked at ahead of a list's head at once.

@@ -7,11 +7,11 @@ use rusqlite::params;
 use super::claim::is_leased;
 use super::park;
 use super::row::to_json;
+use super::tx::Tx;
 use super::vcons::{self, enqueue, millis};
-use super::writer::Tx;
 use crate::clock::Millis;
 use crate::error::Error;
-use crate::store::{Claim, Commit, Committed, End, Failure, ProcessId, Stored, WaitReason};
+use crate::store::{Claim, Claimed, Commit, Committed, End, Failure, ProcessId, Stored, WaitReason};
 
 /// First back-off of a run whose vCon another run is writing; it doubles up to [`WRITER_BACKOFF_MAX`].
 const WRITER_BACKOFF: Duration = Duration::from_millis(250);
@@ -68,6 +68,15 @@ pub(super) fn apply(tx: &mut Tx<'_>, commit: &Commit) -> rusqlite::Result<Commit
         }
     }
     Ok(Committed::Done)
+}
+
+/// Releases claims whose caller was cancelled before it got them.
+pub(super) fn give_back(tx: &mut Tx<'_>, claimed: &[Claimed]) -> rusqlite::Result<()> {
+    for claimed in claimed {
+        let claim = claimed.claim.clone();
+        apply(tx, &Commit { claim, save: None, ledger: None, keep: None, pushes: Vec::new(), end: End::Release })?;
+    }
+    Ok(())
 }
 
 fn end(tx: &mut Tx<'_>, claim: &Claim, end: &End) -> rusqlite::Result<()> {

@@ -1,7 +1,7 @@
 //! The embedded store: SQLite, one file, no server.
 //!
 //! A directory holds `vconductor.db` (with its `-wal` and `-shm` beside it) and `processes/`, the lock
-//! files of living conductors. One thread writes and commits in groups ([`writer`]); reads go past it on
+//! files of living conductors. One thread writes and commits in groups; reads go past it on
 //! their own connections. Several processes may have the directory open on one machine: each sees what
 //! the others commit, within milliseconds. It must not lie on a network file system.
 
@@ -10,11 +10,13 @@ mod claim;
 mod commit;
 mod fault;
 mod operate;
+mod operation;
 mod park;
 mod process;
 mod reader;
 mod row;
 mod schema;
+mod tx;
 mod vcons;
 mod writer;
 
@@ -26,10 +28,12 @@ use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
 use self::bell::Bell;
+use self::operation::Needs;
 use self::process::Locks;
 use self::reader::Readers;
 use self::schema::{Role, connect};
-use self::writer::{Needs, Tx, Writer};
+use self::tx::Tx;
+use self::writer::Writer;
 use super::{
     Claim, ClaimRequest, Claimed, Commit, Committed, DeadLetter, Documents, ListStatus, NewVcon, Operations, Pending,
     ProcessId, Queue, Reaped, Store, Stored,
@@ -156,8 +160,12 @@ impl Documents for EmbeddedStore {
     }
 
     async fn documents(&self, cursor: Option<String>, limit: usize) -> Result<Vec<String>> {
-        let now = self.settings.clock.now();
-        self.readers.query(move |db| vcons::page(db, cursor.as_deref(), limit, now)).await
+        let (now, after) = (self.settings.clock.now(), cursor.clone());
+        let page = self.readers.query(move |db| vcons::page(db, after.as_deref(), limit, now)).await?;
+        page.ok_or_else(|| {
+            Error::permanent(format!("vCon {}, at which the listing stood, was deleted", cursor.unwrap_or_default()))
+                .help("start the listing again")
+        })
     }
 }
 
@@ -179,6 +187,11 @@ impl Queue for EmbeddedStore {
             .prepare_cached("UPDATE processes SET lease_until = ?2 WHERE id = ?1")
             .and_then(|mut renew| renew.execute(params![process.0, until]))
             .map(|renewed| renewed > 0)
+            .inspect(|alive| {
+                if !alive {
+                    self.locks.free(process);
+                }
+            })
             .map_err(|error| fault::explain(error, &self.file))
     }
 
@@ -204,7 +217,7 @@ impl Queue for EmbeddedStore {
             let claimed = request.as_ref().map(|request| claim::claim(tx, &process, request)).transpose()?;
             Ok((committed, claimed.unwrap_or_default()))
         };
-        self.writer.call(needs, work).await
+        self.writer.give(needs, work, |tx, (_, claimed)| commit::give_back(tx, claimed)).await
     }
 
     async fn switch(&self, claim: &Claim, uuid: &str) -> Result<Option<Stored>> {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::commit::let_go;
 use super::row::{json, number, run_id};
-use super::writer::Tx;
+use super::tx::Tx;
 use crate::clock::Millis;
 use crate::run::RunId;
 use crate::store::{DeadLetter, ListStatus, Pending};

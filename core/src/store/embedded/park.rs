@@ -9,8 +9,8 @@ use rusqlite::params;
 use serde_json::Value;
 
 use super::row::to_json;
+use super::tx::Tx;
 use super::vcons::millis;
-use super::writer::Tx;
 use crate::clock::Millis;
 use crate::store::Resumption;
 

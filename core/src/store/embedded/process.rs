@@ -13,8 +13,8 @@ use rusqlite::params;
 
 use super::commit::{bury, let_go, release};
 use super::row::run_id;
+use super::tx::Tx;
 use super::vcons::millis;
-use super::writer::Tx;
 use crate::error::{Class, Error, Result};
 use crate::run::RunId;
 use crate::store::{Failure, ProcessId, Reaped, dead_letter_queue};

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::fault;
@@ -103,6 +104,9 @@ pub(super) fn connect(file: &Path, role: Role) -> Result<Connection> {
 fn set_up(connection: &mut Connection, role: Role) -> rusqlite::Result<()> {
     connection.busy_handler(Some(wait_for_lock))?;
     connection.set_prepared_statement_cache_capacity(128);
+    // Without it every newly bound value makes SQLite plan a statement on a partial index anew, a fifth of
+    // all work when measured.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Negative: KiB. The kernel's page cache does the rest; these bound what stays resident.
     let cache = match role {
         Role::Writer => -8192,
@@ -116,8 +120,8 @@ fn set_up(connection: &mut Connection, role: Role) -> rusqlite::Result<()> {
     }
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    // 8 MiB of log: a checkpoint is then a few ten milliseconds at most, and the log stays short.
-    connection.pragma_update(None, "wal_autocheckpoint", if role == Role::Writer { 2000 } else { 0 })?;
+    // 16 MiB of log: hot pages are written back once for many commits, and a checkpoint is still short.
+    connection.pragma_update(None, "wal_autocheckpoint", if role == Role::Writer { 4000 } else { 0 })?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::row::number;
-use super::writer::Tx;
+use super::tx::Tx;
 use crate::clock::Millis;
 use crate::run::RunId;
 use crate::store::{NewVcon, Stored};
@@ -101,16 +101,29 @@ pub(super) fn delete(tx: &Tx<'_>, uuid: &str) -> rusqlite::Result<bool> {
     Ok(tx.run("DELETE FROM vcons WHERE uuid = ?1", [uuid])? > 0)
 }
 
-/// Uuids in order of arrival after `cursor`.
-pub(super) fn page(db: &Connection, cursor: Option<&str>, limit: usize, now: Millis) -> rusqlite::Result<Vec<String>> {
-    // A cursor that was deleted meanwhile cannot be placed: the page is then empty rather than a repetition.
+/// Uuids in order of arrival after `cursor`; `None` if the vCon of the cursor is gone, so that its place
+/// is not known: an empty page would look like the end.
+pub(super) fn page(
+    db: &Connection,
+    cursor: Option<&str>,
+    limit: usize,
+    now: Millis,
+) -> rusqlite::Result<Option<Vec<String>>> {
+    let after = match cursor {
+        None => Some(0_i64),
+        Some(uuid) => {
+            db.prepare_cached("SELECT id FROM vcons WHERE uuid = ?1")?.query_row([uuid], |row| row.get(0)).optional()?
+        }
+    };
+    let Some(after) = after else { return Ok(None) };
     db.prepare_cached(
         "SELECT uuid FROM vcons WHERE (expires_at IS NULL OR expires_at > ?3)
-             AND id > iif(?1 IS NULL, 0, (SELECT id FROM vcons WHERE uuid = ?1))
+             AND id > ?1
          ORDER BY id LIMIT ?2",
     )?
-    .query_map(params![cursor, limit as i64, now], |row| row.get(0))?
-    .collect()
+    .query_map(params![after, limit as i64, now], |row| row.get(0))?
+    .collect::<rusqlite::Result<_>>()
+    .map(Some)
 }
 
 /// What one transaction of a sweep deleted.

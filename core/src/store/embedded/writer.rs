@@ -11,15 +11,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row, ffi};
-use tokio::sync::oneshot;
+use rusqlite::{Connection, ErrorCode, ffi};
 
 use super::bell::{Bell, Signals};
 use super::claim::Rota;
-use super::{Settings, fault, vcons};
-use crate::clock::Millis;
+use super::operation::{Needs, Operation, Task, Undo};
+use super::tx::Tx;
+use super::{Settings, fault};
 use crate::error::{Error, Result};
-use crate::store::Stored;
 
 /// At most so many operations share a commit.
 const GROUP: usize = 512;
@@ -29,121 +28,6 @@ const GROUP_BYTES: usize = 8 << 20;
 
 /// How often an idle writer looks whether another process has written.
 const LISTEN: Duration = Duration::from_millis(20);
-
-/// What an operation sees: the open transaction, the time, and what is remembered between transactions.
-pub(super) struct Tx<'a> {
-    db: &'a Connection,
-    /// The time of the transaction.
-    pub(super) now: Millis,
-    /// How the store was opened.
-    pub(super) settings: &'a Settings,
-    /// Whose turn it is among the lists.
-    pub(super) rota: &'a mut Rota,
-    /// What the doorbell hears when the transaction is committed.
-    pub(super) signals: Signals,
-}
-
-impl Tx<'_> {
-    /// Runs a statement; returns how many rows it changed.
-    pub(super) fn run(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
-        self.db.prepare_cached(sql)?.execute(params)
-    }
-
-    /// The first row of a query.
-    pub(super) fn first<T>(
-        &self,
-        sql: &str,
-        params: impl Params,
-        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<Option<T>> {
-        self.db.prepare_cached(sql)?.query_row(params, read).optional()
-    }
-
-    /// All rows of a query.
-    pub(super) fn all<T>(
-        &self,
-        sql: &str,
-        params: impl Params,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<Vec<T>> {
-        self.db.prepare_cached(sql)?.query_map(params, read)?.collect()
-    }
-
-    /// Whether a query has any row.
-    pub(super) fn any(&self, sql: &str, params: impl Params) -> rusqlite::Result<bool> {
-        self.db.prepare_cached(sql)?.exists(params)
-    }
-
-    /// The document of a uuid as this transaction sees it.
-    pub(super) fn load(&self, uuid: &str) -> rusqlite::Result<Option<Stored>> {
-        vcons::load(self.db, uuid, self.now)
-    }
-
-    /// Lets the file grow by `spare` pages at most; 0 lifts the bound.
-    pub(super) fn bound_pages(&self, spare: u32) -> rusqlite::Result<()> {
-        let pages: u32 = self.db.pragma_query_value(None, "page_count", |row| row.get(0))?;
-        let bound = if spare == 0 { u32::MAX - 1 } else { pages + spare };
-        self.db.pragma_update_and_check(None, "max_page_count", bound, |_| Ok(()))
-    }
-
-    /// The key of the row that was inserted last.
-    pub(super) fn last_key(&self) -> i64 {
-        self.db.last_insert_rowid()
-    }
-}
-
-/// How an operation wants to be committed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Needs {
-    /// Whether its commit must have reached the disk before it is answered. A claim need not: losing one
-    /// in a power failure gives the run back under the same id.
-    pub(super) durable: bool,
-    /// Bytes of documents that it writes.
-    pub(super) bytes: usize,
-}
-
-impl Needs {
-    pub(super) const DURABLE: Needs = Needs { durable: true, bytes: 0 };
-    pub(super) const VOLATILE: Needs = Needs { durable: false, bytes: 0 };
-}
-
-trait Operation: Send {
-    fn needs(&self) -> Needs;
-    fn attempt(&mut self, tx: &mut Tx<'_>) -> rusqlite::Result<()>;
-    fn answer(self: Box<Self>, failure: Option<Error>);
-}
-
-struct Task<W, T> {
-    needs: Needs,
-    work: W,
-    outcome: Option<T>,
-    reply: oneshot::Sender<Result<T>>,
-}
-
-impl<W, T> Operation for Task<W, T>
-where
-    W: FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send,
-    T: Send,
-{
-    fn needs(&self) -> Needs {
-        self.needs
-    }
-
-    fn attempt(&mut self, tx: &mut Tx<'_>) -> rusqlite::Result<()> {
-        self.outcome = Some((self.work)(tx)?);
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>, failure: Option<Error>) {
-        let answer = match (failure, self.outcome) {
-            (Some(error), _) => Err(error),
-            (None, Some(outcome)) => Ok(outcome),
-            (None, None) => Err(Error::permanent("the store answered an operation that it had not run")),
-        };
-        // Whoever asked may have gone away; the commit stands.
-        drop(self.reply.send(answer));
-    }
-}
 
 /// The way to the writer thread. Dropping it ends the thread when its queue is empty.
 #[derive(Debug)]
@@ -171,11 +55,29 @@ impl Writer {
         T: Send + 'static,
         W: FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
+        self.submit(needs, work, None).await
+    }
+
+    /// Like [`Writer::call`], for an operation that gives something away: it is undone if the caller was
+    /// cancelled before it got the answer.
+    pub(super) async fn give<T, W>(&self, needs: Needs, work: W, undo: Undo<T>) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.submit(needs, work, Some(undo)).await
+    }
+
+    async fn submit<T, W>(&self, needs: Needs, work: W, undo: Option<Undo<T>>) -> Result<T>
+    where
+        T: Send + 'static,
+        W: FnMut(&mut Tx<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
         let ended = || Error::permanent("the store's writer has ended").help("restart vConductor; nothing is lost");
-        let (reply, answer) = oneshot::channel();
-        let task: Box<dyn Operation> = Box::new(Task { needs, work, outcome: None, reply });
-        self.queue.as_ref().and_then(|queue| queue.send(task).ok()).ok_or_else(ended)?;
-        answer.await.map_err(|_gone| ended())?
+        let queue = self.queue.as_ref().ok_or_else(ended)?;
+        let (task, answer) = Task::new(needs, work, undo.map(|undo| (undo, queue.clone())));
+        queue.send(Box::new(task)).map_err(|_gone| ended())?;
+        answer.await.map_err(|_gone| ended())??.accept().ok_or_else(ended)
     }
 }
 
@@ -233,6 +135,7 @@ impl Worker {
         }
     }
 
+    /// Commits and answers a group.
     fn serve(&mut self, mut group: Vec<Box<dyn Operation>>) {
         let Err(error) = self.commit(&mut group) else {
             group.into_iter().for_each(|operation| operation.answer(None));

@@ -1,0 +1,63 @@
+//! The behaviour of every store, told as cases; each backend passes the same ones.
+//!
+//! `cargo test -p vconductor-tests --test store [-- <part of a name>]`. A trial is named
+//! `<backend>::<subject>::<case>`.
+
+mod backend;
+mod commits;
+mod concurrency;
+mod crashes;
+mod dead_letters;
+mod documents;
+mod embedded;
+mod fairness;
+mod model;
+mod operations;
+mod parking;
+mod queue;
+mod retries;
+mod world;
+mod writers;
+
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Trial};
+
+use crate::backend::Backend;
+use crate::world::{Case, World};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let backends: Vec<Arc<dyn Backend>> = vec![Arc::new(embedded::Embedded)];
+    let mut trials = embedded::trials();
+    trials.extend(model::trials());
+    for backend in backends {
+        for (subject, cases) in subjects() {
+            trials.extend(cases.into_iter().map(|case| trial(Arc::clone(&backend), subject, case)));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn subjects() -> Vec<(&'static str, Vec<Case>)> {
+    vec![
+        ("commits", commits::cases()),
+        ("concurrency", concurrency::cases()),
+        ("crashes", crashes::cases()),
+        ("dead_letters", dead_letters::cases()),
+        ("documents", documents::cases()),
+        ("fairness", fairness::cases()),
+        ("operations", operations::cases()),
+        ("parking", parking::cases()),
+        ("queue", queue::cases()),
+        ("retries", retries::cases()),
+        ("writers", writers::cases()),
+    ]
+}
+
+fn trial(backend: Arc<dyn Backend>, subject: &str, case: Case) -> Trial {
+    Trial::test(format!("{}::{subject}::{}", backend.name(), case.name), move || {
+        world::runtime().block_on(async { (case.run)(World::new(backend.open().await)).await });
+        Ok(())
+    })
+}
