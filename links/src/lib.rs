@@ -1,1 +1,11 @@
+//! The links that ship with vConductor: one file each, registered by itself; nothing else knows its name.
+//!
+//! A new file in `src/all` is a new module; see [`vconductor_core::plugin`] for what it holds.
 
+mod all;
+
+// One file for the tests of the links and for the suite that every link must pass.
+#[cfg(test)]
+#[expect(dead_code, unreachable_pub, reason = "a public module of the crate of suites")]
+#[path = "../../tests/src/link_stage.rs"]
+mod link_stage;

@@ -83,12 +83,14 @@ pub async fn run(plan: &Plan, folder: &Path) -> Result<Findings> {
     while findings.total_kills() < plan.kills && started.elapsed() < plan.limit {
         {
             let store = EmbeddedStore::open(&store_folder, Settings::default())?;
-            let vcons: Vec<NewVcon> = (0..rng.usize(8..40)).map(|_| new_vcon(&mut rng, &mut serial, &mut expected)).collect();
+            let vcons: Vec<NewVcon> =
+                (0..rng.usize(8..40)).map(|_| new_vcon(&mut rng, &mut serial, &mut expected)).collect();
             store.ingest(vcons).await?;
         }
         let point = POINTS[rng.usize(0..POINTS.len())];
         let at_random = rng.u8(0..5) == 0;
-        let mut child = start(plan, &config, &store_folder, (!at_random).then(|| format!("{point}:{}", rng.u32(1..12))))?;
+        let mut child =
+            start(plan, &config, &store_folder, (!at_random).then(|| format!("{point}:{}", rng.u32(1..12))))?;
         if at_random {
             tokio::time::sleep(Duration::from_millis(rng.u64(20..400))).await;
             child.kill().map_err(io)?;
@@ -96,7 +98,10 @@ pub async fn run(plan: &Plan, folder: &Path) -> Result<Findings> {
         let status = wait(&mut child, Duration::from_secs(60)).await?;
         if status.is_none() {
             kill_times.push(Instant::now());
-            *findings.kills.entry(if at_random { "random moment".to_owned() } else { point.to_owned() }).or_default() += 1;
+            *findings
+                .kills
+                .entry(if at_random { "random moment".to_owned() } else { point.to_owned() })
+                .or_default() += 1;
         }
     }
     let mut last = start(plan, &config, &store_folder, None)?;
@@ -203,7 +208,8 @@ async fn check(
     }
     for (effect_id, answers) in repetitions(&calls) {
         for answer in answers {
-            let in_flight = kills.iter().any(|kill| *kill + Duration::from_millis(50) >= answer && *kill <= answer + IN_FLIGHT);
+            let in_flight =
+                kills.iter().any(|kill| *kill + Duration::from_millis(50) >= answer && *kill <= answer + IN_FLIGHT);
             if in_flight {
                 findings.repeated_in_flight += 1;
             } else {

@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use vconductor_core::clock::Clock;
 use vconductor_core::document::Edit;
 use vconductor_core::error::{Error, Result};
 use vconductor_core::plugin::{

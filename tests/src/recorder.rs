@@ -50,7 +50,8 @@ impl Recorder {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let log = Arc::new(Mutex::new(Log { delay, ..Log::default() }));
         let recorder = Recorder { log, address: listener.local_addr()? };
-        let router = Router::new().fallback(record).layer(DefaultBodyLimit::max(256 << 20)).with_state(recorder.clone());
+        let router =
+            Router::new().fallback(record).layer(DefaultBodyLimit::max(256 << 20)).with_state(recorder.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(recorder)
     }

@@ -10,9 +10,7 @@ use vconductor::engine::report::{Figures, Report};
 use vconductor::engine::{Engine, Settings};
 use vconductor_core::http::HttpClient;
 use vconductor_core::store::embedded::{EmbeddedStore, Settings as StoreSettings};
-use vconductor_core::store::{
-    ClaimRequest, Commit, DeadLetter, Documents, End, NewVcon, Operations, Pending, ProcessId, Queue, Quota, Store,
-};
+use vconductor_core::store::{ClaimRequest, Commit, DeadLetter, End, NewVcon, Pending, ProcessId, Quota, Store};
 
 /// A store, and conductors on it.
 pub struct Stage {
@@ -69,7 +67,7 @@ impl Stage {
     pub fn start(&self, configuration: &str) -> Conductor {
         let report = Arc::new(Report::default());
         let http = HttpClient::builder().build().expect("a client");
-        let chains = assemble_text(configuration, &http, &report).unwrap_or_else(|findings| panic!("{findings}"));
+        let chains = assemble_text(configuration, &report).unwrap_or_else(|findings| panic!("{findings}"));
         let engine = Engine::new(Arc::clone(&self.store), http, chains, Arc::clone(&report), self.settings.clone());
         let engine = Arc::new(engine);
         let running = Arc::clone(&engine);
@@ -139,7 +137,11 @@ impl Conductor {
         let started = Instant::now();
         let mut quiet = 0;
         while quiet < 3 {
-            assert!(started.elapsed() < limit, "still busy after {limit:?}: {:?}", self.engine.pending(Duration::from_secs(60)).await);
+            assert!(
+                started.elapsed() < limit,
+                "still busy after {limit:?}: {:?}",
+                self.engine.pending(Duration::from_secs(60)).await
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
             let idle = self.engine.working() == 0
                 && self.engine.pending(Duration::from_secs(60)).await.expect("an answer").is_idle();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vconductor::engine::report::RunOutcome;
 use vconductor_core::error::Class;
-use vconductor_core::store::{Documents, NewVcon, Operations, Queue};
+use vconductor_core::store::NewVcon;
 use vconductor_tests::probes::{count, seen, set_broken, stored};
 use vconductor_tests::stage::{Stage, uuid, vcon};
 
@@ -90,20 +90,23 @@ async fn exhausted_retries_and_permanent_failures_are_dead_letters_with_their_re
     for number in 10..12 {
         stage.give("in", &uuid(number), &vcon(&uuid(number))).await;
     }
-    let yaml = chain(
-        "  bad: {module: links.probe, options: {log: dead, fail_times: 99, class: permanent}}",
-        "[bad]",
-        "",
-    );
+    let yaml =
+        chain("  bad: {module: links.probe, options: {log: dead, fail_times: 99, class: permanent}}", "[bad]", "");
     stage.run(&yaml).await;
     let dead = stage.dead("DLQ:in").await;
     assert_eq!(dead.len(), 2);
-    assert_eq!((dead[0].failure.class, dead[0].failure.step.as_str(), dead[0].failure.attempts), (Class::Permanent, "bad", 1));
+    assert_eq!(
+        (dead[0].failure.class, dead[0].failure.step.as_str(), dead[0].failure.attempts),
+        (Class::Permanent, "bad", 1)
+    );
     assert!(dead[0].failure.message.contains("told to fail"), "{:?}", dead[0]);
     assert!(stage.take("out").await.is_empty());
 
     stage.give("shaky", &uuid(12), &vcon(&uuid(12))).await;
-    let yaml = yaml.replace("permanent", "retryable").replace("[in]", "[shaky]").replace("[bad]", "[{link: bad, retry: {attempts: 3, base: 5ms, cap: 5ms}}]");
+    let yaml = yaml
+        .replace("permanent", "retryable")
+        .replace("[in]", "[shaky]")
+        .replace("[bad]", "[{link: bad, retry: {attempts: 3, base: 5ms, cap: 5ms}}]");
     stage.run(&yaml).await;
     let dead = stage.dead("DLQ:shaky").await;
     assert_eq!((dead.len(), dead[0].failure.attempts), (1, 3));
@@ -139,7 +142,10 @@ async fn a_stop_keeps_pushes_and_skips_storages_and_egress() {
     assert_eq!(seen("stop"), [format!("filter {id}")]);
     assert_eq!(stage.take("elsewhere").await.get(&id), Some(&1));
     assert!(stage.take("out").await.is_empty() && stored("stop-store", &id).is_none());
-    assert!(stage.document(&id).await["attachments"][0]["body"].to_string().contains("kept:kept"), "edits before the stop are saved");
+    assert!(
+        stage.document(&id).await["attachments"][0]["body"].to_string().contains("kept:kept"),
+        "edits before the stop are saved"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,7 +196,11 @@ async fn a_parked_run_holds_no_place_and_goes_on_by_call_or_by_time() {
     stage.give("in", &uuid(60), &vcon(&uuid(60))).await;
     let yaml = chain(links, "[p, next]", "").replace("concurrency: 64", "concurrency: 1");
     let conductor = stage.start(&yaml);
-    conductor.until("the run is parked", Duration::from_secs(5), async || stage.pending("in").await.due + stage.pending("in").await.parked == 1).await;
+    conductor
+        .until("the run is parked", Duration::from_secs(5), async || {
+            stage.pending("in").await.due + stage.pending("in").await.parked == 1
+        })
+        .await;
     stage.give("in", &uuid(61), &vcon(&uuid(61))).await;
     conductor.until_idle(Duration::from_secs(20)).await;
     conductor.stop().await;
@@ -202,9 +212,12 @@ async fn a_parked_run_holds_no_place_and_goes_on_by_call_or_by_time() {
 async fn a_condition_decides_whether_a_link_runs() {
     let stage = Stage::new();
     stage.give("in", &uuid(70), &vcon(&uuid(70))).await;
-    let links = "  yes: {module: links.probe, options: {log: cond}}\n  no: {module: links.probe, options: {log: cond}}";
-    stage.run(&chain(links, "[{link: yes, if: '.dialog | length > 0'}, {link: no, if: '.dialog | length > 1'}]", "")).await;
-    assert_eq!(seen("cond"), [format!("yes {}", uuid(70))]);
+    let links =
+        "  met: {module: links.probe, options: {log: cond}}\n  unmet: {module: links.probe, options: {log: cond}}";
+    stage
+        .run(&chain(links, "[{link: met, if: '.dialog | length > 0'}, {link: unmet, if: '.dialog | length > 1'}]", ""))
+        .await;
+    assert_eq!(seen("cond"), [format!("met {}", uuid(70))]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,13 +252,17 @@ async fn a_storage_that_is_down_withholds_egress_and_is_drained_by_itself() {
     );
     set_broken("down-bad", true);
     let conductor = stage.start(&yaml);
-    conductor.until("all are dead letters of the storage", Duration::from_secs(10), async || {
-        stage.dead("DLQ:storage:bad").await.len() == 20
-    }).await;
+    conductor
+        .until("all are dead letters of the storage", Duration::from_secs(10), async || {
+            stage.dead("DLQ:storage:bad").await.len() == 20
+        })
+        .await;
     assert!(stage.take("out").await.is_empty(), "egress went out before the storage had it");
     assert!(stored("down-good", &uuid(100)).is_some(), "the other storage is not held up");
     set_broken("down-bad", false);
-    conductor.until("all are drained", Duration::from_secs(20), async || stage.dead("DLQ:storage:bad").await.is_empty()).await;
+    conductor
+        .until("all are drained", Duration::from_secs(20), async || stage.dead("DLQ:storage:bad").await.is_empty())
+        .await;
     conductor.until_idle(Duration::from_secs(20)).await;
     conductor.stop().await;
     assert_eq!(stage.take("out").await.len(), 20);
@@ -270,7 +287,9 @@ async fn an_optional_storage_that_is_down_lets_egress_go_at_once_and_still_gets_
     set_broken("optional", true);
     let conductor = stage.start(&yaml);
     conductor.until("egress", Duration::from_secs(10), async || stage.pending("out").await.waiting == 1).await;
-    conductor.until("the copy waits", Duration::from_secs(10), async || stage.dead("DLQ:storage:extra").await.len() == 1).await;
+    conductor
+        .until("the copy waits", Duration::from_secs(10), async || stage.dead("DLQ:storage:extra").await.len() == 1)
+        .await;
     set_broken("optional", false);
     conductor.until("the copy is there", Duration::from_secs(20), async || stored("optional", &id).is_some()).await;
     conductor.until_idle(Duration::from_secs(10)).await;
@@ -281,7 +300,13 @@ async fn an_optional_storage_that_is_down_lets_egress_go_at_once_and_still_gets_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_that_comes_late_is_waited_for_and_one_that_never_comes_is_a_dead_letter() {
     let stage = Stage::new();
-    let only_uuid = |number: u32| NewVcon { uuid: uuid(number), document: None, lists: vec!["in".into()], keep: None, context: None };
+    let only_uuid = |number: u32| NewVcon {
+        uuid: uuid(number),
+        document: None,
+        lists: vec!["in".into()],
+        keep: None,
+        context: None,
+    };
     stage.store.ingest(vec![only_uuid(140), only_uuid(141)]).await.expect("ingest");
     let conductor = stage.start(&chain("  a: {module: links.probe, options: {log: late}}", "[a]", ""));
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -301,7 +326,11 @@ async fn a_document_that_is_only_in_a_storage_is_read_back() {
     let stage = Stage::new();
     let id = uuid(150);
     stage.give("first", &id, &vcon(&id)).await;
-    let yaml = chain("  a: {module: links.probe, options: {log: back}}\nstorages:\n  s: {module: storage.probe, options: {log: back-store}}", "[a]", "    storages: [s]\n");
+    let yaml = chain(
+        "  a: {module: links.probe, options: {log: back}}\nstorages:\n  s: {module: storage.probe, options: {log: back-store}}",
+        "[a]",
+        "    storages: [s]\n",
+    );
     stage.run(&yaml.replace("[in]", "[first]")).await;
     stage.store.delete(&id).await.expect("delete");
     let again = NewVcon { uuid: id.clone(), document: None, lists: vec!["in".into()], keep: None, context: None };
@@ -374,7 +403,8 @@ async fn stopping_finishes_what_is_short_and_gives_back_what_is_long() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_list_does_not_starve_another() {
     let stage = Stage::new();
-    let many = (0..2000).map(|number| ("busy".to_owned(), uuid(10_000 + number), vcon(&uuid(10_000 + number)))).collect();
+    let many =
+        (0..2000).map(|number| ("busy".to_owned(), uuid(10_000 + number), vcon(&uuid(10_000 + number)))).collect();
     stage.give_many(many).await;
     stage.give("rare", &uuid(190), &vcon(&uuid(190))).await;
     let yaml = "links:\n  b: {module: links.probe, options: {log: busy, sleep: 2}}\n  r: {module: links.probe, options: {log: busy}}\nchains:\n  busy: {ingress_lists: [busy], concurrency: 16, links: [b]}\n  rare: {ingress_lists: [rare], concurrency: 16, links: [r]}\n";

@@ -72,7 +72,8 @@ fn metrics() -> String {
     let mut text = "# Metrics\n\n| name | kind | labels | meaning |\n|---|---|---|---|\n".to_owned();
     for instrument in instruments::ALL {
         let labels = instrument.labels.join(", ");
-        text.push_str(&format!("| `{}` | {} | {labels} | {} |\n", instrument.name, instrument.kind, instrument.help));
+        let kind = format!("{:?}", instrument.kind).to_lowercase();
+        text.push_str(&format!("| `{}` | {kind} | {labels} | {} |\n", instrument.name, instrument.help));
     }
     text
 }

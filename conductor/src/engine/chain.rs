@@ -62,7 +62,7 @@ pub struct Chain {
 /// One entry of a chain's `links`.
 pub enum Step {
     /// A link.
-    Link(LinkStep),
+    Link(Box<LinkStep>),
     /// Links that read the same document at the same time.
     Parallel(Vec<LinkStep>),
 }

@@ -61,12 +61,22 @@ impl Lane {
                 if stopping && self.running == 0 {
                     return;
                 }
-                self.arrivals.recv_many(&mut arrived, BATCH).await;
+                self.full(&mut arrived, stopping).await;
+                continue;
             }
             let claimed = self.exchange(&mut arrived, reserved).await;
             if claimed == 0 && arrived.is_empty() && !self.shared.stop.is_cancelled() {
                 self.idle(&lists, &mut arrived).await;
             }
+        }
+    }
+
+    /// Waits for a run to finish or, while there is no free place, for one.
+    async fn full(&mut self, arrived: &mut Vec<Finished>, stopping: bool) {
+        tokio::select! {
+            _ = self.arrivals.recv_many(arrived, BATCH) => {}
+            () = self.places.freed() => {}
+            () = self.shared.stop.cancelled(), if !stopping => {}
         }
     }
 

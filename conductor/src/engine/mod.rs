@@ -4,7 +4,7 @@
 //! links, storages and egress; a `step` is one execution of one link; the `janitor` recovers and wakes; the
 //! `heartbeat` keeps the lease.
 
-// pub mod assemble;
+pub mod assemble;
 pub mod chain;
 mod failure;
 mod heartbeat;
@@ -168,7 +168,7 @@ impl Engine {
         report: Arc<Report>,
         settings: Settings,
     ) -> Self {
-        let places = Arc::new(Places::new(&chains, settings.bytes));
+        let places = Arc::new(Places::new(&chains, settings.bytes, settings.lanes));
         let shared = Shared {
             store,
             http,

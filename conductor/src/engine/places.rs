@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use vconductor_core::store::{ClaimRequest, Quota};
 
 use super::chain::Chains;
@@ -10,6 +11,9 @@ use super::chain::Chains;
 pub(super) struct Places {
     state: Mutex<State>,
     bytes: u64,
+    /// So many lanes share the places; each reserves its share only, or one of them would wait for the other.
+    lanes: usize,
+    freed: Notify,
 }
 
 struct State {
@@ -27,9 +31,15 @@ pub(super) struct Reserved {
 }
 
 impl Places {
-    pub(super) fn new(chains: &Chains, bytes: u64) -> Self {
+    pub(super) fn new(chains: &Chains, bytes: u64, lanes: usize) -> Self {
         let free = chains.chains.iter().map(|chain| chain.concurrency).collect();
-        Places { state: Mutex::new(State { free, used_bytes: 0, used: 0 }), bytes }
+        let state = Mutex::new(State { free, used_bytes: 0, used: 0 });
+        Places { state, bytes, lanes: lanes.max(1), freed: Notify::new() }
+    }
+
+    /// Waits until a place may be free.
+    pub(super) async fn freed(&self) {
+        self.freed.notified().await;
     }
 
     /// Sets places aside for a claim of at most `batch` runs; `None` if there are none.
@@ -41,7 +51,8 @@ impl Places {
         let mut quotas = Vec::new();
         let mut by_chain = vec![0; state.free.len()];
         for (index, chain) in chains.chains.iter().enumerate() {
-            let places = state.free[index].min(batch);
+            let share = chain.concurrency.div_ceil(self.lanes);
+            let places = state.free[index].min(share).min(batch);
             by_chain[index] = places;
             state.free[index] -= places;
             if places > 0 {
@@ -69,6 +80,7 @@ impl Places {
             state.used += kept;
         }
         state.used_bytes += bytes;
+        self.freed.notify_one();
         with_place
     }
 
@@ -78,6 +90,7 @@ impl Places {
         state.free[chain] += 1;
         state.used -= 1;
         state.used_bytes -= bytes;
+        self.freed.notify_one();
     }
 
     /// Frees the bytes of a run that was claimed but is not worked on.

@@ -106,5 +106,11 @@ mod tests {
         let error = Document::parse(vec![0x1f, 0x8b, 8, 0]).unwrap_err();
         assert!(error.help_text().unwrap().contains("gzip"));
         assert!(message(b"[\"a\", \"\xff\"]").contains("not UTF-8 at line 1, column 8 (byte 7): byte 0xff"));
+        // Wherever it lies in a long string.
+        for at in [0, 70, 300, 995] {
+            let mut text = format!("\"{}\"", "a".repeat(1000)).into_bytes();
+            text[at + 1] = 0xc3;
+            assert!(message(&text).contains("not UTF-8"), "{at}");
+        }
     }
 }

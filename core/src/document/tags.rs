@@ -44,10 +44,21 @@ pub fn tags(document: &Document) -> Vec<Tag> {
 /// The tags attachments with their indices.
 fn attachments(document: &Document) -> impl Iterator<Item = (usize, View<'_>)> {
     let all = document.get("/attachments").into_iter().flat_map(|list| list.elements()).enumerate();
-    all.filter(|(_, attachment)| {
-        let is_tags = |name| attachment.get(name).and_then(|view: View<'_>| view.as_str()).is_some_and(|s| s == "tags");
-        is_tags("purpose") || is_tags("type")
-    })
+    all.filter(|(_, attachment)| is_tags(*attachment))
+}
+
+/// Newer attachments say it in `purpose`, older ones in `type`. One pass, as nearly all attachments are something else.
+fn is_tags(attachment: View<'_>) -> bool {
+    let (mut purpose, mut kind) = (false, false);
+    for (name, value) in attachment.members() {
+        let says = match name.as_ref() {
+            "purpose" => &mut purpose,
+            "type" => &mut kind,
+            _ => continue,
+        };
+        *says = value.as_str().is_some_and(|text| text == "tags");
+    }
+    purpose || kind
 }
 
 fn tags_of(attachment: View<'_>) -> Vec<Tag> {
@@ -165,6 +176,10 @@ mod tests {
         let bare = tagged(r#"{"uuid":"x","attachments":null}"#, "a", "b");
         assert!(!bare.contains("\"party\"") && !bare.contains("\"dialog\""), "{bare}");
         tagged("{}", "a", "b");
+        // The same name with another value is another tag.
+        assert!(
+            tagged(r#"{"attachments":[{"purpose":"tags","body":["a:c"]}]}"#, "a", "b").contains(r#"["a:c","a:b"]"#)
+        );
     }
 
     #[test]

@@ -8,7 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::LinkContext;
+use super::configure::{Configure, configured};
 use crate::clock::Millis;
+use crate::config::Options;
 use crate::error::{Error, Result};
 use crate::vcon::Vcon;
 
@@ -66,6 +68,13 @@ pub trait LinkPlugin: Link + Sized + 'static {
     /// The options; the doc comment of the struct is the manual, that of a field its row. Field attribute
     /// `#[schemars(extend("x-result" = false))]` marks an option that does not change the result.
     type Options: DeserializeOwned + JsonSchema;
+    /// Older module names under which configurations still ask for it.
+    const ALIASES: &'static [&'static str] = &[];
+
+    /// Makes today's options of what stands under a module name; for aliases whose options had another form.
+    fn adapt(_module: &str, options: Options) -> Options {
+        options
+    }
 
     /// Builds the link. Opens no socket and reads no file: it also runs in `check`.
     ///
@@ -89,8 +98,12 @@ pub struct LinkEntry {
     pub file: &'static str,
     /// The schema of its options.
     pub schema: fn() -> Schema,
+    /// Older module names under which configurations still ask for it.
+    pub aliases: &'static [&'static str],
     /// Builds it from options that were read and checked.
     pub build: fn(&str, Value) -> Result<Arc<dyn Link>>,
+    /// Builds it as a configuration asks; `None`: the findings say what is wrong.
+    pub configure: Configure<dyn Link>,
 }
 
 impl LinkEntry {
@@ -107,6 +120,10 @@ impl LinkEntry {
                 let options = serde_json::from_value(options)
                     .map_err(|error| Error::configuration(format!("link `{name}`: {error}")))?;
                 Ok(Arc::new(P::new(name, options)?))
+            },
+            aliases: P::ALIASES,
+            configure: |asked, findings| {
+                configured(asked, findings, P::adapt, P::new).map(|plugin| Arc::new(plugin) as Arc<dyn Link>)
             },
         }
     }

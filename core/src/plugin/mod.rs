@@ -5,6 +5,7 @@
 //! [`register_tracer!`](crate::register_tracer)). Check, JSON Schema, reference page and command-line
 //! listing all follow from that.
 
+mod configure;
 mod context;
 mod link;
 mod options;
@@ -12,6 +13,7 @@ mod registry;
 mod storage;
 mod tracer;
 
+pub use configure::{Asked, Configure};
 pub use context::{Checkpoint, LinkContext, Requested, Step};
 pub use link::{Effect, Link, LinkEntry, LinkPlugin, Outcome};
 pub use options::{options_hash, schema_value};

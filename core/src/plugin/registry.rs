@@ -37,6 +37,24 @@ pub enum RegistryError {
 }
 
 impl Registry {
+    /// The link of a module name or an alias.
+    pub fn link(&self, module: &str) -> Option<&'static LinkEntry> {
+        let alias = || self.links.values().find(|entry| entry.aliases.contains(&module));
+        self.links.get(module).or_else(alias).copied()
+    }
+
+    /// The storage of a module name or an alias.
+    pub fn storage(&self, module: &str) -> Option<&'static StorageEntry> {
+        let alias = || self.storages.values().find(|entry| entry.aliases.contains(&module));
+        self.storages.get(module).or_else(alias).copied()
+    }
+
+    /// The tracer of a module name or an alias.
+    pub fn tracer(&self, module: &str) -> Option<&'static TracerEntry> {
+        let alias = || self.tracers.values().find(|entry| entry.aliases.contains(&module));
+        self.tracers.get(module).or_else(alias).copied()
+    }
+
     /// Collects what is linked into this binary.
     ///
     /// # Errors

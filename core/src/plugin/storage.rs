@@ -8,7 +8,9 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::configure::{Configure, configured};
 use crate::clock::Millis;
+use crate::config::Options;
 use crate::error::{Error, Result};
 use crate::vcon::Vcon;
 
@@ -112,6 +114,13 @@ pub trait StoragePlugin: Storage + Sized + 'static {
     const EXAMPLE: &'static str;
     /// The options; doc comments are the manual.
     type Options: DeserializeOwned + JsonSchema;
+    /// Older module names under which configurations still ask for it.
+    const ALIASES: &'static [&'static str] = &[];
+
+    /// Makes today's options of what stands under a module name; for aliases whose options had another form.
+    fn adapt(_module: &str, options: Options) -> Options {
+        options
+    }
 
     /// Builds the storage. Opens no socket and touches no file: it also runs in `check`.
     ///
@@ -131,8 +140,12 @@ pub struct StorageEntry {
     pub file: &'static str,
     /// The schema of its options.
     pub schema: fn() -> Schema,
+    /// Older module names under which configurations still ask for it.
+    pub aliases: &'static [&'static str],
     /// Builds it from options that were read and checked.
     pub build: fn(&str, Value) -> Result<Arc<dyn Storage>>,
+    /// Builds it as a configuration asks; `None`: the findings say what is wrong.
+    pub configure: Configure<dyn Storage>,
 }
 
 impl StorageEntry {
@@ -147,6 +160,10 @@ impl StorageEntry {
                 let options = serde_json::from_value(options)
                     .map_err(|error| Error::configuration(format!("storage `{name}`: {error}")))?;
                 Ok(Arc::new(P::new(name, options)?))
+            },
+            aliases: P::ALIASES,
+            configure: |asked, findings| {
+                configured(asked, findings, P::adapt, P::new).map(|plugin| Arc::new(plugin) as Arc<dyn Storage>)
             },
         }
     }

@@ -7,6 +7,8 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::configure::{Configure, configured};
+use crate::config::Options;
 use crate::error::{Error, Result};
 use crate::vcon::Vcon;
 
@@ -40,6 +42,13 @@ pub trait TracerPlugin: Tracer + Sized + 'static {
     const MODULE: &'static str;
     /// The options.
     type Options: DeserializeOwned + JsonSchema;
+    /// Older module names under which configurations still ask for it.
+    const ALIASES: &'static [&'static str] = &[];
+
+    /// Makes today's options of what stands under a module name; for aliases whose options had another form.
+    fn adapt(_module: &str, options: Options) -> Options {
+        options
+    }
 
     /// Builds the tracer without opening a socket.
     ///
@@ -57,8 +66,12 @@ pub struct TracerEntry {
     pub file: &'static str,
     /// The schema of its options.
     pub schema: fn() -> Schema,
-    /// Builds it.
+    /// Older module names under which configurations still ask for it.
+    pub aliases: &'static [&'static str],
+    /// Builds it from options that were read and checked.
     pub build: fn(&str, Value) -> Result<Arc<dyn Tracer>>,
+    /// Builds it as a configuration asks; `None`: the findings say what is wrong.
+    pub configure: Configure<dyn Tracer>,
 }
 
 impl TracerEntry {
@@ -72,6 +85,10 @@ impl TracerEntry {
                 let options = serde_json::from_value(options)
                     .map_err(|error| Error::configuration(format!("tracer `{name}`: {error}")))?;
                 Ok(Arc::new(P::new(name, options)?))
+            },
+            aliases: P::ALIASES,
+            configure: |asked, findings| {
+                configured(asked, findings, P::adapt, P::new).map(|plugin| Arc::new(plugin) as Arc<dyn Tracer>)
             },
         }
     }

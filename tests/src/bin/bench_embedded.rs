@@ -159,7 +159,7 @@ fn open(folder: &Path) -> Outcome<Arc<EmbeddedStore>> {
 fn start(store: &Arc<EmbeddedStore>, links: usize) -> Outcome<(Arc<Engine>, Arc<Report>, tokio::task::JoinHandle<()>)> {
     let report = Arc::new(Report::default());
     let http = HttpClient::builder().build()?;
-    let chains = assemble_text(&configuration(links), &http, &report)?;
+    let chains = assemble_text(&configuration(links), &report)?;
     let store: Arc<dyn Store> = Arc::clone(store) as _;
     let engine = Arc::new(Engine::new(store, http, chains, Arc::clone(&report), Settings::default()));
     let running = Arc::clone(&engine);
@@ -216,7 +216,14 @@ async fn bare_lane(store: Arc<EmbeddedStore>) -> vconductor_core::Result<()> {
             let uuid = claimed.claim.uuid.clone();
             let save = Save { uuid: uuid.clone(), document: stored.document, revision: stored.revision + 1 };
             let pushes = vec![Push { list: "out".to_owned(), uuid }];
-            commits.push(Commit { claim: claimed.claim, save: Some(save), ledger: None, keep: None, pushes, end: End::Done });
+            commits.push(Commit {
+                claim: claimed.claim,
+                save: Some(save),
+                ledger: None,
+                keep: None,
+                pushes,
+                end: End::Done,
+            });
         }
     }
 }
@@ -298,7 +305,9 @@ async fn memory(binary: &Path) -> Outcome {
     let after = resident(child.id())?;
     child.kill()?;
     child.wait()?;
-    println!("resident memory: idle {idle} MiB, under load A {load} MiB, one 50 MB vCon {large} MiB, 10 s later {after} MiB");
+    println!(
+        "resident memory: idle {idle} MiB, under load A {load} MiB, one 50 MB vCon {large} MiB, 10 s later {after} MiB"
+    );
     Ok(())
 }
 

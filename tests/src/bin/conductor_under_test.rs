@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use vconductor_tests::probes as _;
+use vconductor_tests as _;
 
 fn main() -> ExitCode {
     vconductor::main()

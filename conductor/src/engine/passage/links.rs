@@ -48,7 +48,7 @@ impl Passage {
         for (index, step) in chain.steps.iter().enumerate() {
             let uuid_in = self.uuid.clone();
             let steps = match step {
-                Step::Link(link) => std::slice::from_ref(link),
+                Step::Link(link) => std::slice::from_ref(&**link),
                 Step::Parallel(links) => links,
             };
             let done = self.step(steps).await?;
@@ -115,16 +115,10 @@ impl Passage {
     }
 
     async fn execute_all(&mut self, links: &[LinkStep], known: &[Option<StepEntry>]) -> Vec<Option<Executed>> {
-        let parked = self.ledger.get_mut().parked.take();
-        let mut resumptions: Vec<Option<Resumption>> = Vec::with_capacity(links.len());
-        for link in links {
-            let is_parked = parked.as_ref() == Some(&link.key);
-            resumptions.push(if is_parked { self.resumption.take() } else { None });
-        }
-        if self.resumption.is_some() {
-            // The run was parked in a later step: keep the mark for it.
-            self.ledger.get_mut().parked = parked;
-        }
+        // The mark stays until the step is finished: a retry of it must still know why it went on.
+        let parked = self.ledger.get_mut().parked.clone();
+        let resumption = |link: &LinkStep| self.resumption.clone().filter(|_| parked.as_ref() == Some(&link.key));
+        let resumptions: Vec<Option<Resumption>> = links.iter().map(resumption).collect();
         let situation = Situation {
             shared: &self.shared,
             chain: &self.chain,
@@ -280,9 +274,14 @@ impl Passage {
         Ok(())
     }
 
+    /// Writes the step to the ledger; a finished one is not parked any more.
     fn record(&mut self, link: &LinkStep, outcome: Recorded, requested: &Requested, attempts: u32, pushes: Vec<Push>) {
         let entry = entry(link, outcome, requested, attempts, &self.chain.generation, self.shared.clock.now(), pushes);
-        self.ledger.get_mut().record(entry);
+        let ledger = self.ledger.get_mut();
+        if entry.is_finished() && ledger.parked.as_ref() == Some(&link.key) {
+            ledger.parked = None;
+        }
+        ledger.record(entry);
         self.ledger_unsaved = true;
     }
 

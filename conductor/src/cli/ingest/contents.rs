@@ -1,0 +1,238 @@
+//! What is in a file: one vCon, one per line, or a recording; found from its bytes, the name only breaks ties.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::Path;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use flate2::bufread::MultiGzDecoder;
+
+use super::inputs::reason;
+use super::refusal::Refusal;
+
+/// The largest document or recording that is taken in; it also bounds what a compressed file can become.
+const LARGEST: u64 = 512 << 20;
+
+/// Bytes that some Windows programs put in front of UTF-8 text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// One item of an input.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    /// The text of a vCon.
+    Vcon {
+        /// The text.
+        text: Bytes,
+        /// The line of the file in which it begins.
+        line: usize,
+    },
+    /// A recording.
+    Recording {
+        /// The file's bytes.
+        bytes: Bytes,
+        /// The name of the file without its directory; none for stdin.
+        filename: Option<String>,
+        /// When the file was last written.
+        modified: Option<SystemTime>,
+    },
+}
+
+/// The items of one input, one after another; never more than one in memory.
+pub(super) struct Contents {
+    name: String,
+    rest: Rest,
+}
+
+enum Rest {
+    Nothing,
+    One(Item),
+    Failed(Refusal),
+    Lines { reader: Box<dyn BufRead + Send>, line: usize, first: Option<Vec<u8>> },
+}
+
+impl Contents {
+    /// Opens a file.
+    pub(super) fn of_file(path: &Path) -> Self {
+        let name = path.display().to_string();
+        let rest = match File::open(path) {
+            Ok(file) => {
+                let modified = file.metadata().ok().and_then(|metadata| metadata.modified().ok());
+                let filename = path.file_name().map(|name| name.to_string_lossy().into_owned());
+                look(&name, Box::new(BufReader::with_capacity(1 << 16, file)), filename, modified)
+            }
+            Err(error) => Err(unreadable(&name, &error)),
+        };
+        Contents { name, rest: rest.unwrap_or_else(Rest::Failed) }
+    }
+
+    /// Reads stdin.
+    pub(super) fn of_stdin() -> Self {
+        let name = "stdin".to_owned();
+        let rest = look(&name, Box::new(BufReader::new(io::stdin())), None, None);
+        Contents { name, rest: rest.unwrap_or_else(Rest::Failed) }
+    }
+}
+
+impl Iterator for Contents {
+    type Item = Result<Item, Refusal>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match std::mem::replace(&mut self.rest, Rest::Nothing) {
+            Rest::Nothing => None,
+            Rest::One(item) => Some(Ok(item)),
+            Rest::Failed(refusal) => Some(Err(refusal)),
+            Rest::Lines { mut reader, mut line, mut first } => loop {
+                line += 1;
+                let text = match first.take().map_or_else(|| read_line(&mut reader), Ok) {
+                    Ok(text) if text.is_empty() => return None,
+                    Ok(text) => text,
+                    Err(error) => return Some(Err(unreadable(&format!("{}:{line}", self.name), &error))),
+                };
+                if !text.trim_ascii().is_empty() {
+                    self.rest = Rest::Lines { reader, line, first: None };
+                    return Some(Ok(Item::Vcon { text: text.into(), line }));
+                }
+            },
+        }
+    }
+}
+
+/// Finds out what a stream holds.
+fn look(
+    name: &str,
+    reader: Box<dyn BufRead + Send>,
+    filename: Option<String>,
+    modified: Option<SystemTime>,
+) -> Result<Rest, Refusal> {
+    let unreadable = |error: io::Error| unreadable(name, &error);
+    let mut reader = reader;
+    let mut file = name.to_ascii_lowercase();
+    if head(&mut *reader).map_err(unreadable)?.starts_with(&[0x1f, 0x8b]) {
+        reader = Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(reader)));
+        file = file.trim_end_matches(".gz").to_owned();
+    }
+    let start = head(&mut *reader).map_err(unreadable)?;
+    let text = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start).trim_ascii_start();
+    if start.is_empty() {
+        return Err(Refusal::new(name, "the file is empty"));
+    }
+    let ends_in = |ends: &[&str]| ends.iter().any(|end| file.ends_with(end));
+    if ends_in(&[".jsonl", ".ndjson"]) {
+        return Ok(Rest::Lines { reader, line: 0, first: None });
+    }
+    let is_text = matches!(text.first(), Some(b'{' | b'[')) || ends_in(&[".json", ".vcon"]);
+    if is_text {
+        return look_at_text(name, reader);
+    }
+    let bytes = read_whole(&mut reader, Vec::new()).map_err(unreadable)?.into();
+    Ok(Rest::One(Item::Recording { bytes, filename, modified }))
+}
+
+/// One document, or one per line? Both may be in a `.json`. Documents per line close on their line, and the next thing
+/// is the end or another one.
+fn look_at_text(name: &str, mut reader: Box<dyn BufRead + Send>) -> Result<Rest, Refusal> {
+    let unreadable = |error: io::Error| unreadable(name, &error);
+    let first = read_line(&mut reader).map_err(unreadable)?;
+    if first.trim_ascii_start().starts_with(b"{") && first.trim_ascii_end().ends_with(b"}") {
+        let blanks = skip_blanks(&mut *reader).map_err(unreadable)?;
+        let next = head(&mut *reader).map_err(unreadable)?.first();
+        let is_lines = matches!(next, None | Some(b'{'));
+        let reader = Box::new(Cursor::new(blanks).chain(reader));
+        if is_lines {
+            return Ok(Rest::Lines { reader, line: 0, first: Some(first) });
+        }
+        return whole(reader, first).map_err(unreadable);
+    }
+    whole(reader, first).map_err(unreadable)
+}
+
+fn whole(mut reader: Box<dyn BufRead + Send>, first: Vec<u8>) -> io::Result<Rest> {
+    let text = read_whole(&mut reader, first)?.into();
+    Ok(Rest::One(Item::Vcon { text, line: 1 }))
+}
+
+fn skip_blanks(reader: &mut dyn BufRead) -> io::Result<Vec<u8>> {
+    let mut blanks = Vec::new();
+    loop {
+        let buffer = reader.fill_buf()?;
+        let length = buffer.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        if length == 0 {
+            return Ok(blanks);
+        }
+        blanks.extend_from_slice(&buffer[..length]);
+        reader.consume(length);
+    }
+}
+
+fn head(reader: &mut dyn BufRead) -> io::Result<&[u8]> {
+    reader.fill_buf()
+}
+
+/// A line with its end; empty at the end of the file.
+fn read_line(reader: &mut Box<dyn BufRead + Send>) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    reader.take(LARGEST + 1).read_until(b'\n', &mut line)?;
+    within_limit(line)
+}
+
+fn read_whole(reader: &mut Box<dyn BufRead + Send>, mut bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    reader.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    within_limit(bytes)
+}
+
+fn within_limit(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other(format!("larger than {} MiB", LARGEST >> 20)));
+    }
+    Ok(bytes)
+}
+
+fn unreadable(place: &str, error: &io::Error) -> Refusal {
+    Refusal::new(place, format!("cannot be read: {}", reason(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn items(name: &str, bytes: &[u8]) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        Contents::of_file(&path)
+            .map(|item| match item {
+                Ok(Item::Vcon { text, line }) => format!("{line} {}", String::from_utf8_lossy(&text).trim_end()),
+                Ok(Item::Recording { bytes, filename, .. }) => format!("{} {}", filename.unwrap(), bytes.len()),
+                Err(refusal) => refusal.message,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn one_document_and_one_per_line_are_told_apart() {
+        assert_eq!(items("a.json", b"{\n\"a\": 1\n}\n"), ["1 {\n\"a\": 1\n}"]);
+        assert_eq!(items("a.json", b"{\"a\":1}"), ["1 {\"a\":1}"]);
+        assert_eq!(items("a.json", b"{\"a\":1}\n\n{\"a\":2}\n"), ["1 {\"a\":1}", "3 {\"a\":2}"]);
+        assert_eq!(items("a.json", b"{\"a\" 1}\n{\"a\":2}\n"), ["1 {\"a\" 1}", "2 {\"a\":2}"]);
+        assert_eq!(items("a.json", b"{\"a\": {}\n, \"b\": 2}\n"), ["1 {\"a\": {}\n, \"b\": 2}"]);
+        assert_eq!(items("a.jsonl", b"[\n{}"), ["1 [", "2 {}"]);
+        assert_eq!(items("a.json", b""), ["the file is empty"]);
+    }
+
+    #[test]
+    fn compressed_files_are_read_and_other_bytes_are_a_recording() {
+        let mut zip = GzEncoder::new(Vec::new(), Compression::fast());
+        zip.write_all(b"{\"a\":1}\n{\"a\":2}\n").unwrap();
+        let zip = zip.finish().unwrap();
+        assert_eq!(items("a.jsonl.gz", &zip), ["1 {\"a\":1}", "2 {\"a\":2}"]);
+        assert_eq!(items("odd-name", &zip), ["1 {\"a\":1}", "2 {\"a\":2}"]);
+        assert_eq!(items("a.json.gz", &zip[..20]), ["1 {\"a\":1}", "cannot be read: incomplete deflate stream"]);
+        assert_eq!(items("call.wav", b"RIFF...."), ["call.wav 8"]);
+    }
+}

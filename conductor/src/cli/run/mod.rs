@@ -1,0 +1,135 @@
+//! `run`: works on conversations until it is stopped, or until nothing is left to do.
+
+mod chains;
+mod live;
+mod summary;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use vconductor_core::config::Config;
+use vconductor_core::http::HttpClient;
+use vconductor_core::store::Store;
+
+use self::watch::{End, Watch};
+use super::configuration::{self, Configuration};
+use super::exit::{Exit, Failure, Result};
+use super::output::{self, Format, STRONG, styled};
+use super::{plugins, store};
+use crate::engine::report::{Report, RunOutcome};
+use crate::engine::{Engine, Settings};
+
+const ABOUT: &str = "\
+Run the chains of a configuration
+
+Takes vCons from the ingress lists of the chains, runs each through its links and storages, and hands it on. CONFIG is a \
+file or a folder of *.yml files; several are joined. Without CONFIG: CONSERVER_CONFIG_FILE, else ./example_config.yml.
+
+SIGTERM and Ctrl-C let what is at work end within 25 s; a second one gives it back at once. Nothing is lost either way, \
+nor when the process is killed.";
+
+const EXAMPLES: &str = "\
+Examples:
+  vconductor run chains.yml
+  vconductor run chains.yml --until-idle                 # a batch: ends when nothing is left to do
+  vconductor run chains.yml --until-idle --output json   # figures for scripts
+  vconductor run chains/ --store embedded:/var/lib/vconductor
+
+Environment:
+  CONSERVER_CONFIG_FILE            the configuration, when none is named
+  REDIS_URL                        the store, unless --store or `store:` names one
+  VCON_REDIS_EXPIRY                seconds that a vCon is kept after its last run (3600; 0 = for ever)
+  VCON_DLQ_EXPIRY                  seconds that a dead letter is kept (604800; 0 = for ever)
+  VCON_STORAGE_FALLBACK_ENABLED    whether a vCon that is not in the store is read back from a storage (true)
+
+Exit codes:
+  0 stopped, or idle   1 idle, and vCons failed for good   69 the store does not answer   78 bad configuration";
+
+/// Run the chains of a configuration
+#[derive(Debug, Args)]
+#[command(long_about = ABOUT, after_help = EXAMPLES)]
+pub(crate) struct Run {
+    /// Files and folders of *.yml
+    #[arg(value_name = "CONFIG")]
+    config: Vec<PathBuf>,
+    /// The store, for example embedded:./vconductor-data
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+    /// End when nothing is queued, at work, or due within 60 s
+    #[arg(long)]
+    until_idle: bool,
+    /// The form of the summary at the end
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
+impl Run {
+    pub(crate) async fn run(&self) -> Result<Exit> {
+        let registry = plugins::registry()?;
+        let configuration = Configuration::load(&configuration::paths(&self.config, "run")?, &registry);
+        configuration::complain(&configuration.findings);
+        let Some(config) = configuration.usable() else {
+            output::talk(&configuration.verdict());
+            return Err(Failure::Silent(Exit::Configuration));
+        };
+        let http = HttpClient::builder().build()?;
+        let report = Arc::new(Report::default());
+        let chains = chains::assembled(config, &registry, &report)?;
+        if chains.chains.is_empty() {
+            return Err(Failure::new(Exit::Configuration, "no chain takes from any list")
+                .help("give a chain `ingress_lists`, or enable one"));
+        }
+        let store = store::open(self.store.as_deref(), config.store.as_ref().map(|store| store.value.as_str()))?;
+        output::say(self.start_line(&configuration, config, &*store));
+        let engine = Engine::new(Arc::clone(&store), http, chains, Arc::clone(&report), settings()?);
+        let end = Watch::new(Arc::new(engine), Arc::clone(&report), self.until_idle).until_end().await?;
+        self.tell(&*store, &report, &end).await?;
+        let failed = report.figures().total(RunOutcome::Dead) > 0;
+        Ok(if self.until_idle && failed { Exit::Findings } else { Exit::Done })
+    }
+
+    fn start_line(&self, configuration: &Configuration, config: &Config, store: &dyn Store) -> String {
+        let chains = config.chains.iter().map(|chain| {
+            let lists: Vec<&str> = chain.ingress_lists.iter().map(|list| &**list).collect();
+            let lists = if lists.is_empty() { "no list".to_owned() } else { lists.join(", ") };
+            format!("{} <- {lists}", chain.name)
+        });
+        let files = configuration.files().join(", ");
+        let mut text = format!("{} {}", styled(STRONG, "vconductor"), env!("CARGO_PKG_VERSION"));
+        text.push_str(&format!("\n  configuration  {files} ({})", configuration::mode(&config.mode)));
+        text.push_str(&format!("\n  generation     {}", config.hash.get(..12).unwrap_or(&config.hash)));
+        text.push_str(&format!("\n  store          {}", store.describe()));
+        for (index, chain) in chains.enumerate() {
+            text.push_str(&format!("\n  {}{chain}", if index == 0 { "chains         " } else { "               " }));
+        }
+        text
+    }
+
+    async fn tell(&self, store: &dyn Store, report: &Report, end: &End) -> Result<()> {
+        let left = summary::left(store).await?;
+        let figures = report.figures();
+        match self.output {
+            Format::Table => output::print(&summary::text(&figures, report.elapsed(), &left, end))?,
+            Format::Json => output::print_json(&summary::document(&figures, report.elapsed(), &left, end))?,
+            Format::Jsonl => output::print_jsonl([summary::document(&figures, report.elapsed(), &left, end)])?,
+        }
+        Ok(())
+    }
+}
+
+/// Times and switches of the engine that the environment sets.
+fn settings() -> Result<Settings> {
+    let defaults = Settings::default();
+    let keep = match std::env::var("VCON_REDIS_EXPIRY") {
+        Ok(text) => store::seconds("VCON_REDIS_EXPIRY", &text)?,
+        Err(_) => defaults.keep,
+    };
+    // Which words are true is vcon-server's choice.
+    let read_through = match std::env::var("VCON_STORAGE_FALLBACK_ENABLED") {
+        Ok(text) => matches!(text.trim().to_lowercase().as_str(), "true" | "1" | "yes"),
+        Err(_) => defaults.read_through,
+    };
+    Ok(Settings { keep, read_through, ..defaults })
+}

@@ -1,0 +1,174 @@
+//! The figures at the end: chains, links, storages, time, and what is left.
+
+use std::time::Duration;
+
+use comfy_table::{Cell, Table};
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+use vconductor_core::store::{ListStatus, Store};
+
+use super::watch::End;
+use crate::cli::configuration::counted;
+use crate::cli::exit::Result;
+use crate::cli::output::{self, STRONG, number, styled};
+use crate::cli::progress::rate;
+use crate::engine::report::{Calls, ChainFigures, Figures, RunOutcome};
+
+/// Lists that still hold something.
+pub(super) async fn left(store: &dyn Store) -> Result<Vec<ListStatus>> {
+    let lists = store.lists().await?;
+    Ok(lists.into_iter().filter(|list| list.waiting + list.scheduled + list.parked + list.dead > 0).collect())
+}
+
+/// For people.
+pub(super) fn text(figures: &Figures, elapsed: Duration, left: &[ListStatus], end: &End) -> String {
+    let mut text = String::new();
+    for table in [chains(figures), links(figures), storages(figures), lists(left)].into_iter().flatten() {
+        text.push_str(&output::table_text(&table));
+        text.push('\n');
+    }
+    let finished = figures.total(RunOutcome::Done) + figures.total(RunOutcome::Stopped);
+    let dead = figures.total(RunOutcome::Dead);
+    let how = match end {
+        End::Idle => "nothing is left to do",
+        End::Stopped => "stopped",
+    };
+    text.push_str(&format!(
+        "{}: {finished} done, {dead} failed for good, in {:.1} s ({})\n",
+        styled(STRONG, how),
+        elapsed.as_secs_f64(),
+        rate(finished, elapsed)
+    ));
+    for remark in remarks(figures, left) {
+        text.push_str(&format!("{remark}\n"));
+    }
+    text
+}
+
+/// What deserves a sentence.
+fn remarks(figures: &Figures, left: &[ListStatus]) -> Vec<String> {
+    let sum = |count: fn(&ListStatus) -> u64| left.iter().map(count).sum::<u64>();
+    let mut remarks = Vec::new();
+    let mut remark = |count: u64, text: &str| {
+        if count > 0 {
+            remarks.push(format!("{} {text}", counted(usize::try_from(count).unwrap_or(usize::MAX), "vCon")));
+        }
+    };
+    remark(sum(|list| list.scheduled), "will be tried again later, by the next `run`");
+    remark(sum(|list| list.parked), "parked: waiting for something outside");
+    remark(sum(|list| if list.paused { list.waiting } else { 0 }), "on paused lists");
+    remark(figures.recovered, "taken over from a process that died");
+    remark(figures.lost, "given up because this process was declared dead");
+    remarks
+}
+
+fn chains(figures: &Figures) -> Option<Table> {
+    let mut table = output::table(&["CHAIN", "DONE", "STOPPED", "RETRIED", "PARKED", "FAILED"]);
+    for (name, chain) in &figures.chains {
+        let count = |outcome| number(outcomes(chain, outcome));
+        table.add_row([
+            Cell::new(name),
+            count(RunOutcome::Done),
+            count(RunOutcome::Stopped),
+            count(RunOutcome::Retried),
+            count(RunOutcome::Parked),
+            count(RunOutcome::Dead),
+        ]);
+    }
+    filled(table)
+}
+
+fn links(figures: &Figures) -> Option<Table> {
+    let mut table = output::table(&["LINK", "CHAIN", "CALLS", "FAILED", "SKIPPED", "P50", "P95"]);
+    for (chain, figures) in &figures.chains {
+        for (link, calls) in &figures.links {
+            let [count, failed, skipped] = [calls.succeeded + calls.failed, calls.failed, calls.skipped].map(number);
+            let [p50, p95] = percentiles(&calls.times).map(number);
+            table.add_row([Cell::new(link), Cell::new(chain), count, failed, skipped, p50, p95]);
+        }
+    }
+    filled(table)
+}
+
+fn storages(figures: &Figures) -> Option<Table> {
+    let mut table = output::table(&["STORAGE", "WRITES", "FAILED", "P50", "P95"]);
+    for (name, calls) in &figures.storages {
+        let [count, failed] = [calls.succeeded + calls.failed, calls.failed].map(number);
+        let [p50, p95] = percentiles(&calls.times).map(number);
+        table.add_row([Cell::new(name), count, failed, p50, p95]);
+    }
+    filled(table)
+}
+
+fn lists(left: &[ListStatus]) -> Option<Table> {
+    let mut table = output::table(&["STILL ON LIST", "WAITING", "SCHEDULED", "PARKED", "DEAD LETTERS", ""]);
+    for list in left {
+        let counts = [list.waiting, list.scheduled, list.parked, list.dead].map(number);
+        let [waiting, scheduled, parked, dead] = counts;
+        let paused = Cell::new(if list.paused { "paused" } else { "" });
+        table.add_row([Cell::new(&list.list), waiting, scheduled, parked, dead, paused]);
+    }
+    filled(table)
+}
+
+fn filled(table: Table) -> Option<Table> {
+    (!table.is_empty()).then_some(table)
+}
+
+fn outcomes(chain: &ChainFigures, outcome: RunOutcome) -> u64 {
+    chain.outcomes.get(&outcome).copied().unwrap_or(0)
+}
+
+/// p50 and p95 for people.
+fn percentiles(times: &Histogram<u64>) -> [String; 2] {
+    [0.5, 0.95].map(|quantile| match times.is_empty() {
+        true => "-".to_owned(),
+        false => time(times.value_at_quantile(quantile)),
+    })
+}
+
+fn time(micros: u64) -> String {
+    match micros {
+        0..1_000 => format!("{micros} us"),
+        1_000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
+        _ => format!("{:.1} s", micros as f64 / 1e6),
+    }
+}
+
+/// For programs.
+pub(super) fn document(figures: &Figures, elapsed: Duration, left: &[ListStatus], end: &End) -> Value {
+    let chains = figures.chains.iter().map(|(name, chain)| {
+        let links = chain.links.iter().map(|(link, calls)| named("link", link, calls));
+        json!({
+            "chain": name,
+            "done": outcomes(chain, RunOutcome::Done),
+            "stopped": outcomes(chain, RunOutcome::Stopped),
+            "retried": outcomes(chain, RunOutcome::Retried),
+            "parked": outcomes(chain, RunOutcome::Parked),
+            "failed": outcomes(chain, RunOutcome::Dead),
+            "links": links.collect::<Vec<_>>(),
+        })
+    });
+    let storages = figures.storages.iter().map(|(name, calls)| named("storage", name, calls));
+    json!({
+        "end": match end { End::Idle => "idle", End::Stopped => "stopped" },
+        "seconds": elapsed.as_secs_f64(),
+        "chains": chains.collect::<Vec<_>>(),
+        "storages": storages.collect::<Vec<_>>(),
+        "recovered": figures.recovered,
+        "lost": figures.lost,
+        "left": left,
+    })
+}
+
+fn named(kind: &str, name: &str, calls: &Calls) -> Value {
+    let seconds = |quantile| (!calls.times.is_empty()).then(|| calls.times.value_at_quantile(quantile) as f64 / 1e6);
+    json!({
+        kind: name,
+        "succeeded": calls.succeeded,
+        "failed": calls.failed,
+        "skipped": calls.skipped,
+        "p50_seconds": seconds(0.5),
+        "p95_seconds": seconds(0.95),
+    })
+}

@@ -1,0 +1,224 @@
+//! From a checked configuration to chains that run: plugins are built, names are looked up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vconductor_core::config::{
+    self, ChainConfig, Code, Config, Finding, OnError as ConfiguredOnError, OnSigned as ConfiguredOnSigned,
+    PluginConfig, ProcessEnvironment, RetryConfig, Step as ConfiguredStep, StepLink, load_text, render,
+};
+use vconductor_core::jq::Program;
+use vconductor_core::layers::retry::RetryPolicy;
+use vconductor_core::plugin::{Asked, Registry, options_hash};
+use vconductor_core::run::StepKey;
+
+use super::chain::{Chain, Chains, LinkStep, OnError, OnSigned, Step, StorageStep, TracerStep};
+use super::report::Report;
+use super::writer::StorageWriter;
+use crate::catalog::PluginCatalog;
+
+/// Runs of a chain that are worked on at once, where the configuration does not say.
+const CONCURRENCY: usize = 64;
+/// How long one write of a storage may take.
+const STORAGE_LIMIT: Duration = Duration::from_secs(120);
+
+/// Builds the chains of a configuration. Starts the writers of its storages, so it needs a runtime.
+///
+/// # Errors
+/// Findings about what cannot be built; nothing runs then.
+pub fn assemble(config: &Config, registry: &Registry, report: &Arc<Report>) -> Result<Chains, Vec<Finding>> {
+    let mut assembly = Assembly { config, registry, report, writers: BTreeMap::new(), findings: Vec::new() };
+    let chains: Vec<_> =
+        config.chains.iter().filter(|chain| chain.enabled).map(|chain| Arc::new(assembly.chain(chain))).collect();
+    if config::has_errors(&assembly.findings) {
+        return Err(assembly.findings);
+    }
+    Ok(Chains { chains, generation: config.hash.clone() })
+}
+
+/// Loads, checks and builds a configuration given as text; for tests and embedding.
+///
+/// # Errors
+/// The findings, rendered for people.
+pub fn assemble_text(text: &str, report: &Arc<Report>) -> Result<Chains, String> {
+    let registry = Registry::collect().map_err(|error| error.to_string())?;
+    let loaded = load_text("configuration", text, &ProcessEnvironment);
+    let mut findings = loaded.findings;
+    if let Some(config) = &loaded.config {
+        findings.extend(config::check(config, &PluginCatalog::new(&registry)));
+        if !config::has_errors(&findings) {
+            match assemble(config, &registry, report) {
+                Ok(chains) => return Ok(chains),
+                Err(found) => findings.extend(found),
+            }
+        }
+    }
+    Err(render(&findings, false, 120))
+}
+
+struct Assembly<'a> {
+    config: &'a Config,
+    registry: &'a Registry,
+    report: &'a Arc<Report>,
+    /// One writer per storage, however many chains use it.
+    writers: BTreeMap<String, Arc<StorageWriter>>,
+    findings: Vec<Finding>,
+}
+
+impl Assembly<'_> {
+    fn chain(&mut self, chain: &ChainConfig) -> Chain {
+        let mut occurrences: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut steps = Vec::new();
+        let mut step_names = Vec::new();
+        for step in &chain.links {
+            match step {
+                ConfiguredStep::Link(link) => {
+                    if let Some(step) = self.step(chain, link, &mut occurrences) {
+                        step_names.push(step.name().to_owned());
+                        steps.push(Step::Link(Box::new(step)));
+                    }
+                }
+                ConfiguredStep::Parallel { links, .. } => {
+                    let branches: Vec<_> =
+                        links.iter().filter_map(|link| self.step(chain, link, &mut occurrences)).collect();
+                    step_names.push(branches.iter().map(LinkStep::name).collect::<Vec<_>>().join("+"));
+                    steps.push(Step::Parallel(branches));
+                }
+            }
+        }
+        let texts = |names: &[config::Name]| names.iter().map(|name| name.value.clone()).collect();
+        Chain {
+            name: chain.name.value.clone(),
+            ingress_lists: texts(&chain.ingress_lists),
+            egress_lists: texts(&chain.egress_lists),
+            steps,
+            step_names,
+            storages: self.storages(chain),
+            tracers: self.tracers(chain),
+            concurrency: chain.concurrency.map_or(CONCURRENCY, |places| usize::try_from(places).unwrap_or(CONCURRENCY)),
+            weight: chain.weight.max(1),
+            timeout: chain.timeout,
+            retry: policy([chain.retry, None]),
+            generation: self.config.hash.clone(),
+        }
+    }
+
+    fn step<'c>(
+        &mut self,
+        chain: &ChainConfig,
+        step: &'c StepLink,
+        occurrences: &mut BTreeMap<&'c str, u32>,
+    ) -> Option<LinkStep> {
+        let occurrence = occurrences.entry(&step.link.value).or_default();
+        let key_occurrence = *occurrence;
+        *occurrence += 1;
+        if !step.enabled {
+            return None;
+        }
+        let link = self.config.link(&step.link)?;
+        let entry = self.registry.link(&link.module)?;
+        let options = self.config.step_options(step)?;
+        let asked = Asked { name: &step.link, module: &link.module, options: &options, mode: &self.config.mode };
+        let built = (entry.configure)(asked, &mut self.findings)?;
+        let condition = match &step.condition {
+            None => None,
+            Some(text) => match Program::compile(text) {
+                Ok(program) => Some(program),
+                Err(error) => {
+                    self.findings.push(Finding::error(Code::BadCondition, &text.span, error.to_string()));
+                    None
+                }
+            },
+        };
+        let hash = options_hash(&(entry.schema)(), &options.node.to_json());
+        Some(LinkStep {
+            key: StepKey { link: step.link.value.clone(), occurrence: key_occurrence, options: hash },
+            module: entry.module,
+            effect: entry.effect,
+            edits: entry.edits,
+            link: built,
+            condition,
+            retry: policy([step.retry, chain.retry]),
+            timeout: step.timeout,
+            on_error: match step.on_error {
+                ConfiguredOnError::Fail => OnError::Fail,
+                ConfiguredOnError::Continue => OnError::Continue,
+                ConfiguredOnError::Stop => OnError::Stop,
+            },
+            on_signed: self.on_signed(step),
+        })
+    }
+
+    fn on_signed(&mut self, step: &StepLink) -> OnSigned {
+        match step.on_signed {
+            ConfiguredOnSigned::Skip => OnSigned::Skip,
+            ConfiguredOnSigned::Fail => OnSigned::Fail,
+            ConfiguredOnSigned::Wrap => {
+                let message = "`on_signed: wrap` needs a signing link, and this build has none";
+                let finding = Finding::error(Code::BadValue, &step.link.span, message);
+                self.findings.push(finding.help("use `on_signed: skip` or `on_signed: fail`"));
+                OnSigned::Fail
+            }
+        }
+    }
+
+    fn storages(&mut self, chain: &ChainConfig) -> Vec<StorageStep> {
+        let mut steps = Vec::new();
+        for reference in &chain.storages {
+            let Some(storage) = self.config.storage(&reference.name) else { continue };
+            let Some(writer) = self.writer(storage) else { continue };
+            steps.push(StorageStep {
+                name: reference.name.value.clone(),
+                writer,
+                required: reference.required,
+                retry: policy([reference.retry, chain.retry]),
+            });
+        }
+        steps
+    }
+
+    fn writer(&mut self, storage: &PluginConfig) -> Option<Arc<StorageWriter>> {
+        if let Some(writer) = self.writers.get(&storage.name.value) {
+            return Some(Arc::clone(writer));
+        }
+        let entry = self.registry.storage(&storage.module)?;
+        let built = (entry.configure)(self.asked(storage), &mut self.findings)?;
+        let writer = StorageWriter::start(storage.name.value.clone(), built, STORAGE_LIMIT, self.report);
+        self.writers.insert(storage.name.value.clone(), Arc::clone(&writer));
+        Some(writer)
+    }
+
+    fn tracers(&mut self, chain: &ChainConfig) -> Vec<TracerStep> {
+        let wanted = |tracer: &&PluginConfig| {
+            chain.tracers.as_ref().is_none_or(|names| names.iter().any(|name| name.value == tracer.name.value))
+        };
+        let mut steps = Vec::new();
+        for tracer in self.config.tracers.iter().filter(wanted) {
+            let Some(entry) = self.registry.tracer(&tracer.module) else { continue };
+            if let Some(built) = (entry.configure)(self.asked(tracer), &mut self.findings) {
+                let fatal = tracer.options.node.get("dlq_vcon_on_error").is_some_and(|value| value.to_json() == true);
+                steps.push(TracerStep { name: tracer.name.value.clone(), tracer: built, fatal });
+            }
+        }
+        steps
+    }
+
+    fn asked<'p>(&self, plugin: &'p PluginConfig) -> Asked<'p>
+    where
+        Self: 'p,
+    {
+        Asked { name: &plugin.name, module: &plugin.module, options: &plugin.options, mode: &self.config.mode }
+    }
+}
+
+/// The retry policy of the innermost setting, filled up from the outer ones and the defaults.
+fn policy(settings: [Option<RetryConfig>; 2]) -> RetryPolicy {
+    let mut policy = RetryPolicy::default();
+    for setting in settings.iter().rev().flatten() {
+        policy.attempts = setting.attempts.unwrap_or(policy.attempts);
+        policy.base = setting.base.map_or(policy.base, |period| period.0);
+        policy.cap = setting.cap.map_or(policy.cap, |period| period.0);
+    }
+    policy
+}

@@ -1,0 +1,235 @@
+//! What is wrong with a configuration beyond its form: names, modules, options, conditions.
+
+use super::code::Code;
+use super::finding::Finding;
+use super::mode::Mode;
+use super::model::{ChainConfig, Config, Name, PluginConfig, Step, StepLink};
+use super::nearest::nearest;
+use super::typed::{Options, push_once};
+
+/// Whether a catalog has a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// It has; its options were checked.
+    Yes,
+    /// It has not.
+    No,
+}
+
+/// What the plugin registry knows. `core` knows no plugin by name, so the caller brings it.
+pub trait Catalog {
+    /// Checks the options of a link module (aliases included); what is wrong goes into `findings`.
+    fn check_link_options(&self, module: &str, options: &Options, mode: &Mode, findings: &mut Vec<Finding>) -> Known;
+
+    /// Checks the options of a storage module.
+    fn check_storage_options(&self, module: &str, options: &Options, mode: &Mode, findings: &mut Vec<Finding>)
+    -> Known;
+
+    /// Checks the options of a tracer module.
+    fn check_tracer_options(&self, module: &str, options: &Options, mode: &Mode, findings: &mut Vec<Finding>) -> Known;
+
+    /// Module names of all links, such as `links.tag`.
+    fn link_modules(&self) -> Vec<String>;
+
+    /// Module names of all storages, such as `storage.s3`.
+    fn storage_modules(&self) -> Vec<String>;
+
+    /// Module names of all tracers, such as `tracers.jlinc`.
+    fn tracer_modules(&self) -> Vec<String>;
+
+    /// Compiles a condition.
+    ///
+    /// # Errors
+    /// What is wrong with the program.
+    fn compile_jq(&self, program: &str) -> Result<(), String>;
+}
+
+/// All findings that need more than one place, or the plugin registry, to see.
+pub fn check(config: &Config, catalog: &dyn Catalog) -> Vec<Finding> {
+    let mut checker = Checker { config, catalog, findings: Vec::new() };
+    checker.links();
+    checker.storages();
+    checker.tracers();
+    for chain in &config.chains {
+        checker.chain(chain);
+    }
+    checker.findings
+}
+
+struct Checker<'a> {
+    config: &'a Config,
+    catalog: &'a dyn Catalog,
+    findings: Vec<Finding>,
+}
+
+impl Checker<'_> {
+    fn links(&mut self) {
+        for link in &self.config.links {
+            let used = self.config.chains.iter().flat_map(ChainConfig::steps).any(|step| *step.link == *link.name);
+            if !used {
+                self.findings.push(
+                    Finding::warning(Code::Unused, &link.name.span, format!("the link `{}` is in no chain", link.name))
+                        .help("use it in a chain or remove it"),
+                );
+            }
+            if link.module.is_empty() {
+                continue;
+            }
+            let known =
+                self.catalog.check_link_options(&link.module, &link.options, &self.config.mode, &mut self.findings);
+            if known == Known::No {
+                let unknown = unknown_module("link", link, &self.catalog.link_modules());
+                // vcon-server loads a module when a chain first comes to it.
+                let harmless = !used && !self.config.mode.is_native();
+                self.findings.push(if harmless { lowered(unknown) } else { unknown });
+            }
+        }
+    }
+
+    fn storages(&mut self) {
+        for storage in self.config.storages.iter().filter(|storage| !storage.module.is_empty()) {
+            let known = self.catalog.check_storage_options(
+                &storage.module,
+                &storage.options,
+                &self.config.mode,
+                &mut self.findings,
+            );
+            if known == Known::No {
+                self.findings.push(unknown_module("storage", storage, &self.catalog.storage_modules()));
+            }
+        }
+    }
+
+    fn tracers(&mut self) {
+        for tracer in self.config.tracers.iter().filter(|tracer| !tracer.module.is_empty()) {
+            let known = self.catalog.check_tracer_options(
+                &tracer.module,
+                &tracer.options,
+                &self.config.mode,
+                &mut self.findings,
+            );
+            if known == Known::No {
+                self.findings.push(unknown_module("tracer", tracer, &self.catalog.tracer_modules()));
+            }
+        }
+    }
+
+    fn chain(&mut self, chain: &ChainConfig) {
+        for step in &chain.links {
+            match step {
+                Step::Link(link) => self.step(link),
+                Step::Parallel { links, .. } => links.iter().for_each(|link| self.step(link)),
+            }
+        }
+        for storage in &chain.storages {
+            self.defined(Code::UnknownStorage, "storage", "storages", &storage.name, &self.config.storages);
+        }
+        for tracer in chain.tracers.iter().flatten() {
+            self.defined(Code::UnknownTracer, "tracer", "tracers", tracer, &self.config.tracers);
+        }
+        for list in &chain.egress_lists {
+            if let Some(ingress) = chain.ingress_lists.iter().find(|ingress| ***ingress == **list) {
+                let message = format!("`chains.{}` hands vCons back to its own list `{}`", chain.name, list);
+                self.findings.push(
+                    Finding::warning(Code::Loop, &list.span, message)
+                        .related(&ingress.span, "taken from here")
+                        .help("every vCon goes round for ever: hand over to another list"),
+                );
+            }
+        }
+    }
+
+    fn step(&mut self, step: &StepLink) {
+        self.defined(Code::UnknownLink, "link", "links", &step.link, &self.config.links);
+        if !step.enabled {
+            self.findings.push(
+                Finding::warning(
+                    Code::UnreachableStep,
+                    &step.link.span,
+                    format!("the step `{}` is switched off", step.link),
+                )
+                .help("remove it, or remove `enabled: false`"),
+            );
+        }
+        if let Some(condition) = &step.condition {
+            self.condition(condition);
+        }
+        self.step_options(step);
+    }
+
+    fn condition(&mut self, condition: &Name) {
+        if let Err(reason) = self.catalog.compile_jq(condition) {
+            // The reason may quote the program.
+            let shown = condition.text == condition.value;
+            let reason = if shown { reason.lines().next().unwrap_or_default() } else { "it cannot be compiled" };
+            self.findings.push(
+                Finding::error(Code::BadCondition, &condition.span, format!("not a valid jq program: {reason}"))
+                    .help("a condition is a jq program over the vCon, for example `.dialog | length > 0`"),
+            );
+        }
+        if matches!(condition.trim(), "false" | "null" | "empty") {
+            let message = format!("this step never runs: its condition is always `{}`", condition.trim());
+            self.findings.push(
+                Finding::warning(Code::UnreachableStep, &condition.span, message).help("remove the step or change it"),
+            );
+        }
+    }
+
+    /// Checks the options that a step puts over those of its link; what lies in the link's own is reported there.
+    fn step_options(&mut self, step: &StepLink) {
+        let (Some(over), Some(link)) = (&step.options, self.config.link(&step.link)) else { return };
+        if link.module.is_empty() {
+            return;
+        }
+        let mut own = Vec::new();
+        let mut merged = Vec::new();
+        self.catalog.check_link_options(&link.module, &link.options, &self.config.mode, &mut own);
+        let options = link.options.overlaid(Some(over));
+        self.catalog.check_link_options(&link.module, &options, &self.config.mode, &mut merged);
+        for finding in merged {
+            if !own.iter().any(|known| known.code == finding.code && known.span == finding.span) {
+                push_once(&mut self.findings, finding);
+            }
+        }
+    }
+
+    /// Reports a name that its section does not define.
+    fn defined(&mut self, code: Code, what: &str, section: &str, name: &Name, defined: &[PluginConfig]) {
+        if defined.iter().any(|plugin| *plugin.name == **name) {
+            return;
+        }
+        let names: Vec<&str> = defined.iter().map(|plugin| &*plugin.name).collect();
+        let finding = Finding::error(code, &name.span, format!("no {what} is called `{name}`"))
+            .nearest(nearest(name, names.iter().copied()));
+        self.findings.push(match (&finding.nearest, names.as_slice()) {
+            (Some(_), _) => finding,
+            (None, []) => finding.help(format!("define it under `{section}`")),
+            (None, names) => finding.help(format!("define it under `{section}`, which has: {}", names.join(", "))),
+        });
+    }
+}
+
+fn lowered(finding: Finding) -> Finding {
+    Finding { level: super::finding::Level::Warning, ..finding }
+}
+
+fn unknown_module(what: &str, plugin: &PluginConfig, modules: &[String]) -> Finding {
+    let module = &*plugin.module;
+    let guess = nearest(module, modules).or_else(|| {
+        // `module: tag` for `module: links.tag`.
+        let tails: Vec<&str> = modules.iter().filter_map(|known| known.split_once('.')).map(|(_, tail)| tail).collect();
+        let tail = nearest(module.rsplit('.').next().unwrap_or(module), tails.iter().copied())?;
+        modules.iter().find(|known| known.split_once('.').is_some_and(|(_, t)| t == tail)).map(String::as_str)
+    });
+    let finding =
+        Finding::error(Code::UnknownModule, &plugin.module.span, format!("there is no {what} `{}`", plugin.module))
+            .nearest(guess);
+    let python = plugin.pip_name.is_some() || finding.nearest.is_none();
+    match (what, python) {
+        ("link", true) => {
+            finding.help("Python packages are not installed at run time: run this link through `module: links.exec`")
+        }
+        (_, true) => finding.help(format!("possible: {}", modules.join(", "))),
+        (_, false) => finding,
+    }
+}
