@@ -15,6 +15,7 @@ mod model;
 mod operations;
 mod parking;
 mod queue;
+mod redis;
 mod retries;
 mod world;
 mod writers;
@@ -28,7 +29,7 @@ use crate::world::{Case, World};
 
 fn main() {
     let arguments = Arguments::from_args();
-    let backends: Vec<Arc<dyn Backend>> = vec![Arc::new(embedded::Embedded)];
+    let backends: Vec<Arc<dyn Backend>> = vec![Arc::new(embedded::Embedded), Arc::new(redis::Redis)];
     let mut trials = embedded::trials();
     trials.extend(model::trials());
     for backend in backends {

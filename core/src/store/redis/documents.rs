@@ -169,8 +169,10 @@ pub(super) async fn page(inner: &Inner, cursor: Option<&str>, limit: usize) -> R
     if let Some(cursor) = cursor {
         let mut score = cmd("ZSCORE");
         score.arg(keys::DOCUMENTS).arg(cursor);
-        // A cursor that was deleted meanwhile cannot be placed: the page is then empty rather than a repetition.
-        let Some(place) = maybe_number(&inner.wire.one(score).await?) else { return Ok(Vec::new()) };
+        let place = maybe_number(&inner.wire.one(score).await?).ok_or_else(|| {
+            Error::permanent(format!("vCon {cursor} was deleted; the store cannot tell where to go on"))
+                .help("start again from the beginning")
+        })?;
         after = format!("({place}");
     }
     let mut found = Vec::new();
