@@ -66,7 +66,7 @@ pub(super) async fn ingest(inner: &Inner, vcons: Vec<NewVcon>) -> Result<()> {
         _ => Err(fault::odd("EXEC")),
     });
     if result.is_err() {
-        super::lock(&inner.announced).clear();
+        inner.announce_again();
     }
     result?;
     for list in rung {

@@ -50,6 +50,14 @@ pub(super) struct Wanted {
     pub(super) commit: Commit,
 }
 
+impl Wanted {
+    /// What it ends, and how.
+    pub(super) fn end(&self) -> (ProcessId, RunId, EndKind) {
+        let claim = &self.commit.claim;
+        (claim.process.clone(), claim.run, discriminant(&self.commit.end))
+    }
+}
+
 /// What an exchange answers: results by place, and claims.
 pub(super) type Answer = (Vec<(usize, Committed)>, Vec<Claimed>);
 
@@ -58,7 +66,7 @@ impl Lane {
         Lane { index, connection: None, watched: HashSet::new(), transaction: 0, doubt: None }
     }
 
-    /// Commits and claims.
+    /// Commits and claims. What is done when it fails half-way answers so when it is asked again.
     pub(super) async fn exchange(
         &mut self,
         inner: &Inner,
@@ -66,9 +74,27 @@ impl Lane {
         wanted: Vec<Wanted>,
         request: Option<&ClaimRequest>,
     ) -> Result<Answer> {
-        self.connect(inner).await?;
+        let ends: Vec<_> = wanted.iter().map(|wanted| (wanted.index, wanted.end())).collect();
         let mut results = Vec::with_capacity(wanted.len());
-        let items = self.held_items(inner, wanted, &mut results).await?;
+        match self.steps(inner, process, wanted, request, &mut results).await {
+            Ok(claimed) => Ok((results, claimed)),
+            Err(error) => {
+                inner.remember_done(&ends, &results);
+                Err(error)
+            }
+        }
+    }
+
+    async fn steps(
+        &mut self,
+        inner: &Inner,
+        process: &ProcessId,
+        wanted: Vec<Wanted>,
+        request: Option<&ClaimRequest>,
+        results: &mut Vec<(usize, Committed)>,
+    ) -> Result<Vec<Claimed>> {
+        self.connect(inner).await?;
+        let items = self.held_items(inner, wanted, results).await?;
         let asked = request.map(|request| claim::prepare(inner, self.index, process, request));
         let mut pipe = Pipeline::new();
         let transaction = self.transaction(inner, &items, &mut pipe);
@@ -100,22 +126,23 @@ impl Lane {
                     }
                 }
                 false => {
+                    inner.announce_again();
                     for item in &items {
                         results.push((item.index, self.alone(inner, item).await?));
                     }
                 }
             }
         }
-        let Some(asked) = asked else { return Ok((results, Vec::new())) };
+        let Some(asked) = asked else { return Ok(Vec::new()) };
         let claimed = self.claimed(inner, process, &asked, answered).await;
         inner.memory.stop(&asked.batch);
         match claimed {
-            Ok(claimed) => Ok((results, claimed)),
+            Ok(claimed) => Ok(claimed),
             Err(error) => {
                 // What was claimed but not loaded goes back; what was committed is committed.
                 inner.memory.forget_batch(process, &asked.batch);
                 inner.has_strays(process);
-                if results.is_empty() { Err(error) } else { Ok((results, Vec::new())) }
+                if results.is_empty() { Err(error) } else { Ok(Vec::new()) }
             }
         }
     }
@@ -160,6 +187,7 @@ impl Lane {
         if self.connection.is_none() {
             self.connection = Some(inner.wire.lane().await?);
             self.watched.clear();
+            inner.announce_again();
         }
         if let Some(doubt) = &self.doubt {
             let mut arguments = vec![doubt.process.0.clone(), self.index.to_string()];

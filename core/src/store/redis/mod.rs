@@ -38,7 +38,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, oneshot};
 use self::bell::Bell;
 use self::claim::Rota;
 use self::lane::{Lane, Wanted};
-use self::memory::Memory;
+use self::memory::{EndKind, Memory};
 use self::process::Heart;
 use self::wire::Wire;
 use super::{
@@ -164,11 +164,15 @@ impl Inner {
         !announced.contains(list) && announced.insert(list.to_owned())
     }
 
+    /// What was to make lists known may not have been executed.
+    fn announce_again(&self) {
+        lock(&self.announced).clear();
+    }
+
     /// A claim's answer was lost: its wip list may exist without anybody knowing.
     fn has_strays(&self, process: &ProcessId) {
         lock(&self.strays).insert(process.clone());
-        // Its lists may not have been made known either.
-        lock(&self.announced).clear();
+        self.announce_again();
     }
 
     /// A lane that is free, or the next in turn.
@@ -211,20 +215,52 @@ impl Inner {
                 None => groups.push((group, vec![wanted])),
             }
         }
+        let mut ends = Vec::new();
+        let mut done = Vec::new();
         let last = groups.pop();
         for ((lane, owner), wanted) in groups {
-            let mut lane = self.lane(lane).await;
-            for (index, committed) in lane.exchange(self, &owner, wanted, None).await?.0 {
-                results[index] = committed;
-            }
+            ends.extend(wanted.iter().map(|wanted| (wanted.index, wanted.end())));
+            let answer = self.lane(lane).await.exchange(self, &owner, wanted, None).await;
+            done.extend(answer.inspect_err(|_| self.remember_done(&ends, &done))?.0);
         }
         let (lane, wanted) = last.map_or((None, Vec::new()), |((lane, _), wanted)| (lane, wanted));
-        let mut lane = self.lane(lane).await;
-        let (committed, claimed) = lane.exchange(self, process, wanted, request).await?;
-        for (index, committed) in committed {
+        let answer = self.lane(lane).await.exchange(self, process, wanted, request).await;
+        let (committed, claimed) = answer.inspect_err(|_| self.remember_done(&ends, &done))?;
+        for (index, committed) in done.into_iter().chain(committed) {
             results[index] = committed;
         }
         Ok((results, claimed))
+    }
+
+    /// An exchange that fails half-way is tried again as a whole by the caller: what is done already answers so then.
+    fn remember_done(&self, ends: &[(usize, (ProcessId, RunId, EndKind))], results: &[(usize, Committed)]) {
+        for (index, (process, run, end)) in ends {
+            if results.contains(&(*index, Committed::Done)) {
+                self.memory.was_ended(process, *run, *end);
+            }
+        }
+    }
+}
+
+type Exchanged = Result<(Vec<Committed>, Vec<Claimed>)>;
+
+/// Waits for an exchange. If it is dropped when the answer is there but was not looked at, the claims go back.
+struct Heard {
+    answer: oneshot::Receiver<Exchanged>,
+    inner: Arc<Inner>,
+    process: ProcessId,
+}
+
+impl Drop for Heard {
+    fn drop(&mut self) {
+        self.answer.close();
+        if let Ok(Ok((_, claimed))) = self.answer.try_recv()
+            && !claimed.is_empty()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let (inner, process) = (Arc::clone(&self.inner), self.process.clone());
+            runtime.spawn(async move { process::return_unheard(&inner, &process, &claimed).await });
+        }
     }
 }
 
@@ -350,13 +386,14 @@ impl Queue for RedisStore {
         // In a task of its own: a caller that goes away must not cut a transaction in two.
         let (inner, process) = (Arc::clone(&self.inner), process.clone());
         let (reply, answer) = oneshot::channel();
+        let mut heard = Heard { answer, inner: Arc::clone(&inner), process: process.clone() };
         tokio::spawn(async move {
             let result = inner.exchange(&process, commits, request.as_ref()).await;
             if let Err(Ok((_, claimed))) = reply.send(result) {
                 process::return_unheard(&inner, &process, &claimed).await;
             }
         });
-        answer.await.map_err(|_| Error::retryable("an exchange with the store was cut off"))?
+        (&mut heard.answer).await.map_err(|_| Error::retryable("an exchange with the store was cut off"))?
     }
 
     async fn switch(&self, claim: &Claim, uuid: &str) -> Result<Option<Stored>> {
