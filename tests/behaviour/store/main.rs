@@ -16,6 +16,7 @@ mod operations;
 mod parking;
 mod queue;
 mod redis;
+mod redis_faults;
 mod retries;
 mod world;
 mod writers;
@@ -32,6 +33,7 @@ fn main() {
     let backends: Vec<Arc<dyn Backend>> = vec![Arc::new(embedded::Embedded), Arc::new(redis::Redis)];
     let mut trials = embedded::trials();
     trials.extend(model::trials());
+    trials.extend(redis_faults::trials());
     for backend in backends {
         for (subject, cases) in subjects() {
             trials.extend(cases.into_iter().map(|case| trial(Arc::clone(&backend), subject, case)));
