@@ -53,7 +53,11 @@ tests![
 ];
 
 fn quick() -> Settings {
-    Settings { response_timeout: Duration::from_millis(800), connect_timeout: Duration::from_millis(500), ..Settings::default() }
+    Settings {
+        response_timeout: Duration::from_millis(800),
+        connect_timeout: Duration::from_millis(500),
+        ..Settings::default()
+    }
 }
 
 async fn open(url: &str) -> Arc<RedisStore> {
@@ -386,7 +390,10 @@ async fn nothing_expires_on_a_list_that_is_swept() {
     let store = RedisStore::connect(&server.url(), settings).await.expect("a store");
     store.pause("held", true).await.expect("a pause");
     let mut fill = redis::cmd("EVAL");
-    fill.arg("for i = 0, 1199 do redis.call('SET', 'vcon:v'..i, '{}', 'PX', 1400) redis.call('RPUSH', 'held', 'v'..i) end").arg(0);
+    fill.arg(
+        "for i = 0, 1199 do redis.call('SET', 'vcon:v'..i, '{}', 'PX', 1400) redis.call('RPUSH', 'held', 'v'..i) end",
+    )
+    .arg(0);
     fill.exec(&mut server.connect()).expect("a backlog");
     store.sweep().await.expect("a sweep");
     tokio::time::sleep(Duration::from_millis(1600)).await;
@@ -468,7 +475,11 @@ async fn a_full_server_is_explained_and_recovers() {
         .collect();
     server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
     let error = store.exchange(&process, commits.clone(), None).await.expect_err("it is full");
-    assert!(error.is_retryable() && error.help_text().is_some_and(|help| help.contains("maxmemory")), "{}", error.chain_text());
+    assert!(
+        error.is_retryable() && error.help_text().is_some_and(|help| help.contains("maxmemory")),
+        "{}",
+        error.chain_text()
+    );
     assert_eq!(server.cli(&["GET", "vcon:in-0"]), world::text_of("in-0"), "nothing was half written");
     server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
     let (committed, _) = store.exchange(&process, commits, None).await.expect("work goes on");

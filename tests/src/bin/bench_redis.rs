@@ -220,7 +220,14 @@ async fn store_lane(store: Arc<RedisStore>) -> vconductor_core::Result<()> {
             let uuid = claimed.claim.uuid.clone();
             let save = Save { uuid: uuid.clone(), document: stored.document, revision: stored.revision + 1 };
             let pushes = vec![Push { list: "out".to_owned(), uuid }];
-            commits.push(Commit { claim: claimed.claim, save: Some(save), ledger: None, keep: None, pushes, end: End::Done });
+            commits.push(Commit {
+                claim: claimed.claim,
+                save: Some(save),
+                ledger: None,
+                keep: None,
+                pushes,
+                end: End::Done,
+            });
         }
     }
 }

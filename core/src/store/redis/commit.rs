@@ -102,7 +102,9 @@ impl Transaction {
                 Ok(true)
             }
             Some(Value::Nil) => Ok(false),
-            Some(other) => Err(refused(other).map_or_else(|| super::fault::odd("EXEC"), |error| inner.wire.explain(error))),
+            Some(other) => {
+                Err(refused(other).map_or_else(|| super::fault::odd("EXEC"), |error| inner.wire.explain(error)))
+            }
             None => Err(super::fault::odd("EXEC")),
         }
     }

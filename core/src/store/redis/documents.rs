@@ -3,9 +3,9 @@
 use redis::{Pipeline, Value, cmd};
 use serde::Deserialize;
 
-use super::claim::{self, stored};
 use super::commit::{millis, store};
 use super::lane::text_of;
+use super::load::{self, stored};
 use super::wire::{list, maybe_number, number, refused, text};
 use super::{Inner, fault, keys, scripts};
 use crate::error::{Error, Result};
@@ -215,7 +215,7 @@ pub(super) async fn switch(inner: &Inner, claim: &Claim, uuid: &str) -> Result<O
         Some(held) => held,
         None => {
             let mut lane = inner.any_lane().await;
-            claim::look_up(&mut lane, inner, claim).await?.ok_or_else(lost)?
+            load::look_up(&mut lane, inner, claim).await?.ok_or_else(lost)?
         }
     };
     let former = held.target.as_ref().map_or(String::new(), |(target, _)| target.clone());
@@ -242,7 +242,7 @@ pub(super) async fn switch(inner: &Inner, claim: &Claim, uuid: &str) -> Result<O
     pipe.cmd("MGET").arg(keys::revision(uuid)).arg(keys::keep(uuid));
     pipe.cmd("TYPE").arg(keys::document(uuid));
     let answers = inner.wire.ask(&pipe).await?;
-    let copy = claim::target_copy(&answers, inner.now());
+    let copy = load::target_copy(&answers, inner.now());
     let document = inner.wire.one(read(uuid, copy.json)).await?;
     inner.memory.change(&claim.process, claim.run, |held| {
         // The record names the other vCon now.

@@ -46,11 +46,16 @@ pub(super) fn explain(error: RedisError, place: &str) -> Error {
             format!("a key on {place} has another type than its name promises"),
             "another program uses the name of a list or vCon for something else".to_owned(),
         ),
-        _ if error.kind() == ErrorKind::AuthenticationFailed || text.contains("wrongpass") || text.contains("noauth") => (
-            Class::Configuration,
-            format!("{place} refuses the user or password"),
-            "check user and password in the store's URL (redis://user:password@host:6379/0)".to_owned(),
-        ),
+        _ if error.kind() == ErrorKind::AuthenticationFailed
+            || text.contains("wrongpass")
+            || text.contains("noauth") =>
+        {
+            (
+                Class::Configuration,
+                format!("{place} refuses the user or password"),
+                "check user and password in the store's URL (redis://user:password@host:6379/0)".to_owned(),
+            )
+        }
         _ if detail.contains("unknown command") || detail.contains("unknown redis command") => (
             Class::Configuration,
             format!("{place} lacks a command: {}", error.detail().unwrap_or_default()),

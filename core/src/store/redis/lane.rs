@@ -15,7 +15,7 @@ use redis::{Pipeline, Value, cmd};
 use super::commit::{Item, Transaction};
 use super::memory::{EndKind, Wip};
 use super::wire::{is_noscript, list, number, refused, send};
-use super::{Inner, claim, fault, scripts};
+use super::{Inner, claim, fault, load, scripts};
 use crate::error::{Error, Result};
 use crate::run::RunId;
 use crate::store::{ClaimRequest, Claimed, Commit, Committed, End, ProcessId};
@@ -167,7 +167,7 @@ impl Lane {
         if taken.is_empty() {
             return Ok(Vec::new());
         }
-        claim::load(self, inner, process, asked, taken).await
+        load::load(self, inner, process, asked, taken).await
     }
 
     /// Sends a flight; a broken connection is dropped.
@@ -204,7 +204,10 @@ impl Lane {
                 && values.first().is_some_and(|last| number(last) >= i64::try_from(doubt.number).unwrap_or(i64::MAX))
             {
                 for (process, run, kind) in doubt.ends {
-                    if kind != discriminant(&End::Continue) {
+                    if kind == discriminant(&End::Continue) {
+                        // It may have written both; what is not there is deleted in vain at the end.
+                        inner.memory.change(&process, run, |held| (held.known, held.ledger) = (true, true));
+                    } else {
                         inner.memory.forget(&process, run);
                     }
                     inner.memory.was_ended(&process, run, kind);
@@ -252,14 +255,22 @@ impl Lane {
         results: &mut Vec<(usize, Committed)>,
     ) -> Result<Vec<Item>> {
         let mut items = Vec::with_capacity(wanted.len());
+        let mut ending = HashSet::new();
         for Wanted { index, commit } in wanted {
+            if ending.contains(&commit.claim.run) {
+                results.push((index, Committed::Lost));
+                continue;
+            }
+            if !matches!(commit.end, End::Continue) {
+                ending.insert(commit.claim.run);
+            }
             if inner.memory.take_ended(&commit.claim, &discriminant(&commit.end)) {
                 results.push((index, Committed::Done));
                 continue;
             }
             let held = match inner.memory.get(&commit.claim) {
                 Some(held) => Some(held),
-                None => claim::look_up(self, inner, &commit.claim).await?,
+                None => load::look_up(self, inner, &commit.claim).await?,
             };
             match held {
                 Some(held) => items.push(Item { index, commit, held }),

@@ -17,256 +17,39 @@ mod claim;
 mod commit;
 mod documents;
 mod fault;
+mod inner;
 mod keys;
 mod lane;
+mod load;
 mod memory;
 mod operate;
 mod process;
 mod scripts;
+mod settings;
 mod sweep;
 mod wire;
 
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::{Pipeline, Value};
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use self::bell::Bell;
-use self::claim::Rota;
-use self::lane::{Lane, Wanted};
-use self::memory::{EndKind, Memory};
+use self::inner::{Heard, Inner, LANES, lock};
+use self::lane::Lane;
+use self::memory::Memory;
 use self::process::Heart;
+pub use self::settings::{Encoding, Settings};
 use self::wire::Wire;
 use super::{
     Claim, ClaimRequest, Claimed, Commit, Committed, DeadLetter, Documents, ListStatus, NewVcon, Operations, Pending,
     ProcessId, Queue, Reaped, Store, Stored,
 };
-use crate::clock::{Clock, Millis, SystemClock};
 use crate::error::{Error, Result};
 use crate::run::RunId;
-
-/// How documents are kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Encoding {
-    /// What is found is kept; new ones are RedisJSON where the server has it, else strings.
-    #[default]
-    Auto,
-    /// New ones are strings, byte for byte as they came.
-    String,
-    /// New ones are RedisJSON, as vcon-server writes them.
-    Json,
-}
-
-/// How a store on Redis works.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// How long a process counts as alive after a renewal.
-    pub lease: Duration,
-    /// The crash that makes a run a dead letter; from the one before it runs alone.
-    pub poison_at: u32,
-    /// How long dead letters are kept (`VCON_DLQ_EXPIRY`); `None` and zero keep them for ever.
-    pub dead_letter_keep: Option<Duration>,
-    /// How long the `tel:`, `mailto:` and `name:` sets live after their last change (`VCON_INDEX_EXPIRY`).
-    pub index_keep: Duration,
-    /// How long trace contexts wait for their run (`VCON_CONTEXT_EXPIRY`).
-    pub context_keep: Duration,
-    /// How long a vCon is kept after its last run that would have expired on a list (`VCON_REDIS_EXPIRY`).
-    pub document_keep: Duration,
-    /// The sorted set of all vCons (`VCON_SORTED_SET_NAME`).
-    pub sorted_set: String,
-    /// How new documents are kept.
-    pub encoding: Encoding,
-    /// How far ahead a sweep looks for documents on lists that would expire; more than two sweeps.
-    pub horizon: Duration,
-    /// How long a connection may take to be made.
-    pub connect_timeout: Duration,
-    /// How long an answer may take.
-    pub response_timeout: Duration,
-    /// Shifts the store's time against the server's, in milliseconds. For tests.
-    #[doc(hidden)]
-    pub clock_shift: Arc<AtomicI64>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            lease: Duration::from_secs(30),
-            poison_at: 3,
-            dead_letter_keep: Some(Duration::from_secs(604_800)),
-            index_keep: Duration::from_secs(86_400),
-            context_keep: Duration::from_secs(86_400),
-            document_keep: Duration::from_secs(3600),
-            sorted_set: "vcons".to_owned(),
-            encoding: Encoding::Auto,
-            horizon: Duration::from_secs(60),
-            connect_timeout: Duration::from_secs(2),
-            response_timeout: Duration::from_secs(10),
-            clock_shift: Arc::default(),
-        }
-    }
-}
-
-/// Lanes of a handle; each has a connection once it is used.
-const LANES: usize = 4;
-
-/// What all parts of a handle share.
-#[derive(Debug)]
-struct Inner {
-    settings: Settings,
-    wire: Arc<Wire>,
-    memory: Memory,
-    bell: Arc<Bell>,
-    lanes: Vec<Arc<AsyncMutex<Lane>>>,
-    next_lane: AtomicUsize,
-    rota: Mutex<Rota>,
-    /// Lists that are in the server's set of lists.
-    announced: Mutex<HashSet<String>>,
-    /// Processes of this handle, and whether they may hold what nobody was told of.
-    own: Mutex<HashSet<ProcessId>>,
-    strays: Mutex<HashSet<ProcessId>>,
-    /// Where the sweep goes on.
-    swept: Mutex<sweep::Place>,
-    has_json: bool,
-}
-
-impl Inner {
-    fn shift(&self) -> i64 {
-        self.settings.clock_shift.load(Ordering::SeqCst)
-    }
-
-    fn now(&self) -> Millis {
-        SystemClock.now() + self.shift()
-    }
-
-    fn solo_at(&self) -> u32 {
-        self.settings.poison_at.saturating_sub(1).max(1)
-    }
-
-    fn new_as_json(&self) -> bool {
-        match self.settings.encoding {
-            Encoding::Auto => self.has_json,
-            Encoding::String => false,
-            Encoding::Json => true,
-        }
-    }
-
-    fn turn<T>(&self, with: impl FnOnce(&mut Rota) -> T) -> T {
-        with(&mut lock(&self.rota))
-    }
-
-    /// Whether a list must still be made known to the server.
-    fn announce(&self, list: &str) -> bool {
-        let mut announced = lock(&self.announced);
-        !announced.contains(list) && announced.insert(list.to_owned())
-    }
-
-    /// What was to make lists known may not have been executed.
-    fn announce_again(&self) {
-        lock(&self.announced).clear();
-    }
-
-    /// A claim's answer was lost: its wip list may exist without anybody knowing.
-    fn has_strays(&self, process: &ProcessId) {
-        lock(&self.strays).insert(process.clone());
-        self.announce_again();
-    }
-
-    /// A lane that is free, or the next in turn.
-    async fn any_lane(&self) -> OwnedMutexGuard<Lane> {
-        for lane in &self.lanes {
-            if let Ok(free) = Arc::clone(lane).try_lock_owned() {
-                return free;
-            }
-        }
-        let next = self.next_lane.fetch_add(1, Ordering::Relaxed) % self.lanes.len();
-        Arc::clone(&self.lanes[next]).lock_owned().await
-    }
-
-    async fn lane(&self, index: Option<usize>) -> OwnedMutexGuard<Lane> {
-        match index.and_then(|index| self.lanes.get(index)) {
-            Some(lane) => Arc::clone(lane).lock_owned().await,
-            None => self.any_lane().await,
-        }
-    }
-
-    /// Commits go over the lane that watches their claims; the new claim goes with the last group.
-    async fn exchange(
-        &self,
-        process: &ProcessId,
-        commits: Vec<Commit>,
-        request: Option<&ClaimRequest>,
-    ) -> Result<(Vec<Committed>, Vec<Claimed>)> {
-        if lock(&self.strays).contains(process) {
-            process::give_back_strays(self, process).await?;
-        }
-        let mut results = vec![Committed::Lost; commits.len()];
-        // One process per transaction, since its mark is the process's.
-        type Group = (Option<usize>, ProcessId);
-        let mut groups: Vec<(Group, Vec<Wanted>)> = Vec::new();
-        for (index, commit) in commits.into_iter().enumerate() {
-            let group = (self.memory.lane(&commit.claim), commit.claim.process.clone());
-            let wanted = Wanted { index, commit };
-            match groups.iter_mut().find(|(known, _)| *known == group) {
-                Some((_, members)) => members.push(wanted),
-                None => groups.push((group, vec![wanted])),
-            }
-        }
-        let mut ends = Vec::new();
-        let mut done = Vec::new();
-        let last = groups.pop();
-        for ((lane, owner), wanted) in groups {
-            ends.extend(wanted.iter().map(|wanted| (wanted.index, wanted.end())));
-            let answer = self.lane(lane).await.exchange(self, &owner, wanted, None).await;
-            done.extend(answer.inspect_err(|_| self.remember_done(&ends, &done))?.0);
-        }
-        let (lane, wanted) = last.map_or((None, Vec::new()), |((lane, _), wanted)| (lane, wanted));
-        let answer = self.lane(lane).await.exchange(self, process, wanted, request).await;
-        let (committed, claimed) = answer.inspect_err(|_| self.remember_done(&ends, &done))?;
-        for (index, committed) in done.into_iter().chain(committed) {
-            results[index] = committed;
-        }
-        Ok((results, claimed))
-    }
-
-    /// An exchange that fails half-way is tried again as a whole by the caller: what is done already answers so then.
-    fn remember_done(&self, ends: &[(usize, (ProcessId, RunId, EndKind))], results: &[(usize, Committed)]) {
-        for (index, (process, run, end)) in ends {
-            if results.contains(&(*index, Committed::Done)) {
-                self.memory.was_ended(process, *run, *end);
-            }
-        }
-    }
-}
-
-type Exchanged = Result<(Vec<Committed>, Vec<Claimed>)>;
-
-/// Waits for an exchange. If it is dropped when the answer is there but was not looked at, the claims go back.
-struct Heard {
-    answer: oneshot::Receiver<Exchanged>,
-    inner: Arc<Inner>,
-    process: ProcessId,
-}
-
-impl Drop for Heard {
-    fn drop(&mut self) {
-        self.answer.close();
-        if let Ok(Ok((_, claimed))) = self.answer.try_recv()
-            && !claimed.is_empty()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            let (inner, process) = (Arc::clone(&self.inner), self.process.clone());
-            runtime.spawn(async move { process::return_unheard(&inner, &process, &claimed).await });
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A store on a Redis or Valkey server. See the module's description.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use redis::{Pipeline, Value, cmd};
 
-use super::claim::parse_json;
 use super::commit::json_of;
 use super::lane::text_of;
+use super::load::parse_json;
 use super::wire::{list, maybe_number, number, text};
 use super::{Inner, keys, process, scripts};
 use crate::error::Result;
@@ -182,8 +182,7 @@ pub(super) async fn raise(inner: &Inner, run: RunId, revive: bool) -> Result<boo
     let mut home = cmd("HGET");
     home.arg(keys::DEAD).arg(&id);
     let Some(home) = text(inner.wire.one(home).await?) else { return Ok(false) };
-    let arguments =
-        vec![keys::base(&home), home.clone(), id, inner.shift().to_string(), u8::from(revive).to_string()];
+    let arguments = vec![keys::base(&home), home.clone(), id, inner.shift().to_string(), u8::from(revive).to_string()];
     let raised = inner.wire.run(&scripts::RAISE, &[], &[arguments]).await?;
     let raised = raised.first().is_some_and(|raised| number(raised) == 1);
     if raised && revive {

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use redis::{Client, Connection, Pipeline, Value};
 
-use super::wire::{Wire, list, number, text};
+use super::wire::{Wire, list, maybe_number, number, text};
 use super::{Inner, Settings, keys, lock, scripts};
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Class, Result};
 use crate::run::RunId;
 use crate::store::{Claimed, Failure, ProcessId, Reaped};
@@ -216,11 +215,14 @@ pub(super) async fn reap(inner: &Inner) -> Result<Vec<Reaped>> {
 /// Since when the server is up; 0 if it does not say.
 async fn up_since(inner: &Inner) -> i64 {
     let mut pipe = Pipeline::new();
+    pipe.cmd("TIME");
     pipe.cmd("INFO").arg("server");
     let Ok(answers) = inner.wire.try_ask(&pipe).await else { return 0 };
-    let info = answers.into_iter().next().and_then(text).unwrap_or_default();
+    let mut answers = answers.into_iter();
+    let now = answers.next().map(list).and_then(|time| time.first().and_then(maybe_number));
+    let info = answers.next().and_then(text).unwrap_or_default();
     let uptime = info.lines().find_map(|line| line.strip_prefix("uptime_in_seconds:")?.trim().parse::<i64>().ok());
-    uptime.map_or(0, |seconds| SystemClock.now() - (seconds + 1) * 1000)
+    now.zip(uptime).map_or(0, |(now, uptime)| (now - uptime - 1) * 1000)
 }
 
 /// Gives wip lists of a living process back that it does not know of: the answer to their claim was lost.

@@ -45,9 +45,8 @@ impl Wire {
 
     /// A new connection whose answers are waited for at most so long.
     pub(super) async fn open(&self, answer: Duration) -> Result<MultiplexedConnection> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect))
-            .set_response_timeout(Some(answer));
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(self.connect)).set_response_timeout(Some(answer));
         let connected = self.client.get_multiplexed_async_connection_with_config(&config).await;
         connected.map_err(|error| self.explain(error))
     }

@@ -254,7 +254,10 @@ for index, lane in ipairs(lanes) do
     redis.call('SET', lane.base .. ':entry', lane.entry)
   end
   if #lane.elements > 0 then
-    redis.call('RPUSH', lane.base .. ':wip:' .. process .. ':' .. batch, unpack(lane.elements))
+    for from = 1, #lane.elements, 1000 do
+      local to = math.min(from + 999, #lane.elements)
+      redis.call('RPUSH', lane.base .. ':wip:' .. process .. ':' .. batch, unpack(lane.elements, from, to))
+    end
     redis.call('SADD', lane.base .. ':wips', process .. ':' .. batch)
   end
   if lane.paused or blocked then states[index] = 2

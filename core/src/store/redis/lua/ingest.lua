@@ -14,6 +14,7 @@ if keep >= 0 then
   if redis.call('EXISTS', '{' .. key .. '}:writer') == 0 then redis.call('PEXPIRE', key, keep) end
 elseif has_document then
   redis.call('DEL', '{' .. key .. '}:keep')
+  redis.call('PERSIST', key)
 end
 for i = 7, #ARGV do
   if ARGV[5] ~= '' then
