@@ -36,6 +36,8 @@ macro_rules! tests {
 tests![
     a_lost_reply_is_not_a_lost_or_doubled_run,
     a_lost_reply_to_a_claim_gives_the_runs_back,
+    a_transaction_that_arrives_late_changes_nothing,
+    a_claim_that_arrives_late_is_given_back,
     a_slow_network_changes_nothing,
     forgotten_scripts_are_loaded_again,
     killed_connections_lose_nothing,
@@ -199,6 +201,47 @@ async fn a_lost_reply_to_a_claim_gives_the_runs_back() {
     let (_, claimed) = store.exchange(&process, Vec::new(), Some(request(&[("in", 5, 1)], 5))).await.expect("a claim");
     assert_eq!(world::uuids(&claimed), ["in-0", "in-1", "in-2", "in-3", "in-4"]);
     assert!(claimed.iter().all(|run| run.crashes == 0));
+}
+
+async fn a_transaction_that_arrives_late_changes_nothing() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let store = open(&proxy.url()).await;
+    fill(&store, "in", 1).await;
+    let process = ProcessId::random();
+    store.register(&process).await.expect("a process");
+    let (_, claimed) =
+        store.exchange(&process, Vec::new(), Some(request(&[("in", 1, 1)], 1))).await.expect("an exchange");
+    // A step that goes on: doing it twice would push twice.
+    let mut commit = ending(&claimed[0], End::Continue);
+    commit.save = save("in-0", "step", 0);
+    commit.pushes = vec![push("out", "in-0")];
+    proxy.harm(Harm::Late(Duration::from_millis(1600)), "EXEC", 0);
+    store.exchange(&process, vec![commit.clone()], None).await.expect_err("no answer in time");
+    let (committed, _) = store.exchange(&process, vec![commit], None).await.expect("it is done again");
+    assert_eq!(committed, [Committed::Done]);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(proxy.harmed(), 1, "the first one has arrived");
+    assert_eq!(server.cli(&["LLEN", "out"]), "1");
+}
+
+async fn a_claim_that_arrives_late_is_given_back() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let store = open(&proxy.url()).await;
+    fill(&store, "in", 3).await;
+    let process = ProcessId::random();
+    store.register(&process).await.expect("a process");
+    let ask = || Some(request(&[("in", 1, 1)], 1));
+    proxy.harm(Harm::Late(Duration::from_millis(1600)), "EVALSHA", 0);
+    store.exchange(&process, Vec::new(), ask()).await.expect_err("no answer in time");
+    let (_, first) = store.exchange(&process, Vec::new(), ask()).await.expect("an exchange");
+    assert_eq!(world::uuids(&first), ["in-0"]);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(server.cli(&["LLEN", "in"]), "1", "the late claim took another one");
+    assert!(store.reap().await.expect("a sweep").is_empty(), "nobody died");
+    let (_, rest) = store.exchange(&process, Vec::new(), Some(request(&[("in", 9, 1)], 9))).await.expect("an exchange");
+    assert_eq!(world::uuids(&rest), ["in-1", "in-2"]);
 }
 
 async fn a_slow_network_changes_nothing() {
@@ -452,6 +495,9 @@ async fn what_is_missing_is_named() {
     assert!(failing(closed.url()).await.is_retryable());
     assert!(failing("redis://127.0.0.1:1".to_owned()).await.is_retryable());
     assert_eq!(failing("http://127.0.0.1".to_owned()).await.class(), Class::Configuration);
+    let cluster = RedisServer::with(&["--save", "", "--cluster-enabled", "yes"]);
+    let error = failing(cluster.url()).await;
+    assert!(error.class() == Class::Configuration && error.message().contains("Cluster"), "{}", error.chain_text());
     let describe = RedisStore::connect(&format!("redis://:right@127.0.0.1:{port}/3"), quick()).await.expect("a store");
     assert_eq!(describe.describe(), format!("redis://127.0.0.1:{port}/3"), "without the password");
 }

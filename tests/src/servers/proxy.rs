@@ -14,6 +14,8 @@ pub enum Harm {
     Drop,
     /// Half of the reply comes, then the connection ends.
     Cut,
+    /// The request itself is held back so long; it arrives although the client may have gone away.
+    Late(Duration),
 }
 
 #[derive(Debug, Default)]
@@ -95,18 +97,26 @@ fn serve(client: TcpStream, target: u16, state: &Arc<State>) {
 fn forward(mut client: TcpStream, mut server: TcpStream, state: &State, harm: &Mutex<Option<Harm>>) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(length @ 1..) = client.read(&mut buffer) {
+        let mut held = None;
         {
             let mut plan = state.plan.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some((kind, word, left)) = plan.as_mut()
                 && buffer[..length].windows(word.len()).any(|window| window == word.as_slice())
             {
                 if *left == 0 {
-                    *harm.lock().unwrap_or_else(PoisonError::into_inner) = Some(*kind);
+                    match *kind {
+                        Harm::Late(by) => held = Some(by),
+                        harmed => *harm.lock().unwrap_or_else(PoisonError::into_inner) = Some(harmed),
+                    }
                     *plan = None;
                 } else {
                     *left -= 1;
                 }
             }
+        }
+        if let Some(by) = held {
+            thread::sleep(by);
+            state.done.fetch_add(1, Ordering::SeqCst);
         }
         if server.write_all(&buffer[..length]).is_err() {
             break;

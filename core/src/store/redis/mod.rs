@@ -114,6 +114,10 @@ async fn probe(wire: &Wire, settings: &Settings) -> Result<bool> {
                 .help("Redis 6.2 or newer, or Valkey, is needed"));
         }
     }
+    if info.lines().any(|line| line.trim() == "redis_mode:cluster") {
+        return Err(Error::configuration(format!("{} is a node of a Redis Cluster", wire.place))
+            .help("use a single server, with replicas behind it; scripts here touch keys of several slots"));
+    }
     let known = answers.next().map(wire::list).unwrap_or_default();
     let has = |index: usize| known.get(index).is_some_and(|entry| !matches!(entry, Value::Nil));
     if known.len() == 2 && !has(1) {
