@@ -120,16 +120,18 @@ async fn connect(server: &RedisServer) -> Outcome<MultiplexedConnection> {
 async fn throughput(name: &str, links: usize, size: usize, options: &Options) -> Outcome {
     let mut count = if size > USUAL { 400 } else { 40_000 };
     let limit = if size > USUAL { 1_500 } else { 300_000 };
-    let mut rates: [Vec<f64>; 3] = Default::default();
+    let (mut rates, mut costs): ([Vec<f64>; 3], [Vec<Cost>; 3]) = Default::default();
     for round in 0..=options.rounds {
         let measured =
             [engine_round(links, size, count).await?, store_round(size, count).await?, bare_round(size, count).await?];
+        let rate = measured[0].0;
         if round > 0 {
-            for (rates, rate) in rates.iter_mut().zip(measured) {
-                rates.push(rate);
+            for (index, (rate, cost)) in measured.into_iter().enumerate() {
+                rates[index].push(rate);
+                costs[index].push(cost);
             }
         }
-        count = ((measured[0] * options.seconds) as usize).clamp(200, limit);
+        count = ((rate * options.seconds) as usize).clamp(200, limit);
     }
     let ratio = |of: &[f64]| median(of.iter().zip(&rates[2]).map(|(rate, bare)| rate / bare).collect());
     println!(
@@ -141,7 +143,42 @@ async fn throughput(name: &str, links: usize, size: usize, options: &Options) ->
         median(rates[2].clone()),
         options.rounds,
     );
+    for (kind, costs) in ["engine", "store", "bare"].into_iter().zip(costs) {
+        let of = |part: fn(&Cost) -> f64| median(costs.iter().map(part).collect());
+        println!(
+            "  {kind}: {:.1} us of this process and {:.1} us of Redis per vCon",
+            of(|cost| cost.own),
+            of(|cost| cost.redis)
+        );
+    }
     Ok(())
+}
+
+/// CPU time per vCon in microseconds; unlike the rate it says the same on a busy machine.
+struct Cost {
+    own: f64,
+    redis: f64,
+}
+
+/// CPU time of this process and of the server so far, in seconds.
+fn spent(server: &RedisServer) -> Outcome<(f64, f64)> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    // User and system time, in ticks of 10 ms.
+    let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
+    let info = server.cli(&["INFO", "cpu"]);
+    let part = |name: &str| -> f64 {
+        info.lines().find_map(|line| line.trim().strip_prefix(name)?.parse().ok()).unwrap_or_default()
+    };
+    Ok((ticks / 100.0, part("used_cpu_sys:") + part("used_cpu_user:")))
+}
+
+/// Rate and cost of `count` vCons since `started`, when `before` was spent.
+fn measured(server: &RedisServer, count: usize, started: Instant, before: (f64, f64)) -> Outcome<(f64, Cost)> {
+    let rate = count as f64 / started.elapsed().as_secs_f64();
+    let after = spent(server)?;
+    let per = |from: f64, to: f64| (to - from) * 1e6 / count as f64;
+    Ok((rate, Cost { own: per(before.0, after.0), redis: per(before.1, after.1) }))
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -176,31 +213,33 @@ async fn start(server: &RedisServer, links: usize) -> Outcome<Running> {
     Ok((engine, report, task))
 }
 
-async fn engine_round(links: usize, size: usize, count: usize) -> Outcome<f64> {
+async fn engine_round(links: usize, size: usize, count: usize) -> Outcome<(f64, Cost)> {
     let server = server();
     fill(&server, count, size).await?;
+    let before = spent(&server)?;
     let started = Instant::now();
     let (engine, report, task) = start(&server, links).await?;
     while report.figures().total(RunOutcome::Done) < count as u64 {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    let rate = count as f64 / started.elapsed().as_secs_f64();
+    let answer = measured(&server, count, started, before);
     engine.stopper().stop();
     task.await?;
-    Ok(rate)
+    answer
 }
 
 /// Two lanes that claim and commit the same saves and pushes through the store, without an engine.
-async fn store_round(size: usize, count: usize) -> Outcome<f64> {
+async fn store_round(size: usize, count: usize) -> Outcome<(f64, Cost)> {
     let server = server();
     fill(&server, count, size).await?;
+    let before = spent(&server)?;
     let store = RedisStore::connect(&server.url(), StoreSettings::default()).await?;
     let started = Instant::now();
     let lanes = [store_lane(Arc::clone(&store)), store_lane(store)];
     for lane in lanes.map(tokio::spawn) {
         lane.await?.map_err(|error| error.chain_text())?;
     }
-    Ok(count as f64 / started.elapsed().as_secs_f64())
+    measured(&server, count, started, before)
 }
 
 async fn store_lane(store: Arc<RedisStore>) -> vconductor_core::Result<()> {
@@ -233,15 +272,16 @@ async fn store_lane(store: Arc<RedisStore>) -> vconductor_core::Result<()> {
 }
 
 /// The same commands, written down by hand.
-async fn bare_round(size: usize, count: usize) -> Outcome<f64> {
+async fn bare_round(size: usize, count: usize) -> Outcome<(f64, Cost)> {
     let server = server();
     fill(&server, count, size).await?;
+    let before = spent(&server)?;
     let started = Instant::now();
     let lanes = [bare_lane(connect(&server).await?, 0), bare_lane(connect(&server).await?, 1)];
     for lane in lanes.map(tokio::spawn) {
         lane.await?.map_err(|error| error.to_string())?;
     }
-    Ok(count as f64 / started.elapsed().as_secs_f64())
+    measured(&server, count, started, before)
 }
 
 async fn bare_lane(mut connection: MultiplexedConnection, lane: u8) -> redis::RedisResult<()> {
