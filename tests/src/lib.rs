@@ -4,6 +4,7 @@ pub mod campaign;
 pub mod link_stage;
 pub mod probes;
 pub mod recorder;
+pub mod servers;
 pub mod stage;
 
 use vconductor_links as _;

@@ -8,6 +8,8 @@
 
 mod commit;
 pub mod embedded;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod status;
 
 use std::fmt;

@@ -15,6 +15,8 @@ mod model;
 mod operations;
 mod parking;
 mod queue;
+mod redis;
+mod redis_faults;
 mod retries;
 mod world;
 mod writers;
@@ -28,9 +30,10 @@ use crate::world::{Case, World};
 
 fn main() {
     let arguments = Arguments::from_args();
-    let backends: Vec<Arc<dyn Backend>> = vec![Arc::new(embedded::Embedded)];
+    let backends: Vec<Arc<dyn Backend>> = vec![Arc::new(embedded::Embedded), Arc::new(redis::Redis)];
     let mut trials = embedded::trials();
     trials.extend(model::trials());
+    trials.extend(redis_faults::trials());
     for backend in backends {
         for (subject, cases) in subjects() {
             trials.extend(cases.into_iter().map(|case| trial(Arc::clone(&backend), subject, case)));

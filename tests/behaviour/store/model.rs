@@ -1,6 +1,7 @@
 //! Random histories against a model: nothing is lost, nothing is done twice, nothing overlaps.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use libtest_mimic::Trial;
 use proptest::prelude::*;
@@ -9,7 +10,10 @@ use vconductor_core::Class;
 use vconductor_core::run::RunId;
 use vconductor_core::store::{Claimed, Commit, Committed, End, ProcessId, WaitReason};
 
+use vconductor_tests::servers::redis::RedisServer;
+
 use crate::embedded::Files;
+use crate::redis::Server;
 use crate::world::{self, World, ending, failure, ledger, new_vcon, push, request, save};
 
 const PROCESSES: usize = 3;
@@ -101,14 +105,23 @@ struct Member {
 }
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![Trial::test("embedded::model::random_histories_keep_every_promise", || {
-        let mut runner = TestRunner::new(Config { cases: 96, failure_persistence: None, ..Config::default() });
-        runner.run(&steps(), |steps| world::runtime().block_on(run(&steps))).map_err(|error| error.to_string().into())
-    })]
+    let embedded = Trial::test("embedded::model::random_histories_keep_every_promise", || {
+        histories(96, || async { World::new(Box::new(Files::new())) })
+    });
+    let redis = Trial::test("redis::model::random_histories_keep_every_promise", || {
+        let server = Arc::new(RedisServer::start());
+        histories(48, || async { World::new(Box::new(Server::open(Arc::clone(&server)).await)) })
+    });
+    vec![embedded, redis]
 }
 
-async fn run(steps: &[Step]) -> Result<(), TestCaseError> {
-    let world = World::new(Box::new(Files::new()));
+fn histories(cases: u32, open: impl AsyncFn() -> World) -> Result<(), libtest_mimic::Failed> {
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let result = runner.run(&steps(), |steps| world::runtime().block_on(async { run(open().await, &steps).await }));
+    result.map_err(|error| error.to_string().into())
+}
+
+async fn run(world: World, steps: &[Step]) -> Result<(), TestCaseError> {
     let mut model = Model::default();
     let mut members = Vec::new();
     for _ in 0..PROCESSES {

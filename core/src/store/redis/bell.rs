@@ -1,0 +1,170 @@
+//! Tells idle conductors that a list may have something to claim.
+//!
+//! The bell of a list is `BLMOVE L L LEFT LEFT`: it takes the head and puts it back in one step, so it changes
+//! nothing, waits on an empty list, and no id can be lost with its answer. Each list that a claim found empty has
+//! a listener with a connection of its own.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{Value, cmd};
+use tokio::sync::watch;
+
+use super::wire::Wire;
+
+/// The longest wait of one command.
+const LISTEN: f64 = 2.0;
+/// How long such a command may take in all.
+const ANSWER: Duration = Duration::from_secs(5);
+/// How often a list is looked at that has runs which cannot be claimed now.
+const CLOSED: Duration = Duration::from_millis(250);
+
+/// What the last claim found out about a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mood {
+    /// There may be something to claim.
+    Rings,
+    /// It is empty; the listener waits.
+    Empty,
+    /// It has something that cannot be claimed now (paused, another writer, no room).
+    Closed,
+}
+
+#[derive(Debug)]
+pub(super) struct Bell {
+    wire: Arc<Wire>,
+    moods: Mutex<HashMap<String, Mood>>,
+    listeners: Mutex<HashSet<String>>,
+    changes: watch::Sender<()>,
+}
+
+impl Bell {
+    pub(super) fn new(wire: Arc<Wire>) -> Arc<Self> {
+        Arc::new(Bell { wire, moods: Mutex::default(), listeners: Mutex::default(), changes: watch::Sender::new(()) })
+    }
+
+    fn moods(&self) -> MutexGuard<'_, HashMap<String, Mood>> {
+        self.moods.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something was put on a list.
+    pub(super) fn ring(&self, list: &str) {
+        self.set(list, Mood::Rings);
+    }
+
+    /// Any list may have something again.
+    pub(super) fn ring_all(&self) {
+        self.moods().clear();
+        self.changes.send_replace(());
+    }
+
+    /// Lists that could not be claimed from may be open now.
+    pub(super) fn ring_closed(&self) {
+        let mut moods = self.moods();
+        let before = moods.len();
+        moods.retain(|_, mood| *mood != Mood::Closed);
+        if moods.len() != before {
+            drop(moods);
+            self.changes.send_replace(());
+        }
+    }
+
+    pub(super) fn set(&self, list: &str, mood: Mood) {
+        {
+            let mut moods = self.moods();
+            if moods.get(list).copied().unwrap_or(Mood::Rings) == mood {
+                return;
+            }
+            moods.insert(list.to_owned(), mood);
+        }
+        self.changes.send_replace(());
+    }
+
+    fn mood(&self, list: &str) -> Mood {
+        self.moods().get(list).copied().unwrap_or(Mood::Rings)
+    }
+
+    /// Returns when one of the lists rings, or after `timeout`.
+    pub(super) async fn wait(self: &Arc<Self>, lists: &[String], timeout: Duration) {
+        self.listen(lists);
+        let mut changes = self.changes.subscribe();
+        let closed = lists.iter().any(|list| self.mood(list) == Mood::Closed);
+        let timeout = if closed { timeout.min(CLOSED) } else { timeout };
+        let ringing = async {
+            while !lists.iter().any(|list| self.mood(list) == Mood::Rings) {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Running out of time is an answer like any other.
+        tokio::time::timeout(timeout, ringing).await.unwrap_or_default();
+    }
+
+    fn listen(self: &Arc<Self>, lists: &[String]) {
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        for list in lists {
+            if listeners.insert(list.clone()) {
+                tokio::spawn(listen(Arc::downgrade(self), list.clone()));
+            }
+        }
+    }
+}
+
+/// Listens on one list until the store is dropped.
+async fn listen(bell: Weak<Bell>, list: String) {
+    let mut connection: Option<MultiplexedConnection> = None;
+    loop {
+        let Some(strong) = bell.upgrade() else { return };
+        if strong.mood(&list) != Mood::Empty {
+            let mut changes = strong.changes.subscribe();
+            if strong.mood(&list) != Mood::Empty {
+                drop(strong);
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+            continue;
+        }
+        let wire = Arc::clone(&strong.wire);
+        drop(strong);
+        let heard = match &mut connection {
+            Some(open) => hear(open, &list).await,
+            None => match wire.open(ANSWER).await {
+                Ok(mut open) => {
+                    let heard = hear(&mut open, &list).await;
+                    connection = Some(open);
+                    heard
+                }
+                Err(error) => {
+                    tracing::debug!(%list, error = %error.chain_text(), "cannot listen");
+                    None
+                }
+            },
+        };
+        match heard {
+            Some(true) => {
+                let Some(strong) = bell.upgrade() else { return };
+                strong.ring(&list);
+            }
+            Some(false) => {}
+            None => {
+                connection = None;
+                tokio::time::sleep(CLOSED).await;
+            }
+        }
+    }
+}
+
+/// Whether the list has an element; `None` if the connection failed.
+async fn hear(connection: &mut MultiplexedConnection, list: &str) -> Option<bool> {
+    let mut bell = cmd("BLMOVE");
+    bell.arg(list).arg(list).arg("LEFT").arg("LEFT").arg(LISTEN);
+    match connection.send_packed_command(&bell).await {
+        Ok(Value::Nil) => Some(false),
+        Ok(Value::ServerError(_)) | Err(_) => None,
+        Ok(_) => Some(true),
+    }
+}

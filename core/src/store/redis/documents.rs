@@ -1,0 +1,253 @@
+//! Documents: taking in, reading, deleting, and switching to another one.
+
+use redis::{Pipeline, Value, cmd};
+use serde::Deserialize;
+
+use super::commit::{millis, store};
+use super::lane::text_of;
+use super::load::{self, stored};
+use super::wire::{list, maybe_number, number, refused, text};
+use super::{Inner, fault, keys, scripts};
+use crate::error::{Error, Result};
+use crate::store::{Claim, NewVcon, Stored};
+
+/// What the index wants to know of a vCon.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Indexed {
+    created_at: serde_json::Value,
+    parties: Vec<Party>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Party {
+    tel: serde_json::Value,
+    mailto: serde_json::Value,
+    name: serde_json::Value,
+}
+
+/// Stores and enqueues vCons, all in one transaction.
+pub(super) async fn ingest(inner: &Inner, vcons: Vec<NewVcon>) -> Result<()> {
+    if vcons.is_empty() {
+        return Ok(());
+    }
+    let json = kinds(inner, &vcons).await?;
+    let mut pipe = Pipeline::new();
+    pipe.cmd("MULTI");
+    let mut rung: Vec<&str> = Vec::new();
+    for (vcon, json) in vcons.iter().zip(json) {
+        if let Some(document) = &vcon.document {
+            store(&mut pipe, &vcon.uuid, document, json);
+            index(inner, &mut pipe, &vcon.uuid, document);
+        }
+        for list in &vcon.lists {
+            if !rung.contains(&list.as_str()) {
+                rung.push(list);
+            }
+        }
+        let mut call = scripts::INGEST.whole(&[]);
+        call.arg(&vcon.uuid).arg(inner.shift()).arg(u8::from(vcon.document.is_some()));
+        call.arg(vcon.keep.map_or(-1, |keep| i64::try_from(millis(keep)).unwrap_or(i64::MAX)));
+        call.arg(vcon.context.as_deref().unwrap_or_default()).arg(inner.settings.context_keep.as_secs());
+        call.arg(&vcon.lists);
+        pipe.add_command(call);
+    }
+    let new: Vec<&str> = rung.iter().copied().filter(|list| inner.announce(list)).collect();
+    if !new.is_empty() {
+        pipe.cmd("SADD").arg(keys::LISTS).arg(&new);
+    }
+    pipe.cmd("EXEC");
+    let result = inner.wire.ask(&pipe).await.and_then(|values| match values.last() {
+        Some(Value::Array(results)) => match results.iter().find_map(refused) {
+            Some(error) => Err(inner.wire.explain(error)),
+            None => Ok(()),
+        },
+        _ => Err(fault::odd("EXEC")),
+    });
+    if result.is_err() {
+        inner.announce_again();
+    }
+    result?;
+    for list in rung {
+        inner.bell.ring(list);
+    }
+    Ok(())
+}
+
+/// Whether each document is to be written as RedisJSON: the type that is found is kept.
+async fn kinds(inner: &Inner, vcons: &[NewVcon]) -> Result<Vec<bool>> {
+    if !inner.has_json {
+        return Ok(vec![false; vcons.len()]);
+    }
+    let mut pipe = Pipeline::new();
+    for vcon in vcons {
+        pipe.cmd("TYPE").arg(keys::document(&vcon.uuid));
+    }
+    let found = inner.wire.ask(&pipe).await?;
+    Ok(found
+        .into_iter()
+        .map(|kind| match text(kind).as_deref() {
+            Some("string") => false,
+            Some("ReJSON-RL") => true,
+            _ => inner.new_as_json(),
+        })
+        .collect())
+}
+
+/// The index that vcon-server and its tools search in.
+fn index(inner: &Inner, pipe: &mut Pipeline, uuid: &str, document: &[u8]) {
+    // What is no vCon is stored all the same; only nothing can be found by.
+    let indexed: Indexed = serde_json::from_slice(document).unwrap_or_default();
+    let created = seconds(&indexed.created_at).unwrap_or_else(|| inner.now() / 1000);
+    pipe.cmd("ZADD").arg(&inner.settings.sorted_set).arg(created).arg(keys::document(uuid));
+    for party in &indexed.parties {
+        for (kind, value) in [("tel", &party.tel), ("mailto", &party.mailto), ("name", &party.name)] {
+            let value = match value {
+                serde_json::Value::String(text) if !text.is_empty() => text.clone(),
+                serde_json::Value::Number(number) => number.to_string(),
+                _ => continue,
+            };
+            let key = format!("{kind}:{value}");
+            pipe.cmd("SADD").arg(&key).arg(uuid);
+            pipe.cmd("EXPIRE").arg(&key).arg(inner.settings.index_keep.as_secs());
+        }
+    }
+}
+
+fn seconds(created_at: &serde_json::Value) -> Option<i64> {
+    match created_at {
+        serde_json::Value::String(text) => text
+            .parse::<jiff::Timestamp>()
+            .map(|time| time.as_second())
+            // Without an offset it is taken as UTC.
+            .or_else(|_| format!("{text}Z").parse::<jiff::Timestamp>().map(|time| time.as_second()))
+            .ok(),
+        serde_json::Value::Number(number) => number.as_i64(),
+        _ => None,
+    }
+}
+
+/// A document and its revision.
+pub(super) async fn get(inner: &Inner, uuid: &str) -> Result<Option<Stored>> {
+    let mut pipe = Pipeline::new();
+    pipe.cmd("GET").arg(keys::revision(uuid));
+    if inner.has_json {
+        pipe.cmd("TYPE").arg(keys::document(uuid));
+        let answers = inner.wire.ask(&pipe).await?;
+        let is_json = answers.get(1).cloned().and_then(text).as_deref() == Some("ReJSON-RL");
+        let document = inner.wire.one(read(uuid, is_json)).await?;
+        return Ok(stored(Some(document), answers.first().and_then(maybe_number), inner.now()));
+    }
+    pipe.add_command(read(uuid, false));
+    let mut answers = inner.wire.ask(&pipe).await?;
+    let document = answers.pop();
+    Ok(stored(document, answers.first().and_then(maybe_number), inner.now()))
+}
+
+fn read(uuid: &str, json: bool) -> redis::Cmd {
+    let mut read = cmd(if json { "JSON.GET" } else { "GET" });
+    read.arg(keys::document(uuid));
+    read
+}
+
+/// Deletes a document; false if there was none. Its revision stays, so that it never turns back.
+pub(super) async fn delete(inner: &Inner, uuid: &str) -> Result<bool> {
+    let mut pipe = Pipeline::new();
+    pipe.cmd("DEL").arg(keys::document(uuid));
+    pipe.cmd("DEL").arg(keys::keep(uuid));
+    pipe.cmd("PEXPIRE").arg(keys::revision(uuid)).arg(millis(inner.settings.document_keep) + 86_400_000);
+    pipe.cmd("ZREM").arg(keys::DOCUMENTS).arg(uuid);
+    pipe.cmd("ZREM").arg(&inner.settings.sorted_set).arg(keys::document(uuid));
+    let answers = inner.wire.ask(&pipe).await?;
+    Ok(answers.first().map(number) == Some(1))
+}
+
+/// Uuids in order of arrival after `cursor`, without those that have expired.
+pub(super) async fn page(inner: &Inner, cursor: Option<&str>, limit: usize) -> Result<Vec<String>> {
+    let mut after = "-inf".to_owned();
+    if let Some(cursor) = cursor {
+        let mut score = cmd("ZSCORE");
+        score.arg(keys::DOCUMENTS).arg(cursor);
+        let place = maybe_number(&inner.wire.one(score).await?).ok_or_else(|| {
+            Error::permanent(format!("vCon {cursor} was deleted; the store cannot tell where to go on"))
+                .help("start again from the beginning")
+        })?;
+        after = format!("({place}");
+    }
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let mut range = cmd("ZRANGEBYSCORE");
+        range.arg(keys::DOCUMENTS).arg(&after).arg("+inf").arg("WITHSCORES").arg("LIMIT").arg(0).arg(limit.max(64));
+        let mut rows: Vec<(String, i64)> = Vec::new();
+        let mut flat = list(inner.wire.one(range).await?).into_iter();
+        while let Some(first) = flat.next() {
+            // RESP3 answers pairs, RESP2 a flat list.
+            let (uuid, score) = match first {
+                Value::Array(pair) => (pair.first().cloned(), pair.get(1).cloned()),
+                uuid => (Some(uuid), flat.next()),
+            };
+            if let (Some(uuid), Some(score)) = (uuid.and_then(text), score) {
+                rows.push((uuid, number(&score)));
+            }
+        }
+        let Some((_, last)) = rows.last() else { break };
+        after = format!("({last}");
+        let mut pipe = Pipeline::new();
+        for (uuid, _) in &rows {
+            pipe.cmd("EXISTS").arg(keys::document(uuid));
+        }
+        let exist = inner.wire.ask(&pipe).await?;
+        let there = rows.into_iter().zip(&exist).filter(|(_, exists)| number(exists) == 1);
+        found.extend(there.map(|((uuid, _), _)| uuid));
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// Takes the writer lease of another vCon for a held claim and loads it.
+pub(super) async fn switch(inner: &Inner, claim: &Claim, uuid: &str) -> Result<Option<Stored>> {
+    let lost = || {
+        Error::retryable(format!("process {} was declared dead and its claim is lost", claim.process))
+            .help("another conductor goes on with the run")
+    };
+    let held = match inner.memory.get(claim) {
+        Some(held) => held,
+        None => {
+            let mut lane = inner.any_lane().await;
+            load::look_up(&mut lane, inner, claim).await?.ok_or_else(lost)?
+        }
+    };
+    let former = held.target.as_ref().map_or(String::new(), |(target, _)| target.clone());
+    let arguments = vec![
+        held.wip.base.clone(),
+        held.wip.key.clone(),
+        held.element.clone(),
+        text_of(claim.run),
+        held.uuid.clone(),
+        uuid.to_owned(),
+        former,
+    ];
+    let answer = inner.wire.run(&scripts::SWITCH, &[], &[arguments]).await?;
+    match answer.first().map_or(0, number) {
+        0 => return Err(lost()),
+        1 => {
+            return Err(Error::retryable(format!("another run is working on vCon {uuid}"))
+                .help("it is tried again when that run is done"));
+        }
+        3 => return Ok(None),
+        _ => {}
+    }
+    let mut pipe = Pipeline::new();
+    pipe.cmd("MGET").arg(keys::revision(uuid)).arg(keys::keep(uuid));
+    pipe.cmd("TYPE").arg(keys::document(uuid));
+    let answers = inner.wire.ask(&pipe).await?;
+    let copy = load::target_copy(&answers, inner.now());
+    let document = inner.wire.one(read(uuid, copy.json)).await?;
+    inner.memory.change(&claim.process, claim.run, |held| {
+        // The record names the other vCon now.
+        held.known = true;
+        held.target = (held.uuid != uuid).then(|| (uuid.to_owned(), copy));
+    });
+    Ok(stored(Some(document), i64::try_from(copy.revision).ok(), inner.now()))
+}

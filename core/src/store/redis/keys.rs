@@ -1,0 +1,90 @@
+//! The names of all keys that the store uses.
+//!
+//! What other programs know keeps its name: `vcon:<uuid>`, the lists themselves, `DLQ:<list>`, `context:...`
+//! and the index. Everything derived from a list `L` starts with `{L}:`, so that it shares the slot of `L` in
+//! a cluster; a list whose name has a `{tag}` of its own gets suffixes after it instead.
+
+/// Processes by the end of their lease.
+pub(super) const PROCESSES: &str = "vconductor:processes";
+/// Lists that were ever claimed from, pushed to or paused.
+pub(super) const LISTS: &str = "vconductor:lists";
+/// Paused lists.
+pub(super) const PAUSED: &str = "vconductor:paused";
+/// Dead runs and their lists.
+pub(super) const DEAD: &str = "vconductor:dead";
+/// Stored documents by their arrival.
+pub(super) const DOCUMENTS: &str = "vconductor:documents";
+
+/// What the keys derived from a list start with.
+pub(super) fn base(list: &str) -> String {
+    if has_tag(list) { format!("{list}:") } else { format!("{{{list}}}") }
+}
+
+/// Whether a cluster would place the key by a part of its name.
+fn has_tag(name: &str) -> bool {
+    name.find('{').is_some_and(|open| name[open + 1..].find('}').is_some_and(|length| length > 0))
+}
+
+/// The document of a vCon.
+pub(super) fn document(uuid: &str) -> String {
+    format!("vcon:{uuid}")
+}
+
+/// The revision of a document.
+pub(super) fn revision(uuid: &str) -> String {
+    format!("{{vcon:{uuid}}}:rev")
+}
+
+/// How long a document is kept after its last run, in milliseconds.
+pub(super) fn keep(uuid: &str) -> String {
+    format!("{{vcon:{uuid}}}:keep")
+}
+
+/// The run that may write a vCon.
+pub(super) fn writer(uuid: &str) -> String {
+    format!("{{vcon:{uuid}}}:writer")
+}
+
+/// The ledger of a run; in the slot of its vCon, since both are saved in one step.
+pub(super) fn ledger(uuid: &str, run: &str) -> String {
+    format!("{{vcon:{uuid}}}:ledger:{run}")
+}
+
+/// What is known of a run that is not simply waiting.
+pub(super) fn run(base: &str, run: &str) -> String {
+    format!("{base}:run:{run}")
+}
+
+/// The runs that a process took in one claim.
+pub(super) fn wip(base: &str, batch: &str) -> String {
+    format!("{base}:wip:{batch}")
+}
+
+/// The wip lists of a list.
+pub(super) fn wips(base: &str) -> String {
+    format!("{base}:wips")
+}
+
+/// The last transaction of each lane of a process.
+pub(super) fn commits(process: &str) -> String {
+    format!("vconductor:commits:{process}")
+}
+
+/// The dead letters of a queue in the order of their runs.
+pub(super) fn letters(queue: &str) -> String {
+    format!("vconductor:letters:{queue}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derived_keys_share_the_slot_of_their_list_and_never_collide() {
+        assert_eq!(base("calls"), "{calls}");
+        assert_eq!(base("a{calls}b"), "a{calls}b:");
+        assert_ne!(base("calls"), base("{calls}"));
+        assert_eq!(base("%s{}"), "{%s{}}");
+        assert_eq!(wip(&base("calls"), "p:1"), "{calls}:wip:p:1");
+    }
+}

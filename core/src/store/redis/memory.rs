@@ -1,0 +1,199 @@
+//! What a store handle remembers of the claims that its processes hold.
+//!
+//! The server alone decides what is held. This memory only spares the questions: where a run's wip list is, what
+//! revision its document has, which lane watches it. A claim that is not in here is looked up.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::run::RunId;
+use crate::store::{Claim, ProcessId};
+
+/// What is known of a stored document.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Copy {
+    /// Its revision; 0 if it is not stored.
+    pub(super) revision: u64,
+    /// How long it is kept after its last run, in milliseconds.
+    pub(super) keep: Option<u64>,
+    /// Whether it is a RedisJSON value.
+    pub(super) json: bool,
+}
+
+/// The runs that were taken from one list in one claim.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Wip {
+    /// The key of the list of these runs.
+    pub(super) key: String,
+    /// `<process>:<batch>`.
+    pub(super) name: String,
+    /// What the keys of the ingress list start with.
+    pub(super) base: String,
+    /// The ingress list.
+    pub(super) list: String,
+    /// The lane whose connection watches it.
+    pub(super) lane: usize,
+}
+
+/// A held claim.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) wip: Arc<Wip>,
+    /// The run as it stands in the wip list.
+    pub(super) element: String,
+    pub(super) entry: i64,
+    pub(super) uuid: String,
+    /// Whether there is a record of the run.
+    pub(super) known: bool,
+    /// Whether there is a ledger of the run.
+    pub(super) ledger: bool,
+    pub(super) copy: Copy,
+    /// The other vCon that it writes after a switch.
+    pub(super) target: Option<(String, Copy)>,
+    pub(super) context: Option<String>,
+    pub(super) crashes: u32,
+}
+
+/// How a claim was ended by a transaction whose answer was lost.
+pub(super) type EndKind = std::mem::Discriminant<crate::store::End>;
+
+#[derive(Debug, Default)]
+struct State {
+    held: HashMap<ProcessId, HashMap<RunId, Held>>,
+    /// Runs left in each wip list.
+    left: HashMap<Arc<Wip>, usize>,
+    /// Batches whose claim is under way.
+    under_way: HashSet<String>,
+    /// Claims that were ended without their caller knowing it yet.
+    ended: HashMap<(ProcessId, RunId), EndKind>,
+}
+
+/// See the module's description.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    state: Mutex<State>,
+}
+
+impl Memory {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn insert(&self, process: &ProcessId, run: RunId, held: Held) {
+        let mut state = self.lock();
+        let wip = Arc::clone(&held.wip);
+        if state.held.entry(process.clone()).or_default().insert(run, held).is_none() {
+            *state.left.entry(wip).or_default() += 1;
+        }
+    }
+
+    pub(super) fn get(&self, claim: &Claim) -> Option<Held> {
+        self.lock().held.get(&claim.process)?.get(&claim.run).cloned()
+    }
+
+    /// The lane of a claim.
+    pub(super) fn lane(&self, claim: &Claim) -> Option<usize> {
+        self.lock().held.get(&claim.process)?.get(&claim.run).map(|held| held.wip.lane)
+    }
+
+    pub(super) fn change(&self, process: &ProcessId, run: RunId, change: impl FnOnce(&mut Held)) {
+        if let Some(held) = self.lock().held.get_mut(process).and_then(|runs| runs.get_mut(&run)) {
+            change(held);
+        }
+    }
+
+    /// A claim has ended; returns how many runs its wip list has left.
+    pub(super) fn forget(&self, process: &ProcessId, run: RunId) -> usize {
+        let mut state = self.lock();
+        let Some(runs) = state.held.get_mut(process) else { return 0 };
+        let Some(held) = runs.remove(&run) else { return 0 };
+        if runs.is_empty() {
+            state.held.remove(process);
+        }
+        let Some(left) = state.left.get_mut(&held.wip) else { return 0 };
+        *left = left.saturating_sub(1);
+        let left = *left;
+        if left == 0 {
+            state.left.remove(&held.wip);
+        }
+        left
+    }
+
+    /// Runs left in a wip list.
+    pub(super) fn left(&self, wip: &Arc<Wip>) -> usize {
+        self.lock().left.get(wip).copied().unwrap_or(0)
+    }
+
+    /// A whole wip list was lost.
+    pub(super) fn forget_wip(&self, wip: &Wip) {
+        let mut state = self.lock();
+        for runs in state.held.values_mut() {
+            runs.retain(|_, held| held.wip.key != wip.key);
+        }
+        state.held.retain(|_, runs| !runs.is_empty());
+        state.left.retain(|known, _| known.key != wip.key);
+    }
+
+    /// A batch was claimed but could not be handed out.
+    pub(super) fn forget_batch(&self, process: &ProcessId, batch: &str) {
+        let mut state = self.lock();
+        let name = format!("{process}:{batch}");
+        if let Some(runs) = state.held.get_mut(process) {
+            runs.retain(|_, held| held.wip.name != name);
+        }
+        state.held.retain(|_, runs| !runs.is_empty());
+        state.left.retain(|wip, _| wip.name != name);
+        state.under_way.remove(batch);
+    }
+
+    pub(super) fn forget_process(&self, process: &ProcessId) {
+        let mut state = self.lock();
+        state.held.remove(process);
+        let prefix = format!("{process}:");
+        state.left.retain(|wip, _| !wip.name.starts_with(&prefix));
+        state.ended.retain(|(known, _), _| known != process);
+    }
+
+    /// Whether a process holds anything, and anything that must go alone.
+    pub(super) fn holds(&self, process: &ProcessId, solo_at: u32) -> (bool, bool) {
+        let state = self.lock();
+        let Some(runs) = state.held.get(process) else { return (false, false) };
+        (!runs.is_empty(), runs.values().any(|held| held.crashes >= solo_at))
+    }
+
+    /// The wip lists that a lane watches.
+    pub(super) fn of_lane(&self, lane: usize) -> Vec<Arc<Wip>> {
+        self.lock().left.keys().filter(|wip| wip.lane == lane).cloned().collect()
+    }
+
+    /// The batches of a process that are known or under way.
+    pub(super) fn batches(&self, process: &ProcessId) -> HashSet<String> {
+        let state = self.lock();
+        let prefix = format!("{process}:");
+        let known = state.left.keys().filter_map(|wip| wip.name.strip_prefix(&prefix).map(str::to_owned));
+        known.chain(state.under_way.iter().cloned()).collect()
+    }
+
+    pub(super) fn start(&self, batch: &str) {
+        self.lock().under_way.insert(batch.to_owned());
+    }
+
+    pub(super) fn stop(&self, batch: &str) {
+        self.lock().under_way.remove(batch);
+    }
+
+    /// A lost answer was found out: the claim was ended.
+    pub(super) fn was_ended(&self, process: &ProcessId, run: RunId, kind: EndKind) {
+        self.lock().ended.insert((process.clone(), run), kind);
+    }
+
+    /// Whether a claim was ended in this way by a transaction whose answer was lost.
+    pub(super) fn take_ended(&self, claim: &Claim, kind: &EndKind) -> bool {
+        let mut state = self.lock();
+        if state.ended.is_empty() {
+            return false;
+        }
+        let key = (claim.process.clone(), claim.run);
+        state.ended.remove(&key).is_some_and(|known| known == *kind)
+    }
+}

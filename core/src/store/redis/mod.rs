@@ -1,0 +1,242 @@
+//! The store on Redis or Valkey: any number of conductors on the lists that producers push uuids to.
+//!
+//! * A list holds bare uuids, as every producer writes them. A run gets its id and entry number when it leaves the
+//!   list; runs that come back (retry, park, release, reap) lie in `{L}:returned`, ordered by that number and
+//!   claimed before the list. So order is kept, and the list stays what other programs expect.
+//! * A claim is one script (ids only) that moves runs into a wip list of their own and takes the writer leases.
+//!   Documents are loaded afterwards and never pass through Lua.
+//! * A commit is one `MULTI`/`EXEC` under `WATCH` of the wip lists ([`lane`]). Declaring a process dead deletes its
+//!   wip lists in one script with everything else that it holds, so what it still commits changes nothing.
+//! * A lost answer is settled by a transaction number and by touching what was watched; a lost claim is found in
+//!   the process's wip lists and given back.
+//!
+//! One server (with replicas behind it) holds all keys; scripts touch keys of several slots.
+
+mod bell;
+mod claim;
+mod commit;
+mod documents;
+mod fault;
+mod inner;
+mod keys;
+mod lane;
+mod load;
+mod memory;
+mod operate;
+mod process;
+mod scripts;
+mod settings;
+mod sweep;
+mod wire;
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::{Pipeline, Value};
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
+
+use self::bell::Bell;
+use self::inner::{Heard, Inner, LANES, lock};
+use self::lane::Lane;
+use self::memory::Memory;
+use self::process::Heart;
+pub use self::settings::{Encoding, Settings};
+use self::wire::Wire;
+use super::{
+    Claim, ClaimRequest, Claimed, Commit, Committed, DeadLetter, Documents, ListStatus, NewVcon, Operations, Pending,
+    ProcessId, Queue, Reaped, Store, Stored,
+};
+use crate::error::{Error, Result};
+use crate::run::RunId;
+
+/// A store on a Redis or Valkey server. See the module's description.
+#[derive(Debug)]
+pub struct RedisStore {
+    inner: Arc<Inner>,
+    heart: Heart,
+}
+
+impl RedisStore {
+    /// Connects to a server and looks whether it can be used: `redis://[user:password@]host[:port][/database]`, or
+    /// `rediss://` for TLS.
+    ///
+    /// # Errors
+    ///
+    /// Configuration: the URL or password is wrong, the server is older than 6.2, or the user lacks a command.
+    /// Retryable: the server cannot be reached.
+    pub async fn connect(url: &str, settings: Settings) -> Result<Arc<Self>> {
+        let wire = Arc::new(Wire::new(url, &settings)?);
+        let mut pipe = Pipeline::new();
+        pipe.cmd("PING");
+        wire.ask(&pipe).await?;
+        let has_json = probe(&wire, &settings).await?;
+        let heart = Heart::new(&wire, &settings);
+        let lanes = (0..LANES).map(|index| Arc::new(AsyncMutex::new(Lane::new(index)))).collect();
+        let bell = Bell::new(Arc::clone(&wire));
+        let inner = Inner {
+            settings,
+            memory: Memory::default(),
+            bell,
+            wire,
+            lanes,
+            next_lane: AtomicUsize::new(0),
+            rota: Mutex::default(),
+            announced: Mutex::default(),
+            own: Mutex::default(),
+            strays: Mutex::default(),
+            swept: Mutex::default(),
+            has_json,
+        };
+        Ok(Arc::new(RedisStore { inner: Arc::new(inner), heart }))
+    }
+
+    /// Keeps what waits on lists from expiring within the horizon, as every sweep does.
+    #[doc(hidden)]
+    pub async fn protect(&self, horizon: Duration) -> Result<()> {
+        sweep::protect(&self.inner, horizon).await
+    }
+}
+
+/// Looks at the server's version; answers whether it has RedisJSON.
+async fn probe(wire: &Wire, settings: &Settings) -> Result<bool> {
+    let mut pipe = Pipeline::new();
+    pipe.cmd("INFO").arg("server");
+    pipe.cmd("COMMAND").arg("INFO").arg("JSON.SET").arg("BLMOVE");
+    let mut answers = wire.try_ask(&pipe).await?.into_iter();
+    // A user without INFO and COMMAND may still be able to do all that is needed.
+    let info = answers.next().and_then(wire::text).unwrap_or_default();
+    if let Some(version) = info.lines().find_map(|line| line.strip_prefix("redis_version:")) {
+        let mut parts = version.trim().split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+        if (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) < (6, 2) {
+            return Err(Error::configuration(format!("{} is version {}", wire.place, version.trim()))
+                .help("Redis 6.2 or newer, or Valkey, is needed"));
+        }
+    }
+    if info.lines().any(|line| line.trim() == "redis_mode:cluster") {
+        return Err(Error::configuration(format!("{} is a node of a Redis Cluster", wire.place))
+            .help("use a single server, with replicas behind it; scripts here touch keys of several slots"));
+    }
+    let known = answers.next().map(wire::list).unwrap_or_default();
+    let has = |index: usize| known.get(index).is_some_and(|entry| !matches!(entry, Value::Nil));
+    if known.len() == 2 && !has(1) {
+        return Err(Error::configuration(format!("{} lacks the command BLMOVE", wire.place))
+            .help("Redis 6.2 or newer, or Valkey, is needed, with that command not renamed"));
+    }
+    if settings.encoding == Encoding::Json && !has(0) {
+        return Err(Error::configuration(format!("{} has no RedisJSON", wire.place))
+            .help("load the module, or leave the encoding at `auto`"));
+    }
+    Ok(has(0))
+}
+
+#[async_trait]
+impl Documents for RedisStore {
+    async fn ingest(&self, vcons: Vec<NewVcon>) -> Result<()> {
+        documents::ingest(&self.inner, vcons).await
+    }
+
+    async fn get(&self, uuid: &str) -> Result<Option<Stored>> {
+        documents::get(&self.inner, uuid).await
+    }
+
+    async fn delete(&self, uuid: &str) -> Result<bool> {
+        documents::delete(&self.inner, uuid).await
+    }
+
+    async fn documents(&self, cursor: Option<String>, limit: usize) -> Result<Vec<String>> {
+        documents::page(&self.inner, cursor.as_deref(), limit).await
+    }
+}
+
+#[async_trait]
+impl Queue for RedisStore {
+    async fn register(&self, process: &ProcessId) -> Result<()> {
+        process::register(&self.inner, process).await
+    }
+
+    fn renew(&self, process: &ProcessId) -> Result<bool> {
+        self.heart.renew(&self.inner, process)
+    }
+
+    async fn deregister(&self, process: &ProcessId) -> Result<()> {
+        process::deregister(&self.inner, process).await
+    }
+
+    async fn exchange(
+        &self,
+        process: &ProcessId,
+        commits: Vec<Commit>,
+        request: Option<ClaimRequest>,
+    ) -> Result<(Vec<Committed>, Vec<Claimed>)> {
+        // In a task of its own: a caller that goes away must not cut a transaction in two.
+        let (inner, process) = (Arc::clone(&self.inner), process.clone());
+        let (reply, answer) = oneshot::channel();
+        let mut heard = Heard { answer, inner: Arc::clone(&inner), process: process.clone() };
+        tokio::spawn(async move {
+            let result = inner.exchange(&process, commits, request.as_ref()).await;
+            if let Err(Ok((_, claimed))) = reply.send(result) {
+                process::return_unheard(&inner, &process, &claimed).await;
+            }
+        });
+        (&mut heard.answer).await.map_err(|_| Error::retryable("an exchange with the store was cut off"))?
+    }
+
+    async fn switch(&self, claim: &Claim, uuid: &str) -> Result<Option<Stored>> {
+        documents::switch(&self.inner, claim, uuid).await
+    }
+
+    async fn resume(&self, token: &str, payload: serde_json::Value) -> Result<bool> {
+        operate::resume(&self.inner, token, payload).await
+    }
+
+    async fn pump(&self) -> Result<usize> {
+        operate::pump(&self.inner).await
+    }
+
+    async fn reap(&self) -> Result<Vec<Reaped>> {
+        process::reap(&self.inner).await
+    }
+
+    async fn sweep(&self) -> Result<usize> {
+        sweep::sweep(&self.inner).await
+    }
+
+    async fn doorbell(&self, lists: &[String], timeout: Duration) {
+        self.inner.bell.wait(lists, timeout).await;
+    }
+}
+
+#[async_trait]
+impl Operations for RedisStore {
+    async fn lists(&self) -> Result<Vec<ListStatus>> {
+        operate::lists(&self.inner).await
+    }
+
+    async fn pending(&self, lists: &[String], horizon: Duration) -> Result<Pending> {
+        operate::pending(&self.inner, lists, horizon).await
+    }
+
+    async fn pause(&self, list: &str, paused: bool) -> Result<()> {
+        operate::pause(&self.inner, list, paused).await
+    }
+
+    async fn dead_letters(&self, queue: &str, cursor: Option<RunId>, limit: usize) -> Result<Vec<DeadLetter>> {
+        operate::dead_letters(&self.inner, queue, cursor, limit).await
+    }
+
+    async fn revive(&self, run: RunId) -> Result<bool> {
+        operate::raise(&self.inner, run, true).await
+    }
+
+    async fn bury(&self, run: RunId) -> Result<bool> {
+        operate::raise(&self.inner, run, false).await
+    }
+}
+
+impl Store for RedisStore {
+    fn describe(&self) -> String {
+        self.inner.wire.place.clone()
+    }
+}

@@ -1,0 +1,63 @@
+//! The Lua scripts. They see ids and small records only; documents never pass through Lua.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, cmd};
+
+/// A script and its hash.
+#[derive(Debug)]
+pub(super) struct Script {
+    body: &'static str,
+    hash: LazyLock<String>,
+}
+
+macro_rules! scripts {
+    ($($name:ident = $file:literal),* $(,)?) => {
+        $(pub(super) static $name: Script = Script {
+            body: include_str!($file),
+            hash: LazyLock::new(|| redis::Script::new(include_str!($file)).get_hash().to_owned()),
+        };)*
+        /// All of them, to be loaded when a connection is made.
+        pub(super) static ALL: &[&Script] = &[$(&$name),*];
+    };
+}
+
+scripts! {
+    CLAIM = "lua/claim.lua",
+    DOUBT = "lua/doubt.lua",
+    END = "lua/end.lua",
+    INGEST = "lua/ingest.lua",
+    PROTECT = "lua/protect.lua",
+    PUMP = "lua/pump.lua",
+    RAISE = "lua/raise.lua",
+    RECLAIM = "lua/reclaim.lua",
+    REGISTER = "lua/register.lua",
+    RESUME = "lua/resume.lua",
+    STATUS = "lua/status.lua",
+    SWITCH = "lua/switch.lua",
+}
+
+impl Script {
+    /// A call by hash. The server may have forgotten the script (restart, `SCRIPT FLUSH`): callers send
+    /// [`Script::whole`] then.
+    pub(super) fn call(&self, keys: &[&str]) -> Cmd {
+        let mut call = cmd("EVALSHA");
+        call.arg(self.hash.as_str()).arg(keys.len()).arg(keys);
+        call
+    }
+
+    /// A call that brings the script along. Needed inside of transactions, where a forgotten script would
+    /// leave a hole in what is applied.
+    pub(super) fn whole(&self, keys: &[&str]) -> Cmd {
+        let mut call = cmd("EVAL");
+        call.arg(self.body).arg(keys.len()).arg(keys);
+        call
+    }
+
+    /// Loads it into the server's cache.
+    pub(super) fn load(&self) -> Cmd {
+        let mut load = cmd("SCRIPT");
+        load.arg("LOAD").arg(self.body);
+        load
+    }
+}

@@ -1,0 +1,184 @@
+//! Connections: one kind for each purpose, with its own time limit.
+
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, Value, from_redis_value};
+use tokio::sync::Mutex;
+
+use super::scripts::{self, Script};
+use super::{Settings, fault};
+use crate::error::{Error, Result};
+
+/// How to reach the server.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) client: Client,
+    /// The server as people name it, without secrets.
+    pub(super) place: String,
+    connect: Duration,
+    answer: Duration,
+    /// For operations that need no state on their connection.
+    desk: Mutex<Option<MultiplexedConnection>>,
+}
+
+impl Wire {
+    pub(super) fn new(url: &str, settings: &Settings) -> Result<Self> {
+        let client = Client::open(url).map_err(|error| fault::explain(error, "Redis"))?;
+        let info = client.get_connection_info();
+        let place = match info.redis_settings().db() {
+            0 => format!("redis://{}", info.addr()),
+            db => format!("redis://{}/{db}", info.addr()),
+        };
+        Ok(Wire {
+            client,
+            place,
+            connect: settings.connect_timeout,
+            answer: settings.response_timeout,
+            desk: Mutex::default(),
+        })
+    }
+
+    pub(super) fn explain(&self, error: RedisError) -> Error {
+        fault::explain(error, &self.place)
+    }
+
+    /// A new connection whose answers are waited for at most so long.
+    pub(super) async fn open(&self, answer: Duration) -> Result<MultiplexedConnection> {
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(self.connect)).set_response_timeout(Some(answer));
+        let connected = self.client.get_multiplexed_async_connection_with_config(&config).await;
+        connected.map_err(|error| self.explain(error))
+    }
+
+    /// A new connection for a lane.
+    pub(super) async fn lane(&self) -> Result<MultiplexedConnection> {
+        let mut connection = self.open(self.answer).await?;
+        let mut pipe = Pipeline::new();
+        for script in scripts::ALL {
+            pipe.add_command(script.load());
+        }
+        send(&mut connection, &pipe).await.map_err(|error| self.explain(error))?;
+        Ok(connection)
+    }
+
+    /// The shared connection.
+    async fn desk(&self) -> Result<MultiplexedConnection> {
+        let mut desk = self.desk.lock().await;
+        if let Some(connection) = desk.as_ref() {
+            return Ok(connection.clone());
+        }
+        let connection = self.lane().await?;
+        *desk = Some(connection.clone());
+        Ok(connection)
+    }
+
+    /// Sends commands on the shared connection; any error of the server fails the whole.
+    pub(super) async fn ask(&self, pipe: &Pipeline) -> Result<Vec<Value>> {
+        let values = self.try_ask(pipe).await?;
+        match values.iter().find_map(refused) {
+            Some(error) => Err(self.explain(error)),
+            None => Ok(values),
+        }
+    }
+
+    /// Sends commands on the shared connection; errors of the server stay among the answers.
+    pub(super) async fn try_ask(&self, pipe: &Pipeline) -> Result<Vec<Value>> {
+        let mut connection = self.desk().await?;
+        match send(&mut connection, pipe).await {
+            Ok(values) => Ok(values),
+            Err(error) => {
+                // The next one connects anew.
+                *self.desk.lock().await = None;
+                Err(self.explain(error))
+            }
+        }
+    }
+
+    /// Sends one command on the shared connection.
+    pub(super) async fn one(&self, command: Cmd) -> Result<Value> {
+        let mut pipe = Pipeline::new();
+        pipe.add_command(command);
+        self.ask(&pipe).await.map(only)
+    }
+
+    /// Calls scripts on the shared connection, all in one flight.
+    pub(super) async fn run(&self, script: &Script, keys: &[&str], arguments: &[Vec<String>]) -> Result<Vec<Value>> {
+        let calls = |call: fn(&Script, &[&str]) -> Cmd, which: &mut dyn Iterator<Item = &Vec<String>>| {
+            let mut pipe = Pipeline::new();
+            for arguments in which {
+                let mut call = call(script, keys);
+                call.arg(arguments);
+                pipe.add_command(call);
+            }
+            pipe
+        };
+        if arguments.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut values = self.try_ask(&calls(Script::call, &mut arguments.iter())).await?;
+        let forgotten: Vec<usize> = (0..values.len()).filter(|index| is_noscript(&values[*index])).collect();
+        if !forgotten.is_empty() {
+            let mut again = forgotten.iter().map(|index| &arguments[*index]);
+            let answers = self.try_ask(&calls(Script::whole, &mut again)).await?;
+            for (index, answer) in forgotten.into_iter().zip(answers) {
+                values[index] = answer;
+            }
+        }
+        match values.iter().find_map(refused) {
+            Some(error) => Err(self.explain(error)),
+            None => Ok(values),
+        }
+    }
+}
+
+/// Sends a pipeline in one flight.
+pub(super) async fn send(
+    connection: &mut MultiplexedConnection,
+    pipe: &Pipeline,
+) -> std::result::Result<Vec<Value>, RedisError> {
+    if pipe.is_empty() {
+        return Ok(Vec::new());
+    }
+    connection.send_packed_commands(pipe, 0, pipe.len()).await
+}
+
+/// The error of the server in an answer.
+pub(super) fn refused(value: &Value) -> Option<RedisError> {
+    match value {
+        Value::ServerError(error) => Some(error.clone().into()),
+        _ => None,
+    }
+}
+
+/// Whether the server does not know a script any more.
+pub(super) fn is_noscript(value: &Value) -> bool {
+    matches!(value, Value::ServerError(error) if error.code() == "NOSCRIPT")
+}
+
+fn only(mut values: Vec<Value>) -> Value {
+    values.pop().unwrap_or(Value::Nil)
+}
+
+/// A number in an answer; 0 for none.
+pub(super) fn number(value: &Value) -> i64 {
+    from_redis_value::<Option<f64>>(value.clone()).ok().flatten().map_or(0, |number| number as i64)
+}
+
+/// A number in an answer, if there is one.
+pub(super) fn maybe_number(value: &Value) -> Option<i64> {
+    from_redis_value::<Option<f64>>(value.clone()).ok().flatten().map(|number| number as i64)
+}
+
+/// A text in an answer, if there is one.
+pub(super) fn text(value: Value) -> Option<String> {
+    from_redis_value(value).ok()
+}
+
+/// The parts of an answer.
+pub(super) fn list(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(values) | Value::Set(values) => values,
+        _ => Vec::new(),
+    }
+}

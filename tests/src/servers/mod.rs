@@ -1,0 +1,4 @@
+//! Real servers for tests: private processes on free ports, each with a data folder of its own, ended on drop.
+
+pub mod proxy;
+pub mod redis;

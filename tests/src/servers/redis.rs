@@ -1,0 +1,123 @@
+//! A private Redis server.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use redis::{Client, Connection};
+use tempfile::TempDir;
+
+/// A running `redis-server`.
+#[derive(Debug)]
+pub struct RedisServer {
+    folder: TempDir,
+    port: u16,
+    options: Vec<String>,
+    child: Option<Child>,
+}
+
+impl RedisServer {
+    /// Starts a server that keeps nothing on disk.
+    pub fn start() -> Self {
+        Self::with(&["--save", "", "--appendonly", "no"])
+    }
+
+    /// Starts a server that has every write on disk before it answers.
+    pub fn durable() -> Self {
+        Self::with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"])
+    }
+
+    /// Starts a server with these options.
+    pub fn with(options: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut server = RedisServer {
+            folder,
+            port: free_port(),
+            options: options.iter().map(|option| (*option).to_owned()).collect(),
+            child: None,
+        };
+        server.up();
+        server
+    }
+
+    /// Starts it again on the same data and port.
+    pub fn up(&mut self) {
+        assert!(self.child.is_none(), "it runs");
+        let child = Command::new("redis-server")
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--daemonize", "no"])
+            .args(["--dir", &self.folder.path().display().to_string(), "--enable-debug-command", "yes"])
+            .args(&self.options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("`redis-server` is installed");
+        self.child = Some(child);
+        let started = Instant::now();
+        while self.try_connect().and_then(|mut open| redis::cmd("PING").exec(&mut open).ok()).is_none() {
+            assert!(started.elapsed() < Duration::from_secs(20), "redis-server does not come up");
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Kills it as `kill -9` does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself; then there is nothing to kill.
+            child.kill().unwrap_or_default();
+            child.wait().expect("it ends");
+        }
+    }
+
+    /// Sends it a signal by name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().expect("kill runs").success());
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// Its data folder.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// A connection to it.
+    pub fn connect(&self) -> Connection {
+        self.try_connect().expect("a connection")
+    }
+
+    fn try_connect(&self) -> Option<Connection> {
+        let client = Client::open(self.url()).expect("a URL");
+        let connection = client.get_connection_with_timeout(Duration::from_secs(2)).ok()?;
+        connection.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+        Some(connection)
+    }
+
+    /// Runs `redis-cli` against it, as a producer in a shell does; its output.
+    pub fn cli(&self, arguments: &[&str]) -> String {
+        let output = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(arguments).output();
+        String::from_utf8(output.expect("`redis-cli` is installed").stdout).expect("text").trim().to_owned()
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
