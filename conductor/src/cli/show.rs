@@ -72,7 +72,7 @@ impl Show {
     async fn stored(&self) -> Result<Bytes> {
         // Identifiers that are no UUIDs are stored as they are.
         let id = Uuid::parse_str(&self.what).map_or_else(|_| self.what.clone(), |uuid| uuid.to_string());
-        let store = store::open_existing(self.store.as_deref())?;
+        let store = store::open_existing(self.store.as_deref()).await?;
         match store.get(&id).await? {
             Some(stored) => Ok(stored.document),
             None => Err(Failure::new(

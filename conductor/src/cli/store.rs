@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vconductor_core::store::Store;
-use vconductor_core::store::embedded::{EmbeddedStore, Settings};
+use vconductor_core::store::embedded::{self, EmbeddedStore};
+use vconductor_core::store::redis::{self, Encoding, RedisStore};
 
 use super::exit::{Exit, Failure, Result};
 
@@ -20,20 +21,62 @@ struct Choice {
 }
 
 /// Opens the store: `--store` over `store:` of the configuration over `REDIS_URL` over the embedded one.
-pub(crate) fn open(flag: Option<&str>, configured: Option<&str>) -> Result<Arc<dyn Store>> {
-    let settings = Settings { dead_letter_keep: dead_letter_keep()?, ..Settings::default() };
-    let store = EmbeddedStore::open(&directory(&chosen(flag, configured))?, settings)?;
-    Ok(store)
+pub(crate) async fn open(flag: Option<&str>, configured: Option<&str>) -> Result<Arc<dyn Store>> {
+    open_place(place(&chosen(flag, configured))?).await
 }
 
 /// Opens the store as [`open`] does, to look into it: one that is not there is not made.
-pub(crate) fn open_existing(flag: Option<&str>) -> Result<Arc<dyn Store>> {
-    let directory = directory(&chosen(flag, None))?;
-    if !directory.exists() {
+pub(crate) async fn open_existing(flag: Option<&str>) -> Result<Arc<dyn Store>> {
+    let place = place(&chosen(flag, None))?;
+    if let Place::Directory(directory) = &place
+        && !directory.exists()
+    {
         return Err(Failure::new(Exit::Findings, format!("there is no store in {}", directory.display()))
             .help("name another one with --store, or take vCons in with `vconductor ingest`"));
     }
-    open(flag, None)
+    open_place(place).await
+}
+
+async fn open_place(place: Place) -> Result<Arc<dyn Store>> {
+    match place {
+        Place::Directory(directory) => {
+            let settings = embedded::Settings { dead_letter_keep: dead_letter_keep()?, ..Default::default() };
+            Ok(EmbeddedStore::open(&directory, settings)?)
+        }
+        Place::Redis(url) => Ok(RedisStore::connect(&url, redis_settings()?).await?),
+    }
+}
+
+/// The settings of a Redis store that vcon-server's variables name.
+fn redis_settings() -> Result<redis::Settings> {
+    let defaults = redis::Settings::default();
+    let duration = |name: &str, default: Duration| -> Result<Duration> {
+        match std::env::var(name) {
+            Err(_) => Ok(default),
+            Ok(text) => Ok(seconds(name, &text)?.unwrap_or(default)),
+        }
+    };
+    let encoding = match std::env::var("VCONDUCTOR_ENCODING").as_deref() {
+        Err(_) | Ok("auto") => Encoding::Auto,
+        Ok("string") => Encoding::String,
+        Ok("json") => Encoding::Json,
+        Ok(other) => {
+            return Err(Failure::new(Exit::Configuration, format!("VCONDUCTOR_ENCODING is {other:?}"))
+                .help("write auto, string or json"));
+        }
+    };
+    Ok(redis::Settings {
+        dead_letter_keep: dead_letter_keep()?,
+        index_keep: duration("VCON_INDEX_EXPIRY", defaults.index_keep)?,
+        context_keep: duration("VCON_CONTEXT_EXPIRY", defaults.context_keep)?,
+        document_keep: duration("VCON_REDIS_EXPIRY", defaults.document_keep)?,
+        sorted_set: std::env::var("VCON_SORTED_SET_NAME")
+            .ok()
+            .filter(|name| !name.is_empty())
+            .unwrap_or(defaults.sorted_set),
+        encoding,
+        ..defaults
+    })
 }
 
 fn chosen(flag: Option<&str>, configured: Option<&str>) -> Choice {
@@ -51,21 +94,28 @@ fn choose(flag: Option<&str>, configured: Option<&str>, environment: Option<&str
         .unwrap_or_else(|| Choice { url: FALLBACK.to_owned(), by: "default" })
 }
 
-/// The directory of an embedded store.
-fn directory(choice: &Choice) -> Result<PathBuf> {
+/// Where a store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    /// The folder of an embedded store.
+    Directory(PathBuf),
+    /// The URL of a Redis; may hold a password.
+    Redis(String),
+}
+
+fn place(choice: &Choice) -> Result<Place> {
     let Choice { url, by } = choice;
     let refused = |why: String| Failure::new(Exit::Configuration, format!("{why} (named by {by})"));
     match url.split_once(':') {
         Some(("embedded", "")) => {
             Err(refused("store `embedded:` names no directory".to_owned()).help(format!("write {FALLBACK}")))
         }
-        Some(("embedded", path)) => Ok(path.into()),
-        Some(("redis" | "rediss" | "unix" | "redis+unix", _)) => {
-            Err(refused(format!("store {} is a Redis, and this build has only the embedded store", shown(url)))
-                .help(format!("add --store {FALLBACK} to work without a server; it beats all other settings")))
+        Some(("embedded", path)) => Ok(Place::Directory(path.into())),
+        Some((scheme, _)) if scheme.starts_with("redis") || scheme == "unix" || scheme == "valkey" => {
+            Ok(Place::Redis(url.clone()))
         }
-        _ => Err(refused(format!("store {url:?} is of no known kind"))
-            .help(format!("write embedded:DIRECTORY, for example {FALLBACK}"))),
+        _ => Err(refused(format!("store {:?} is of no known kind", shown(url)))
+            .help(format!("write embedded:DIRECTORY, for example {FALLBACK}, or redis://HOST:PORT/DATABASE"))),
     }
 }
 
@@ -79,7 +129,7 @@ fn shown(url: &str) -> String {
 /// How long dead letters are kept.
 fn dead_letter_keep() -> Result<Option<Duration>> {
     match std::env::var("VCON_DLQ_EXPIRY") {
-        Err(_) => Ok(Settings::default().dead_letter_keep),
+        Err(_) => Ok(embedded::Settings::default().dead_letter_keep),
         Ok(text) => seconds("VCON_DLQ_EXPIRY", &text),
     }
 }
@@ -108,21 +158,17 @@ mod tests {
     }
 
     #[test]
-    fn a_redis_is_refused_without_its_password() {
-        let choice = Choice { url: "redis://user:secret@host:6379/0?password=x".to_owned(), by: "REDIS_URL" };
-        let Err(Failure::Told { exit, message, help }) = directory(&choice) else { panic!("it was accepted") };
-        assert_eq!(exit, Exit::Configuration);
-        assert_eq!(
-            message,
-            "store redis://host:6379/0 is a Redis, and this build has only the embedded store (named by REDIS_URL)"
-        );
-        assert!(help.unwrap().contains("--store embedded:"));
+    fn a_redis_keeps_its_password_to_itself() {
+        let url = "redis://user:secret@host:6379/0?password=x";
+        let choice = Choice { url: url.to_owned(), by: "REDIS_URL" };
+        assert_eq!(place(&choice).unwrap(), Place::Redis(url.to_owned()));
+        assert_eq!(shown(url), "redis://host:6379/0");
     }
 
     #[test]
     fn an_embedded_store_is_a_directory() {
-        let of = |url: &str| directory(&Choice { url: url.to_owned(), by: "--store" });
-        assert_eq!(of("embedded:/var/lib/v").unwrap(), PathBuf::from("/var/lib/v"));
+        let of = |url: &str| place(&Choice { url: url.to_owned(), by: "--store" });
+        assert_eq!(of("embedded:/var/lib/v").unwrap(), Place::Directory("/var/lib/v".into()));
         assert!(of("embedded:").is_err());
         assert!(of("./data").is_err());
     }

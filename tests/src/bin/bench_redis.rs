@@ -20,9 +20,6 @@ use vconductor_core::store::redis::{RedisStore, Settings as StoreSettings};
 use vconductor_core::store::{ClaimRequest, Commit, End, ProcessId, Push, Queue, Quota, Save, Store};
 use vconductor_tests::servers::redis::RedisServer;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 const CLAIM: &str = include_str!("../../../core/src/store/redis/lua/claim.lua");

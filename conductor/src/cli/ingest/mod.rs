@@ -94,7 +94,7 @@ impl Ingest {
                 }
             }
         }
-        let store = store::open(self.store.as_deref(), configured.as_ref().and_then(|all| all.store()))?;
+        let store = store::open(self.store.as_deref(), configured.as_ref().and_then(|all| all.store())).await?;
         let exit = self.take_all(store).await?;
         Ok(exit)
     }

@@ -82,7 +82,7 @@ impl Run {
             return Err(Failure::new(Exit::Configuration, "no chain takes from any list")
                 .help("give a chain `ingress_lists`, or enable one"));
         }
-        let store = store::open(self.store.as_deref(), config.store.as_ref().map(|store| store.value.as_str()))?;
+        let store = store::open(self.store.as_deref(), config.store.as_ref().map(|store| store.value.as_str())).await?;
         output::say(self.start_line(&configuration, config, &*store));
         let engine = Engine::new(Arc::clone(&store), http, chains, Arc::clone(&report), settings()?);
         let end = Watch::new(Arc::new(engine), Arc::clone(&report), self.until_idle).until_end().await?;
