@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::Value;
 use vconductor_core::error::{Error, Result};
-use vconductor_core::store::embedded::{EmbeddedStore, Settings};
-use vconductor_core::store::{ClaimRequest, Commit, Documents, End, NewVcon, Operations, ProcessId, Queue, Quota};
+use vconductor_core::store::embedded::{self, EmbeddedStore};
+use vconductor_core::store::redis::{self, RedisStore};
+use vconductor_core::store::{ClaimRequest, Commit, End, NewVcon, ProcessId, Quota, Store};
 
 use crate::recorder::{Recorder, overlaps, repetitions};
 
@@ -37,6 +38,21 @@ pub struct Plan {
     pub kills: u32,
     /// End early after this time, checking what was done so far.
     pub limit: Duration,
+    /// URL of a Redis to work on; the embedded store otherwise.
+    pub redis: Option<String>,
+}
+
+impl Plan {
+    fn url(&self, folder: &Path) -> String {
+        self.redis.clone().unwrap_or_else(|| format!("embedded:{}", folder.join("store").display()))
+    }
+
+    async fn open(&self, folder: &Path) -> Result<Arc<dyn Store>> {
+        match &self.redis {
+            Some(url) => Ok(RedisStore::connect(url, redis::Settings::default()).await?),
+            None => Ok(EmbeddedStore::open(&folder.join("store"), embedded::Settings::default())?),
+        }
+    }
 }
 
 /// What a campaign found.
@@ -74,7 +90,6 @@ pub async fn run(plan: &Plan, folder: &Path) -> Result<Findings> {
     let recorder = Recorder::start(Duration::from_millis(15)).await.map_err(io)?;
     let config = folder.join("chain.yml");
     std::fs::write(&config, configuration(&recorder, folder)).map_err(io)?;
-    let store_folder = folder.join("store");
     let mut findings = Findings::default();
     let mut expected: BTreeMap<String, usize> = BTreeMap::new();
     let mut kill_times: Vec<Instant> = Vec::new();
@@ -82,15 +97,14 @@ pub async fn run(plan: &Plan, folder: &Path) -> Result<Findings> {
     let mut serial = 0_u32;
     while findings.total_kills() < plan.kills && started.elapsed() < plan.limit {
         {
-            let store = EmbeddedStore::open(&store_folder, Settings::default())?;
+            let store = plan.open(folder).await?;
             let vcons: Vec<NewVcon> =
                 (0..rng.usize(8..40)).map(|_| new_vcon(&mut rng, &mut serial, &mut expected)).collect();
             store.ingest(vcons).await?;
         }
         let point = POINTS[rng.usize(0..POINTS.len())];
         let at_random = rng.u8(0..5) == 0;
-        let mut child =
-            start(plan, &config, &store_folder, (!at_random).then(|| format!("{point}:{}", rng.u32(1..12))))?;
+        let mut child = start(plan, &config, folder, (!at_random).then(|| format!("{point}:{}", rng.u32(1..12))))?;
         if at_random {
             tokio::time::sleep(Duration::from_millis(rng.u64(20..400))).await;
             child.kill().map_err(io)?;
@@ -104,11 +118,11 @@ pub async fn run(plan: &Plan, folder: &Path) -> Result<Findings> {
                 .or_default() += 1;
         }
     }
-    let mut last = start(plan, &config, &store_folder, None)?;
+    let mut last = start(plan, &config, folder, None)?;
     if wait(&mut last, Duration::from_secs(180)).await? != Some(0) {
         findings.breaches.push("the last conductor, which nobody killed, did not end idle with exit code 0".to_owned());
     }
-    check(&recorder, &store_folder, folder, &expected, &kill_times, &mut findings).await?;
+    check(plan, &recorder, folder, &expected, &kill_times, &mut findings).await?;
     Ok(findings)
 }
 
@@ -145,9 +159,9 @@ fn new_vcon(rng: &mut fastrand::Rng, serial: &mut u32, expected: &mut BTreeMap<S
     NewVcon { uuid, document: Some(Bytes::from(text)), lists: vec!["in".to_owned(); times], keep: None, context: None }
 }
 
-fn start(plan: &Plan, config: &Path, store: &Path, kill_at: Option<String>) -> Result<Child> {
+fn start(plan: &Plan, config: &Path, folder: &Path, kill_at: Option<String>) -> Result<Child> {
     let mut command = Command::new(&plan.binary);
-    command.arg("run").arg(config).arg("--store").arg(format!("embedded:{}", store.display())).arg("--until-idle");
+    command.arg("run").arg(config).arg("--store").arg(plan.url(folder)).arg("--until-idle");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).env_remove("VCONDUCTOR_KILL_AT");
     if let Some(kill_at) = kill_at {
         command.env("VCONDUCTOR_KILL_AT", kill_at);
@@ -171,15 +185,15 @@ async fn wait(child: &mut Child, limit: Duration) -> Result<Option<i32>> {
 }
 
 async fn check(
+    plan: &Plan,
     recorder: &Recorder,
-    store_folder: &Path,
     folder: &Path,
     expected: &BTreeMap<String, usize>,
     kills: &[Instant],
     findings: &mut Findings,
 ) -> Result<()> {
-    let store = EmbeddedStore::open(store_folder, Settings::default())?;
-    let out = drain(&store, "out").await?;
+    let store = plan.open(folder).await?;
+    let out = drain(&*store, "out").await?;
     let mut dead: BTreeMap<String, usize> = BTreeMap::new();
     for letter in store.dead_letters("DLQ:in", None, usize::MAX >> 1).await? {
         *dead.entry(letter.uuid).or_default() += 1;
@@ -237,7 +251,7 @@ fn check_file(folder: &Path, uuid: &str, findings: &mut Findings) {
 }
 
 /// Takes everything off a list.
-async fn drain(store: &Arc<EmbeddedStore>, list: &str) -> Result<BTreeMap<String, usize>> {
+async fn drain(store: &dyn Store, list: &str) -> Result<BTreeMap<String, usize>> {
     let process = ProcessId::random();
     store.register(&process).await?;
     let mut taken: BTreeMap<String, usize> = BTreeMap::new();

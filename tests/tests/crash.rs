@@ -16,7 +16,13 @@ fn under_test() -> &'static Path {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_conductors_lose_nothing_and_repeat_only_what_was_in_flight() {
     let folder = tempfile::tempdir().expect("a folder");
-    let plan = Plan { binary: under_test().to_owned(), seed: 20_260_102, kills: 16, limit: Duration::from_secs(120) };
+    let plan = Plan {
+        binary: under_test().to_owned(),
+        seed: 20_260_102,
+        kills: 16,
+        limit: Duration::from_secs(120),
+        redis: None,
+    };
     let found = run(&plan, folder.path()).await.expect("the campaign runs");
     assert_eq!(found.breaches, Vec::<String>::new(), "seed {}", plan.seed);
     assert!(found.total_kills() >= 10, "too few kills to mean anything: {found:?}");

@@ -1,6 +1,6 @@
-//! Kills conductors on the embedded store and checks that nothing was lost or done twice.
+//! Kills conductors on the embedded store, or on a Redis, and checks that nothing was lost or done twice.
 //!
-//! `kill_campaign BINARY [--kills N] [--seed N] [--seconds N]`; BINARY is `conductor_under_test`; `scripts/soak/kill` builds both.
+//! `kill_campaign BINARY [--kills N] [--seed N] [--seconds N] [--redis URL]`; BINARY is `conductor_under_test`; `scripts/soak/kill` builds both.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -14,12 +14,13 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let binary =
         PathBuf::from(arguments.next().ok_or("usage: kill_campaign BINARY [--kills N] [--seed N] [--seconds N]")?);
-    let mut plan = Plan { binary, seed: fastrand::u64(..), kills: 200, limit: Duration::from_secs(3600) };
+    let mut plan = Plan { binary, seed: fastrand::u64(..), kills: 200, limit: Duration::from_secs(3600), redis: None };
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or("an option without its value")?;
         match name.as_str() {
             "--kills" => plan.kills = value.parse()?,
             "--seed" => plan.seed = value.parse()?,
+            "--redis" => plan.redis = Some(value),
             "--seconds" => plan.limit = Duration::from_secs(value.parse()?),
             other => return Err(format!("unknown option {other}").into()),
         }
