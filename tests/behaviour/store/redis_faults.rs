@@ -177,11 +177,11 @@ async fn a_lost_reply_is_not_a_lost_or_doubled_run() {
     let mut last = Instant::now();
     let url = proxy.url();
     against(&server, &url, || {
-        if last.elapsed() > Duration::from_millis(25) {
+        if last.elapsed() > Duration::from_millis(8) {
             last = Instant::now();
             let harm = if random.bool() { Harm::Drop } else { Harm::Cut };
             let word = if random.bool() { "EXEC" } else { "EVALSHA" };
-            proxy.harm(harm, word, random.usize(0..2));
+            proxy.harm(harm, word, random.usize(0..3));
         }
     })
     .await;

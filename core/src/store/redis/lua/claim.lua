@@ -70,7 +70,13 @@ local function peek(lane)
         return nil
       end
       lane.offset = lane.offset + #ids
-      for i, uuid in ipairs(ids) do lane.ahead[i] = { uuid = uuid, crashes = 0 } end
+      -- Contexts are rare: one question for all of them.
+      local contexts = {}
+      for i, uuid in ipairs(ids) do
+        lane.ahead[i] = { uuid = uuid, crashes = 0 }
+        contexts[i] = 'context:' .. lane.list .. ':' .. uuid
+      end
+      lane.contexts = redis.call('EXISTS', unpack(contexts)) > 0
     end
   end
   return lane.ahead[lane.at]
@@ -135,7 +141,7 @@ local function identify(lane, candidate)
     return
   end
   candidate.run = new_run()
-  local context = redis.call('LPOP', 'context:' .. lane.list .. ':' .. candidate.uuid)
+  local context = lane.contexts and redis.call('LPOP', 'context:' .. lane.list .. ':' .. candidate.uuid)
   if context then
     candidate.known = true
     redis.call('HSET', record(lane, candidate.run), 'u', candidate.uuid, 'e', candidate.entry, 'x', context)
