@@ -26,6 +26,15 @@ impl Stage {
     pub fn new() -> Stage {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = EmbeddedStore::open(&folder.path().join("store"), StoreSettings::default()).expect("a store");
+        Stage::with(folder, store)
+    }
+
+    /// A stage on a store of the caller's choice.
+    pub fn on(store: Arc<dyn Store>) -> Stage {
+        Stage::with(tempfile::tempdir().expect("a temporary folder"), store)
+    }
+
+    fn with(folder: tempfile::TempDir, store: Arc<dyn Store>) -> Stage {
         let settings = Settings {
             sweep: Duration::from_millis(200),
             missing_document: Duration::from_millis(600),

@@ -127,10 +127,10 @@ impl Lane {
                     attempt += 1;
                     tracing::error!(error = %error.chain_text(), attempt, "the store does not answer; finished runs are kept and tried again");
                     request = None;
+                    tokio::time::sleep(backoff(attempt)).await;
                     if commits.is_empty() || (self.shared.abort.is_cancelled() && attempt > 3) {
                         break (vec![Committed::Lost; commits.len()], Vec::new());
                     }
-                    tokio::time::sleep(backoff(attempt)).await;
                 }
             }
         };
