@@ -13,12 +13,12 @@ use serde::Deserialize;
 use vconductor_core::document::Edit;
 use vconductor_core::error::{Error, Result};
 use vconductor_core::plugin::{
-    Capabilities, Effect, Hop, Link, LinkContext, LinkPlugin, Outcome, SaveItem, Storage, StoragePlugin, Tracer,
-    TracerPlugin,
+    Capabilities, Effect, Hook, Hop, Link, LinkContext, LinkPlugin, Outcome, RunInfo, SaveItem, Storage, StoragePlugin,
+    Tracer, TracerPlugin,
 };
 use vconductor_core::store::Resumption;
 use vconductor_core::vcon::Vcon;
-use vconductor_core::{register_link, register_storage, register_tracer};
+use vconductor_core::{register_hook, register_link, register_storage, register_tracer};
 
 #[derive(Default)]
 struct World {
@@ -266,5 +266,29 @@ impl Tracer for ProbeTracer {
     async fn trace(&self, hop: &Hop<'_>) -> Result<()> {
         write(&self.options.log, format!("hop {} {} {}", hop.index, hop.uuid_in, hop.uuid_out));
         if world().broken.contains(&self.options.log) { Err(Error::retryable("the tracer is down")) } else { Ok(()) }
+    }
+}
+
+/// Writes to the log `hook-<chain>`; a broken one stops every run of its chain.
+#[derive(Debug, Default)]
+struct ProbeHook;
+
+register_hook!(ProbeHook);
+
+#[async_trait]
+impl Hook for ProbeHook {
+    async fn before_run(&self, run: RunInfo<'_>) -> Result<bool> {
+        let log = format!("hook-{}", run.chain);
+        write(&log, format!("before {} {}", run.uuid, run.attempt));
+        let stopped = world().broken.contains(&log);
+        Ok(!stopped)
+    }
+
+    async fn after_link(&self, run: RunInfo<'_>, link: &str, result: std::result::Result<&Outcome, &Error>) {
+        write(&format!("hook-{}", run.chain), format!("link {link} {}", if result.is_ok() { "ok" } else { "error" }));
+    }
+
+    async fn after_run(&self, run: RunInfo<'_>, end: &str) {
+        write(&format!("hook-{}", run.chain), format!("after {end}"));
     }
 }

@@ -42,7 +42,9 @@ async fn a_redis_that_goes_away_while_busy_costs_nothing_but_time() {
     let back = Instant::now();
     conductor.until("work goes on", Duration::from_secs(10), async || seen("away").len() > before).await;
     assert!(back.elapsed() < Duration::from_secs(2), "work went on only {:?} after the return", back.elapsed());
-    conductor.until("all are done", Duration::from_secs(60), async || server.cli(&["LLEN", "out"]).trim() == "400").await;
+    conductor
+        .until("all are done", Duration::from_secs(60), async || server.cli(&["LLEN", "out"]).trim() == "400")
+        .await;
     let started = Instant::now();
     conductor.stop().await;
     assert!(started.elapsed() < Duration::from_secs(2), "an idle conductor took {:?} to stop", started.elapsed());

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use vconductor_core::clock::{Clock, SystemClock};
 use vconductor_core::error::{Error, Result};
 use vconductor_core::http::HttpClient;
+use vconductor_core::plugin::{Hook, hooks};
 use vconductor_core::store::{Commit, Committed, NewVcon, Pending, ProcessId, Store, Stored};
 
 use chain::{Chain, Chains};
@@ -76,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) report: Arc<Report>,
     pub(crate) settings: Settings,
+    /// Called around runs and links.
+    pub(crate) hooks: Vec<Arc<dyn Hook>>,
     /// Claim no more.
     pub(crate) stop: CancellationToken,
     /// The grace time is over: give up what still runs.
@@ -175,6 +178,7 @@ impl Engine {
             clock: Arc::new(SystemClock),
             report,
             settings,
+            hooks: hooks(),
             stop: CancellationToken::new(),
             abort: CancellationToken::new(),
             process: RwLock::new(ProcessId::random()),

@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use vconductor_core::error::{Class, Error};
 use vconductor_core::layers::retry::RetryPolicy;
+use vconductor_core::plugin::RunInfo;
 use vconductor_core::run::{Ledger, Stage};
 use vconductor_core::store::{Claim, Claimed, Commit, End, Failure, Push, Resumption, Save, dead_letter_queue};
 use vconductor_core::vcon::Vcon;
@@ -96,14 +97,49 @@ impl Passage {
             Ok(()) => Ending::Done(RunOutcome::Done),
             Err(ending) => ending,
         };
-        match ending {
-            Ending::Done(outcome) => Some(passage.finish(End::Done, outcome)),
-            Ending::Otherwise(end, outcome) => Some(passage.finish(end, outcome)),
-            Ending::Lost => None,
+        let (end, outcome) = match ending {
+            Ending::Done(outcome) => (End::Done, outcome),
+            Ending::Otherwise(end, outcome) => (end, outcome),
+            Ending::Lost => return None,
+        };
+        for hook in &passage.shared.hooks {
+            hook.after_run(passage.info(), outcome.as_str()).await;
+        }
+        Some(passage.finish(end, outcome))
+    }
+
+    /// The run as hooks see it.
+    fn info(&self) -> RunInfo<'_> {
+        RunInfo {
+            uuid: &self.uuid,
+            run: self.claim.run,
+            chain: &self.chain.name,
+            list: &self.claim.list,
+            attempt: self.attempts + 1,
         }
     }
 
+    /// Asks the hooks whether the passage may begin.
+    async fn allowed(&mut self) -> Result<(), Ending> {
+        let shared = Arc::clone(&self.shared);
+        for hook in &shared.hooks {
+            match hook.before_run(self.info()).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::info!(uuid = %self.uuid, "stopped by a hook");
+                    return Err(Ending::Done(RunOutcome::Stopped));
+                }
+                Err(error) => {
+                    let (policy, queue) = (self.chain.retry.clone(), self.own_dead_letters());
+                    return Err(self.failed("hook", &error, self.attempts + 1, &policy, queue));
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn through(&mut self) -> Result<(), Ending> {
+        self.allowed().await?;
         if self.stage() == Stage::Links {
             self.links().await?;
             let ledger = self.ledger.get_mut();

@@ -27,6 +27,18 @@ pub enum RunOutcome {
 }
 
 impl RunOutcome {
+    /// Its name for hooks and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RunOutcome::Done => "done",
+            RunOutcome::Stopped => "stopped",
+            RunOutcome::Retried => "retried",
+            RunOutcome::Parked => "parked",
+            RunOutcome::Waited => "waited",
+            RunOutcome::Dead => "dead",
+        }
+    }
+
     /// How the metrics count it; a run that only waited is not counted.
     fn counted(self) -> Option<instruments::RunOutcome> {
         match self {

@@ -82,6 +82,7 @@ impl Passage {
     async fn step(&mut self, links: &[LinkStep]) -> Result<Done, Ending> {
         let known = self.known_entries(links);
         let results = self.execute_all(links, &known).await;
+        self.tell_hooks(links, &results).await;
         failpoint::hit("in-link");
         if let Err(error) = self.check_conflicts(links, &results) {
             return Err(self.failed(
@@ -146,6 +147,19 @@ impl Passage {
             return vec![only.await];
         }
         join_all(executions).await
+    }
+
+    async fn tell_hooks(&self, links: &[LinkStep], results: &[Option<Executed>]) {
+        for hook in &self.shared.hooks {
+            for (link, result) in links.iter().zip(results) {
+                let result = match result {
+                    Some(Executed::Returned(outcome, _)) => Ok(outcome),
+                    Some(Executed::Failed(error, _)) => Err(error),
+                    Some(Executed::Skipped(_)) | None => continue,
+                };
+                hook.after_link(self.info(), link.name(), result).await;
+            }
+        }
     }
 
     /// Two branches that write one path contradict each other.
