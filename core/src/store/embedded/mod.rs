@@ -8,6 +8,7 @@
 mod bell;
 mod claim;
 mod commit;
+mod dead;
 mod fault;
 mod operate;
 mod operation;
@@ -16,6 +17,7 @@ mod process;
 mod reader;
 mod row;
 mod schema;
+mod standing;
 mod tx;
 mod vcons;
 mod writer;
@@ -35,8 +37,8 @@ use self::schema::{Role, connect};
 use self::tx::Tx;
 use self::writer::Writer;
 use super::{
-    Claim, ClaimRequest, Claimed, Commit, Committed, DeadLetter, Documents, ListStatus, NewVcon, Operations, Pending,
-    ProcessId, Queue, Reaped, Store, Stored,
+    Claim, ClaimRequest, Claimed, Commit, Committed, DeadLetter, DeadLetterQueue, Documents, ListStatus, NewVcon,
+    Operations, Pending, ProcessId, Queue, Queued, Reaped, Revival, Standing, Store, Stored,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
@@ -279,22 +281,46 @@ impl Operations for EmbeddedStore {
         self.readers.query(move |db| operate::pending(db, &lists, until)).await
     }
 
+    async fn standing(&self, list: &str) -> Result<Standing> {
+        let list = list.to_owned();
+        self.readers.query(move |db| standing::standing(db, &list)).await
+    }
+
+    async fn peek(&self, list: &str, limit: usize) -> Result<Vec<Queued>> {
+        let list = list.to_owned();
+        self.readers.query(move |db| standing::peek(db, &list, limit)).await
+    }
+
+    async fn transfer(&self, from: &str, to: &str, limit: usize) -> Result<usize> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.write(move |tx| operate::transfer(tx, &from, &to, limit)).await
+    }
+
     async fn pause(&self, list: &str, paused: bool) -> Result<()> {
         let list = list.to_owned();
         self.write(move |tx| operate::pause(tx, &list, paused)).await
     }
 
+    async fn dead_letter_queues(&self) -> Result<Vec<DeadLetterQueue>> {
+        self.readers.query(dead::queues).await
+    }
+
     async fn dead_letters(&self, queue: &str, cursor: Option<RunId>, limit: usize) -> Result<Vec<DeadLetter>> {
         let queue = queue.to_owned();
-        self.readers.query(move |db| operate::dead_letters(db, &queue, cursor, limit)).await
+        self.readers.query(move |db| dead::letters(db, &queue, cursor, limit)).await
     }
 
     async fn revive(&self, run: RunId) -> Result<bool> {
-        self.write(move |tx| operate::revive(tx, run)).await
+        self.write(move |tx| dead::revive(tx, run)).await
+    }
+
+    async fn revive_as(&self, letter: &DeadLetter, revival: Revival) -> Result<bool> {
+        let (run, died_at) = (letter.run, letter.failure.at);
+        self.write(move |tx| dead::revive_as(tx, run, died_at, &revival)).await
     }
 
     async fn bury(&self, run: RunId) -> Result<bool> {
-        self.write(move |tx| operate::bury(tx, run)).await
+        self.write(move |tx| dead::bury(tx, run)).await
     }
 }
 
