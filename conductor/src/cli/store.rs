@@ -27,13 +27,13 @@ pub(crate) fn open(flag: Option<&str>, configured: Option<&str>) -> Result<Arc<d
 }
 
 /// Opens the store as [`open`] does, to look into it: one that is not there is not made.
-pub(crate) fn open_existing(flag: Option<&str>) -> Result<Arc<dyn Store>> {
-    let directory = directory(&chosen(flag, None))?;
+pub(crate) fn open_existing(flag: Option<&str>, configured: Option<&str>) -> Result<Arc<dyn Store>> {
+    let directory = directory(&chosen(flag, configured))?;
     if !directory.exists() {
         return Err(Failure::new(Exit::Findings, format!("there is no store in {}", directory.display()))
             .help("name another one with --store, or take vCons in with `vconductor ingest`"));
     }
-    open(flag, None)
+    open(flag, configured)
 }
 
 fn chosen(flag: Option<&str>, configured: Option<&str>) -> Choice {
