@@ -53,8 +53,9 @@ impl Groups {
     }
 }
 
-/// The message with `#` in place of words that hold digits where people would see an id, a number or a time.
+/// The message with `#` in place of what people would see as an id, a number, a time, or a value of the vCon.
 fn fingerprint(message: &str) -> String {
+    let message = without_values(message);
     let mut text = String::with_capacity(message.len());
     let mut word = String::new();
     for character in message.chars() {
@@ -66,6 +67,19 @@ fn fingerprint(message: &str) -> String {
         }
     }
     close(&mut text, &mut word);
+    text
+}
+
+/// What is quoted inside a quotation (`\"...\"`) is a value that the message complains about.
+fn without_values(message: &str) -> String {
+    let mut parts = message.split("\\\"");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    while let Some(value) = parts.next() {
+        match parts.next() {
+            Some(after) => text.push_str(&format!("#{after}")),
+            None => text.push_str(value),
+        }
+    }
     text
 }
 
@@ -94,6 +108,10 @@ mod tests {
                 "POST https://crm.example/calls/018f2b7c-5e1a-8c33-9d2b-2f5b6f1f7a10: status 503 at 1700000000"
             ),
             "POST https://crm.example/calls/#: status 503 at #"
+        );
+        assert_eq!(
+            fingerprint(r#"failed: "cannot parse \"case 7\" as JSON: byte 0""#),
+            r#"failed: "cannot parse # as JSON: byte 0""#
         );
         assert_eq!(fingerprint("bucket s3-eu is gone (404)"), "bucket s3-eu is gone (404)");
         assert_eq!(fingerprint("vcon_missing: no document"), "vcon_missing: no document");

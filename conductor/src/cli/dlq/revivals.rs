@@ -169,8 +169,8 @@ impl Revivals {
 
     fn count(&self, letter: &DeadLetter, fate: &Fate, tally: &mut Tally) -> Result<()> {
         let (status, why) = match fate {
-            Fate::Revived if self.dry_run => ("would_go_on", None),
-            Fate::Revived => ("goes_on", None),
+            Fate::Revived if self.dry_run => ("would_be_put_back", None),
+            Fate::Revived => ("put_back", None),
             Fate::Refused(why) => ("refused", Some(why)),
             Fate::Gone => ("gone", None),
         };
@@ -208,7 +208,7 @@ impl Revivals {
         match self.output {
             Format::Table => {
                 let to = to.map_or_else(|| "their lists".to_owned(), |list| format!("`{list}`"));
-                let verb = if self.dry_run { "would go on" } else { "put back" };
+                let verb = if self.dry_run { "would be put back" } else { "put back" };
                 let mut text = format!("{} {verb} on {to} from {}", counted(*revived, "run"), self.queue);
                 if *refused > 0 {
                     text.push_str(&format!(", {refused} refused"));

@@ -8,6 +8,7 @@ use vconductor_core::store::ListStatus;
 
 use super::warn_of_unknown;
 use crate::cli::age;
+use crate::cli::configuration::counted;
 use crate::cli::desk::Common;
 use crate::cli::exit::{Exit, Failure, Result};
 use crate::cli::interrupt::Interrupt;
@@ -73,7 +74,11 @@ impl Drain {
             if status.paused {
                 return Err(Failure::new(
                     Exit::Findings,
-                    format!("list `{}` is paused, so its {} runs do not move", self.list, left(&status)),
+                    format!(
+                        "list `{}` is paused and holds {}, so it never gets empty",
+                        self.list,
+                        counted(left(&status), "run")
+                    ),
                 )
                 .help(format!("let it go on with `vconductor queue resume {}`", self.list)));
             }

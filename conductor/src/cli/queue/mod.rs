@@ -22,11 +22,11 @@ lists are paused, which storages are missing. With LIST only these.";
 
 const EXAMPLES: &str = "\
 Examples:
-  vconductor queue                                  # all lists
-  vconductor queue calls chats --output json        # two of them, for scripts
-  vconductor queue pause calls                      # nothing is taken from it any more
-  vconductor queue peek calls --limit 3             # what comes next
-  vconductor queue drain calls --timeout 10m        # wait until it is empty, for example before an update";
+  vconductor queue                              # all lists
+  vconductor queue calls chats --output json    # two of them, for scripts
+  vconductor queue pause calls                  # nothing is taken from it any more
+  vconductor queue peek calls --limit 3         # what comes next
+  vconductor queue drain calls --timeout 10m    # wait until it is empty";
 
 /// Show how the lists stand; pause, peek, move, drain
 #[derive(Debug, Args)]
