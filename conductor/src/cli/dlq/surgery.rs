@@ -54,6 +54,9 @@ impl Surgery {
         {
             return Plan::Refused(why);
         }
+        if let Some(ledger) = &mut ledger {
+            count_anew(ledger);
+        }
         if *list == letter.list && ledger == letter.ledger {
             return Plan::Continue;
         }
@@ -95,6 +98,13 @@ fn enter(ledger: &mut Ledger, target: &Target, moves: bool) {
     if !stays {
         ledger.chain = target.chain.clone().unwrap_or_default();
         back_to_links(ledger);
+    }
+}
+
+/// A step that used its attempts up gets all of them again; what it finished in part is kept.
+fn count_anew(ledger: &mut Ledger) {
+    for entry in ledger.steps.iter_mut().filter(|entry| !entry.is_finished()) {
+        entry.attempts = 0;
     }
 }
 
@@ -189,9 +199,18 @@ mod tests {
 
     #[test]
     fn without_surgery_a_run_goes_on_as_it_is() {
-        assert_eq!(Surgery::default().plan(&letter()), Plan::Continue);
+        let mut letter = letter();
+        letter.ledger.as_mut().unwrap().steps.pop();
+        assert_eq!(Surgery::default().plan(&letter), Plan::Continue);
         let same = Target { list: "calls".to_owned(), chain: Some("support".to_owned()) };
-        assert_eq!(Surgery { to: Some(same), ..Surgery::default() }.plan(&letter()), Plan::Continue);
+        assert_eq!(Surgery { to: Some(same), ..Surgery::default() }.plan(&letter), Plan::Continue);
+    }
+
+    #[test]
+    fn a_step_that_was_given_up_gets_its_attempts_again() {
+        let ledger = changed(Surgery::default().plan(&letter())).ledger.unwrap();
+        assert_eq!(ledger.steps.iter().map(|entry| entry.attempts).collect::<Vec<_>>(), [1, 1, 0]);
+        assert_eq!((ledger.stage, ledger.storages.len()), (Stage::Storages, 1), "nothing else is changed");
     }
 
     #[test]
@@ -225,7 +244,8 @@ mod tests {
     fn another_list_of_the_same_chain_changes_the_list_only() {
         let target = Target { list: "late".to_owned(), chain: Some("support".to_owned()) };
         let revival = changed(Surgery { to: Some(target), ..Surgery::default() }.plan(&letter()));
-        assert_eq!((revival.list.as_str(), &revival.ledger), ("late", &letter().ledger));
+        assert_eq!((revival.list.as_str(), links(&revival).len()), ("late", 3));
+        assert_eq!(revival.ledger.map(|ledger| ledger.storages), letter().ledger.map(|ledger| ledger.storages));
     }
 
     #[test]

@@ -85,7 +85,11 @@ impl Move {
         if stopped {
             output::say("stopped; the same command goes on");
         }
-        self.tell(moved, waiting().await?, stopped)
+        let left = waiting().await?;
+        if !stopped && moved < wanted && left > 0 {
+            output::say("what is left has begun, so it belongs to its chain and stays");
+        }
+        self.tell(moved, left, stopped)
     }
 
     fn tell(&self, moved: usize, left: u64, stopped: bool) -> Result<Exit> {
