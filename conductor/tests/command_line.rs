@@ -1,5 +1,7 @@
 //! The command line from outside: the binary, its output and its exit codes.
 
+mod place;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,69 +9,17 @@ use std::process::{Command, Stdio};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
-use tempfile::TempDir;
+
+use place::{Done, Place, done, told};
 
 const UUID: &str = "018f2b7c-5e1a-8c33-9d2b-2f5b6f1f7a10";
 
-/// A directory to work in.
-struct Place(TempDir);
-
-/// What a command did.
-struct Done {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl Place {
-    fn new() -> Self {
-        Place(tempfile::tempdir().unwrap())
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> &Self {
-        let path = self.0.path().join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, content).unwrap();
-        self
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vconductor"));
-        command.args(arguments).current_dir(self.0.path()).env_clear().stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Done {
-        done(&mut self.command(arguments))
-    }
-
-    fn run_with(&self, arguments: &[&str], input: &str) -> Done {
-        let mut command = self.command(arguments);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        told(child.wait_with_output().unwrap())
-    }
-}
-
-fn done(command: &mut Command) -> Done {
-    told(command.output().unwrap())
-}
-
-fn told(output: std::process::Output) -> Done {
-    Done {
-        code: output.status.code().unwrap(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-impl Done {
-    /// Exit code, stdout and stderr as one text, without what differs from run to run.
-    fn all(&self) -> String {
-        let text = format!("exit {}\n--- stdout\n{}--- stderr\n{}", self.code, self.stdout, self.stderr);
-        text.replace(env!("CARGO_PKG_VERSION"), "VERSION")
-    }
+fn run_with(place: &Place, arguments: &[&str], input: &str) -> Done {
+    let mut command = place.command(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    told(child.wait_with_output().unwrap())
 }
 
 fn audio(name: &str) -> Vec<u8> {
@@ -85,7 +35,7 @@ fn vcon(uuid: &str) -> String {
 #[test]
 fn help_of_every_command() {
     let place = Place::new();
-    let commands = ["", "run", "ingest", "show", "check", "list", "describe", "completions"];
+    let commands = ["", "run", "ingest", "show", "queue", "dlq", "replay", "check", "list", "describe", "completions"];
     for command in commands {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|part| !part.is_empty()).collect();
         let done = place.run(&arguments);
@@ -211,7 +161,7 @@ fn lines_compressed_files_and_stdin_are_taken() {
     }
     place.write("many.jsonl.gz", zip.finish().unwrap());
     let arguments = ["ingest", "--list", "a", "--list", "b", "--output", "json", "many.jsonl.gz", "-"];
-    let done = place.run_with(&arguments, "{\n\"parties\": []\n}\n");
+    let done = run_with(&place, &arguments, "{\n\"parties\": []\n}\n");
     let summary: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!((&summary["taken"], &summary["refused"]), (&3001.into(), &0.into()), "{}", done.stderr);
     assert!(done.stderr.contains("stdin is now vCon "), "{}", done.stderr);

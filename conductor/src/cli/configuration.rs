@@ -120,6 +120,18 @@ pub(crate) fn paths(given: &[PathBuf], command: &str) -> Result<Vec<PathBuf>> {
 pub(crate) struct Configured {
     store: Option<String>,
     lists: Vec<String>,
+    chains: Vec<Chain>,
+}
+
+/// A chain as far as commands besides `run` and `check` want to know it.
+#[derive(Debug, Clone)]
+pub(crate) struct Chain {
+    /// Its name.
+    pub(crate) name: String,
+    /// The lists it takes from.
+    pub(crate) ingress_lists: Vec<String>,
+    /// The names of its links in order, those of `parallel` steps too.
+    pub(crate) links: Vec<String>,
 }
 
 impl Configured {
@@ -133,13 +145,28 @@ impl Configured {
         self.lists.iter().any(|own| own == list)
     }
 
+    /// Its chains.
+    pub(crate) fn chains(&self) -> &[Chain] {
+        &self.chains
+    }
+
     /// The list that was probably meant.
     pub(crate) fn nearest_list(&self, list: &str) -> Option<&str> {
         nearest(list, &self.lists)
     }
 }
 
-/// Store and lists of a configuration; `None` where none is named. Errors elsewhere in it are `check`'s business, but a
+impl Chain {
+    fn of(config: &config::ChainConfig) -> Self {
+        Chain {
+            name: config.name.value.clone(),
+            ingress_lists: config.ingress_lists.iter().map(|list| list.value.clone()).collect(),
+            links: config.steps().map(|step| step.link.value.clone()).collect(),
+        }
+    }
+}
+
+/// Store and chains of a configuration; `None` where none is named. Errors elsewhere in it are `check`'s business, but a
 /// file that cannot be read at all names no store.
 pub(crate) fn for_store(given: &[PathBuf]) -> Result<Option<Configured>> {
     if given.is_empty() {
@@ -150,8 +177,9 @@ pub(crate) fn for_store(given: &[PathBuf]) -> Result<Option<Configured>> {
         complain(&configuration.findings);
         return Err(Failure::Silent(Exit::Configuration));
     };
-    let lists = config.chains.iter().flat_map(|chain| chain.ingress_lists.iter().map(|list| list.value.clone()));
-    Ok(Some(Configured { store: config.store.as_ref().map(|store| store.value.clone()), lists: lists.collect() }))
+    let chains: Vec<Chain> = config.chains.iter().map(Chain::of).collect();
+    let lists = chains.iter().flat_map(|chain| chain.ingress_lists.iter().cloned()).collect();
+    Ok(Some(Configured { store: config.store.as_ref().map(|store| store.value.clone()), lists, chains }))
 }
 
 /// Tells findings on stderr.

@@ -2,17 +2,23 @@
 //!
 //! stdout is data, stderr is talk. Every command returns its exit code; nothing below prints an error and goes on.
 
+mod age;
 mod check;
 mod completions;
 mod configuration;
 mod describe;
+mod desk;
+mod dlq;
 mod exit;
 mod ingest;
+mod interrupt;
 mod list;
 mod logging;
 mod output;
 mod plugins;
 mod progress;
+mod queue;
+mod replay;
 mod run;
 mod show;
 mod store;
@@ -41,6 +47,8 @@ Examples:
   vconductor ingest --list calls recordings/ call.vcon     # take conversations in
   vconductor run chains.yml --until-idle                   # work until nothing is left to do
   vconductor show 018f2b7c-5e1a-8c33-9d2b-2f5b6f1f7a10     # look at one
+  vconductor queue                                         # how the lists stand, and why nothing moves
+  vconductor dlq list                                      # what failed for good
   vconductor describe links.webhook                        # the manual of a link
 
 Exit codes:
@@ -82,6 +90,9 @@ enum Command {
     Run(run::Run),
     Ingest(ingest::Ingest),
     Show(show::Show),
+    Queue(queue::Queue),
+    Dlq(dlq::Dlq),
+    Replay(replay::Replay),
     Check(check::Check),
     List(list::List),
     Describe(describe::Describe),
@@ -159,6 +170,9 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Run(run) => block_on(run.run()),
         Command::Ingest(ingest) => block_on(ingest.run()),
         Command::Show(show) => block_on(show.run()),
+        Command::Queue(queue) => block_on(queue.run()),
+        Command::Dlq(dlq) => block_on(dlq.run()),
+        Command::Replay(replay) => block_on(replay.run()),
         Command::Check(check) => check.run(),
         Command::List(list) => list.run(),
         Command::Describe(describe) => describe.run(),

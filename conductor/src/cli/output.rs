@@ -55,6 +55,12 @@ pub(crate) fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// In one line and without control characters: a vCon is other people's data and must not steer the terminal.
+pub(crate) fn plain(text: &str) -> String {
+    let visible = text.chars().map(|character| if character.is_control() { ' ' } else { character });
+    visible.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Writes data to stdout.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = anstream::stdout().lock();

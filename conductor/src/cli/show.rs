@@ -10,7 +10,7 @@ use uuid::Uuid;
 use vconductor_core::vcon::{Body, Form, Vcon};
 
 use super::exit::{Exit, Failure, Result};
-use super::output::{self, DIM, Format, STRONG, styled};
+use super::output::{self, DIM, Format, STRONG, plain, styled};
 use super::store;
 
 const EXAMPLES: &str = "\
@@ -72,7 +72,7 @@ impl Show {
     async fn stored(&self) -> Result<Bytes> {
         // Identifiers that are no UUIDs are stored as they are.
         let id = Uuid::parse_str(&self.what).map_or_else(|_| self.what.clone(), |uuid| uuid.to_string());
-        let store = store::open_existing(self.store.as_deref()).await?;
+        let store = store::open_existing(self.store.as_deref(), None).await?;
         match store.get(&id).await? {
             Some(stored) => Ok(stored.document),
             None => Err(Failure::new(
@@ -100,7 +100,8 @@ fn text(vcon: &Vcon) -> String {
     text
 }
 
-fn heading(vcon: &Vcon) -> String {
+/// The vCon's uuid, subject, times and version.
+pub(crate) fn heading(vcon: &Vcon) -> String {
     let uuid = vcon.id().unwrap_or_else(|| "without uuid".to_owned());
     let mut text = format!("{} {}\n", styled(STRONG, "vCon"), styled(STRONG, uuid));
     let mut line = |name: &str, value: Option<String>| {
@@ -236,12 +237,6 @@ fn excerpt(text: &str) -> String {
         Some((end, _)) => format!("{}...", plain(&text[..end])),
         None => plain(text),
     }
-}
-
-/// In one line and without control characters: a vCon is other people's data and must not steer the terminal.
-fn plain(text: &str) -> String {
-    let visible = text.chars().map(|character| if character.is_control() { ' ' } else { character });
-    visible.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// With a line end, so that a prompt does not stick to it.

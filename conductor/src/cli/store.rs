@@ -26,8 +26,8 @@ pub(crate) async fn open(flag: Option<&str>, configured: Option<&str>) -> Result
 }
 
 /// Opens the store as [`open`] does, to look into it: one that is not there is not made.
-pub(crate) async fn open_existing(flag: Option<&str>) -> Result<Arc<dyn Store>> {
-    let place = place(&chosen(flag, None))?;
+pub(crate) async fn open_existing(flag: Option<&str>, configured: Option<&str>) -> Result<Arc<dyn Store>> {
+    let place = place(&chosen(flag, configured))?;
     if let Place::Directory(directory) = &place
         && !directory.exists()
     {

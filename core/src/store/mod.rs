@@ -25,7 +25,10 @@ use crate::error::Result;
 use crate::run::{Ledger, RunId};
 
 pub use commit::{Commit, Committed, End, Push, Save};
-pub use status::{DeadLetter, Failure, ListStatus, Pending, Reaped, RunState, WaitReason};
+pub use status::{
+    DeadLetter, DeadLetterQueue, Failure, Holder, ListStatus, Pending, Queued, Reaped, Revival, RunState, Standing,
+    WaitReason, Waits,
+};
 
 /// One start of a conductor. Random, and replaced when its lease was lost, so that a new process can
 /// never be taken for a dead one.
@@ -217,8 +220,22 @@ pub trait Operations: Send + Sync {
     /// What keeps a conductor of these lists busy; `horizon` is how far ahead a retry counts as due.
     async fn pending(&self, lists: &[String], horizon: Duration) -> Result<Pending>;
 
+    /// Who holds runs of a list, and what others of it wait for.
+    async fn standing(&self, list: &str) -> Result<Standing>;
+
+    /// The runs at the head of a list in the order of their claims, at most `limit`; none is touched.
+    async fn peek(&self, list: &str, limit: usize) -> Result<Vec<Queued>>;
+
+    /// Moves waiting runs from the head of one list to the tail of another, in order and in one atomic step;
+    /// returns how many, at most `limit`. A run with a ledger, an attempt, a crash or a resumption has begun and
+    /// belongs to its chain: it stays.
+    async fn transfer(&self, from: &str, to: &str, limit: usize) -> Result<usize>;
+
     /// Stops claims from a list (true) or lets them go on (false). Survives restarts.
     async fn pause(&self, list: &str, paused: bool) -> Result<()>;
+
+    /// The queues that hold dead letters, by name.
+    async fn dead_letter_queues(&self) -> Result<Vec<DeadLetterQueue>>;
 
     /// Dead letters of a queue (`DLQ:<list>` or `DLQ:storage:<name>`), oldest first, after run `cursor`.
     async fn dead_letters(&self, queue: &str, cursor: Option<RunId>, limit: usize) -> Result<Vec<DeadLetter>>;
@@ -226,6 +243,11 @@ pub trait Operations: Send + Sync {
     /// Puts a dead run back at the tail of its list; it continues with its ledger, attempts and crashes are
     /// counted anew. False if it is not dead any more.
     async fn revive(&self, run: RunId) -> Result<bool>;
+
+    /// Puts a dead run back as [`Operations::revive`] does, but changed. What it was resumed with is kept only while
+    /// the new ledger says that it is parked. False, and nothing is done, if the letter is out of date: the run is not
+    /// dead any more, or died again since (`failure.at` tells).
+    async fn revive_as(&self, letter: &DeadLetter, revival: Revival) -> Result<bool>;
 
     /// Forgets a dead run. False if it is not dead any more.
     async fn bury(&self, run: RunId) -> Result<bool>;

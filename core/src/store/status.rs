@@ -26,7 +26,7 @@ pub struct Failure {
 }
 
 /// What a run waits for without being at fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitReason {
     /// Another run is working on the same vCon.
@@ -98,6 +98,68 @@ impl Pending {
     pub fn is_idle(&self) -> bool {
         self.waiting + self.claimed + self.due == 0
     }
+}
+
+/// Who holds runs of a list, and what others of it wait for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// The processes that hold claimed runs, by id.
+    pub holders: Vec<Holder>,
+    /// What scheduled runs wait for without being at fault, one entry per reason in the order of [`WaitReason`].
+    pub waits: Vec<Waits>,
+}
+
+/// A process that holds runs of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Holder {
+    /// The process.
+    pub process: ProcessId,
+    /// Runs of the list that it holds.
+    pub runs: u64,
+    /// When its lease ends or ended; `None`: it has none any more, its runs are about to be taken over.
+    pub lease_until: Option<Millis>,
+}
+
+/// Runs that wait for the same kind of thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Waits {
+    /// What they wait for.
+    pub reason: WaitReason,
+    /// How many wait.
+    pub runs: u64,
+}
+
+/// A run on its list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Queued {
+    /// Its vCon.
+    pub uuid: String,
+    /// The run, once it has an identity.
+    pub run: Option<RunId>,
+    /// When it was put on the list, where that is known.
+    pub enqueued_at: Option<Millis>,
+    /// Attempts that ended in a scheduled retry.
+    pub attempts: u32,
+}
+
+/// A queue of dead letters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadLetterQueue {
+    /// `DLQ:<list>` or `DLQ:storage:<name>`.
+    pub queue: String,
+    /// Runs in it.
+    pub letters: u64,
+}
+
+/// How a dead run goes on, where it does not simply continue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Revival {
+    /// Its id from now on; another one than before makes it a new run.
+    pub run: RunId,
+    /// The list at whose tail it is put.
+    pub list: String,
+    /// Its ledger from now on.
+    pub ledger: Option<Ledger>,
 }
 
 /// A run that failed for good.

@@ -8,6 +8,7 @@ mod commits;
 mod concurrency;
 mod crashes;
 mod dead_letters;
+mod desk;
 mod documents;
 mod embedded;
 mod fairness;
@@ -48,6 +49,7 @@ fn subjects() -> Vec<(&'static str, Vec<Case>)> {
         ("concurrency", concurrency::cases()),
         ("crashes", crashes::cases()),
         ("dead_letters", dead_letters::cases()),
+        ("desk", desk::cases()),
         ("documents", documents::cases()),
         ("fairness", fairness::cases()),
         ("operations", operations::cases()),

@@ -8,14 +8,17 @@
 mod bell;
 mod claim;
 mod commit;
+mod dead;
 mod fault;
 mod operate;
 mod operation;
+mod operations;
 mod park;
 mod process;
 mod reader;
 mod row;
 mod schema;
+mod standing;
 mod tx;
 mod vcons;
 mod writer;
@@ -35,12 +38,10 @@ use self::schema::{Role, connect};
 use self::tx::Tx;
 use self::writer::Writer;
 use super::{
-    Claim, ClaimRequest, Claimed, Commit, Committed, DeadLetter, Documents, ListStatus, NewVcon, Operations, Pending,
-    ProcessId, Queue, Reaped, Store, Stored,
+    Claim, ClaimRequest, Claimed, Commit, Committed, Documents, NewVcon, ProcessId, Queue, Reaped, Store, Stored,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
-use crate::run::RunId;
 
 /// SQLite's limit for one value, in bytes.
 const DOCUMENT_MAX: usize = 1_000_000_000;
@@ -265,36 +266,6 @@ impl Queue for EmbeddedStore {
 
     async fn doorbell(&self, lists: &[String], timeout: Duration) {
         self.bell.wait(lists, timeout).await;
-    }
-}
-
-#[async_trait]
-impl Operations for EmbeddedStore {
-    async fn lists(&self) -> Result<Vec<ListStatus>> {
-        self.readers.query(operate::lists).await
-    }
-
-    async fn pending(&self, lists: &[String], horizon: Duration) -> Result<Pending> {
-        let (lists, until) = (lists.to_vec(), self.settings.clock.now() + vcons::millis(horizon));
-        self.readers.query(move |db| operate::pending(db, &lists, until)).await
-    }
-
-    async fn pause(&self, list: &str, paused: bool) -> Result<()> {
-        let list = list.to_owned();
-        self.write(move |tx| operate::pause(tx, &list, paused)).await
-    }
-
-    async fn dead_letters(&self, queue: &str, cursor: Option<RunId>, limit: usize) -> Result<Vec<DeadLetter>> {
-        let queue = queue.to_owned();
-        self.readers.query(move |db| operate::dead_letters(db, &queue, cursor, limit)).await
-    }
-
-    async fn revive(&self, run: RunId) -> Result<bool> {
-        self.write(move |tx| operate::revive(tx, run)).await
-    }
-
-    async fn bury(&self, run: RunId) -> Result<bool> {
-        self.write(move |tx| operate::bury(tx, run)).await
     }
 }
 

@@ -1,15 +1,13 @@
-//! What operators ask and do: lists, pausing, dead letters.
+//! What operators ask and do with lists.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
-use super::commit::let_go;
-use super::row::{json, number, run_id};
+use super::row::number;
 use super::tx::Tx;
 use crate::clock::Millis;
-use crate::run::RunId;
-use crate::store::{DeadLetter, ListStatus, Pending};
+use crate::store::{ListStatus, Pending};
 
 /// All lists that hold anything or are paused. Every query reads one partial index only, so a backlog of
 /// millions costs milliseconds and no document page is touched.
@@ -84,58 +82,26 @@ pub(super) fn pause(tx: &mut Tx<'_>, list: &str, paused: bool) -> rusqlite::Resu
     Ok(())
 }
 
-/// Dead letters of a queue by run (runs sort by age), after `cursor`.
-pub(super) fn dead_letters(
-    db: &Connection,
-    queue: &str,
-    cursor: Option<RunId>,
-    limit: usize,
-) -> rusqlite::Result<Vec<DeadLetter>> {
-    let after = cursor.map_or([0; 16], |run| *run.0.as_bytes());
-    db.prepare_cached(
-        "SELECT run, uuid, list, queue, failure, ledger FROM runs
-         WHERE state = 4 AND queue = ?1 AND run > ?2 ORDER BY run LIMIT ?3",
-    )?
-    .query_map(params![queue, after, limit as i64], |row| {
-        Ok(DeadLetter {
-            run: run_id(row, 0)?,
-            uuid: row.get(1)?,
-            list: row.get(2)?,
-            queue: row.get(3)?,
-            failure: json(row, 4)?.ok_or(rusqlite::Error::InvalidQuery)?,
-            ledger: json(row, 5)?,
-        })
-    })?
-    .collect()
-}
-
-/// Puts a dead run back at the tail of its list, as a new entry of the same run.
-pub(super) fn revive(tx: &mut Tx<'_>, run: RunId) -> rusqlite::Result<bool> {
-    let revived = tx.first(
-        "INSERT INTO runs (run, list, uuid, target, enqueued_at, context, resumption, ledger)
-         SELECT run, list, uuid, target, ?2, context, resumption, ledger FROM runs WHERE state = 4 AND run = ?1
-         RETURNING list",
-        params![run.0.as_bytes(), tx.now],
-        |row| row.get::<_, String>(0),
+/// Moves waiting runs that have not begun from one list to the tail of another, as new entries of the same runs.
+pub(super) fn transfer(tx: &mut Tx<'_>, from: &str, to: &str, limit: usize) -> rusqlite::Result<usize> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let entries = tx.all(
+        "SELECT entry FROM runs
+         WHERE state = 0 AND list = ?1 AND ledger IS NULL AND resumption IS NULL AND attempts = 0 AND crashes = 0
+         ORDER BY entry LIMIT ?2",
+        params![from, limit],
+        |row| row.get::<_, i64>(0),
     )?;
-    let Some(list) = revived else { return Ok(false) };
-    tx.run("DELETE FROM runs WHERE state = 4 AND run = ?1", params![run.0.as_bytes()])?;
-    tx.signals.ring(&list);
-    Ok(true)
-}
-
-/// Forgets a dead run.
-pub(super) fn bury(tx: &mut Tx<'_>, run: RunId) -> rusqlite::Result<bool> {
-    let buried = tx.all(
-        "DELETE FROM runs WHERE state = 4 AND run = ?1 RETURNING uuid, target",
-        params![run.0.as_bytes()],
-        |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?)),
-    )?;
-    for (uuid, target) in &buried {
-        let_go(tx, uuid)?;
-        if let Some(target) = target {
-            let_go(tx, target)?;
-        }
+    for entry in &entries {
+        tx.run(
+            "INSERT INTO runs (run, list, uuid, enqueued_at, context)
+             SELECT run, ?2, uuid, enqueued_at, context FROM runs WHERE entry = ?1",
+            params![entry, to],
+        )?;
+        tx.run("DELETE FROM runs WHERE entry = ?1", [entry])?;
     }
-    Ok(!buried.is_empty())
+    if !entries.is_empty() {
+        tx.signals.ring(to);
+    }
+    Ok(entries.len())
 }

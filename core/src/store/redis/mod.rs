@@ -15,6 +15,7 @@
 mod bell;
 mod claim;
 mod commit;
+mod desk;
 mod documents;
 mod fault;
 mod inner;
@@ -45,8 +46,8 @@ use self::process::Heart;
 pub use self::settings::{Encoding, Settings};
 use self::wire::Wire;
 use super::{
-    Claim, ClaimRequest, Claimed, Commit, Committed, DeadLetter, Documents, ListStatus, NewVcon, Operations, Pending,
-    ProcessId, Queue, Reaped, Store, Stored,
+    Claim, ClaimRequest, Claimed, Commit, Committed, DeadLetter, DeadLetterQueue, Documents, ListStatus, NewVcon,
+    Operations, Pending, ProcessId, Queue, Reaped, Store, Stored,
 };
 use crate::error::{Error, Result};
 use crate::run::RunId;
@@ -232,6 +233,26 @@ impl Operations for RedisStore {
 
     async fn bury(&self, run: RunId) -> Result<bool> {
         operate::raise(&self.inner, run, false).await
+    }
+
+    async fn standing(&self, list: &str) -> Result<Standing> {
+        desk::standing(&self.inner, list).await
+    }
+
+    async fn peek(&self, list: &str, limit: usize) -> Result<Vec<Queued>> {
+        desk::peek(&self.inner, list, limit).await
+    }
+
+    async fn transfer(&self, from: &str, to: &str, limit: usize) -> Result<usize> {
+        desk::transfer(&self.inner, from, to, limit).await
+    }
+
+    async fn dead_letter_queues(&self) -> Result<Vec<DeadLetterQueue>> {
+        desk::dead_letter_queues(&self.inner).await
+    }
+
+    async fn revive_as(&self, letter: &DeadLetter, revival: Revival) -> Result<bool> {
+        desk::revive_as(&self.inner, letter, &revival).await
     }
 }
 

@@ -33,8 +33,10 @@ scripts! {
     RECLAIM = "lua/reclaim.lua",
     REGISTER = "lua/register.lua",
     RESUME = "lua/resume.lua",
+    REVISE = "lua/revise.lua",
     STATUS = "lua/status.lua",
     SWITCH = "lua/switch.lua",
+    TRANSFER = "lua/transfer.lua",
 }
 
 impl Script {

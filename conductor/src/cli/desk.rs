@@ -1,0 +1,42 @@
+//! What the operator's commands share: the store that they work on and the form of their output.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use vconductor_core::store::Store;
+
+use super::configuration::{self, Configured};
+use super::exit::Result;
+use super::output::Format;
+use super::store;
+
+/// The options of every command that works on queues.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// A configuration: for its store and the names of its chains and lists
+    #[arg(long, value_name = "CONFIG")]
+    config: Vec<PathBuf>,
+    /// The store, for example embedded:./vconductor-data
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+    /// The form of the output
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Format,
+}
+
+/// An open store, and the configuration where one was named.
+pub(crate) struct Desk {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) configured: Option<Configured>,
+}
+
+impl Common {
+    /// Opens the store; one that is not there is not made.
+    pub(crate) async fn open(&self) -> Result<Desk> {
+        let configured = configuration::for_store(&self.config)?;
+        let named = configured.as_ref().and_then(|all| all.store());
+        let store = store::open_existing(self.store.as_deref(), named).await?;
+        Ok(Desk { store, configured })
+    }
+}
