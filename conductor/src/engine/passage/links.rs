@@ -309,7 +309,9 @@ impl Passage {
         let retry = super::retry_delay(&link.retry, attempts, error).is_some();
         if retry || link.on_error == OnError::Fail {
             if link.effect == Effect::External {
-                self.record(link, Recorded::Unfinished, requested, attempts, Vec::new());
+                // A dead run that is put back starts with all its attempts; the dead letter keeps the count.
+                let counted = if retry { attempts } else { 0 };
+                self.record(link, Recorded::Unfinished, requested, counted, Vec::new());
             }
             let queue = self.own_dead_letters();
             return Err(self.failed(link.name(), error, attempts, &link.retry, queue));

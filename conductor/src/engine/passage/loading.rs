@@ -36,7 +36,7 @@ impl Passage {
         cancel: CancellationToken,
     ) -> Result<Passage, Refused> {
         let Claimed { claim, stored, ledger, attempts, waiting_since, resumption, .. } = claimed;
-        let ledger = ledger.unwrap_or_else(|| Ledger { chain: chain.name.clone(), ..Ledger::default() });
+        let ledger = of_chain(ledger, &chain);
         let uuid = ledger.switched_to.clone().unwrap_or_else(|| claim.uuid.clone());
         let loaded = if uuid == claim.uuid { Ok(stored) } else { shared.store.switch(&claim, &uuid).await };
         let dead = |error: &Error| refused_for_good(&shared, &claim, error, attempts + 1);
@@ -66,6 +66,18 @@ impl Passage {
             pushes: Vec::new(),
             keep: None,
         })
+    }
+}
+
+/// The ledger as this chain continues it. A run that was moved to another chain's list keeps the steps it has paid
+/// for, but not how far it had come: that chain's own links, storages and egress are still to be done.
+fn of_chain(ledger: Option<Ledger>, chain: &Chain) -> Ledger {
+    match ledger {
+        Some(ledger) if ledger.chain == chain.name => ledger,
+        Some(Ledger { steps, switched_to, .. }) => {
+            Ledger { chain: chain.name.clone(), steps, switched_to, ..Ledger::default() }
+        }
+        None => Ledger { chain: chain.name.clone(), ..Ledger::default() },
     }
 }
 

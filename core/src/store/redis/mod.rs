@@ -51,6 +51,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::run::RunId;
+use crate::store::{Queued, Revival, Standing};
 
 /// A store on a Redis or Valkey server. See the module's description.
 #[derive(Debug)]

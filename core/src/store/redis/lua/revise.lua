@@ -29,7 +29,10 @@ redis.call('HSET', new_key, 'u', uuid, 'n', now)
 if resumption and ARGV[12] == '1' then redis.call('HSET', new_key, 'r', resumption) end
 if context then redis.call('HSET', new_key, 'x', context) end
 if target ~= '' then redis.call('HSET', new_key, 't', target) end
-if ledger ~= '' then redis.call('SET', '{vcon:' .. uuid .. '}:ledger:' .. new_run, ledger) end
+if ledger ~= '' then
+  redis.call('SET', '{vcon:' .. uuid .. '}:ledger:' .. new_run, ledger)
+  redis.call('HSET', new_key, 'l', 1)
+end
 local bound = redis.call('HGET', new_base .. ':bound', uuid)
 redis.call('HSET', new_base .. ':bound', uuid, bound and (bound .. ' ' .. new_run) or new_run)
 redis.call('RPUSH', new_list, uuid)
