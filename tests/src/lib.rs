@@ -1,6 +1,7 @@
 //! What the whole-system tests, suites, campaigns and benchmarks share.
 
 pub mod campaign;
+pub mod faulty;
 pub mod link_stage;
 pub mod probes;
 pub mod recorder;

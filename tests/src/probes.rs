@@ -28,6 +28,10 @@ struct World {
     broken: BTreeSet<String>,
     /// Documents of probe storages: (log, uuid) to (revision, text).
     stored: BTreeMap<(String, String), (u64, Bytes)>,
+    /// Probe storages that do not answer when asked for their health.
+    hanging: BTreeSet<String>,
+    /// Executions under way now and the most at once, by log.
+    running: BTreeMap<String, (usize, usize)>,
 }
 
 static WORLD: LazyLock<Mutex<World>> = LazyLock::new(Mutex::default);
@@ -53,6 +57,48 @@ pub fn set_broken(log: &str, broken: bool) {
         world.broken.insert(log.to_owned());
     } else {
         world.broken.remove(log);
+    }
+}
+
+/// Lets the health of probe storages with this log name hang (or answer again).
+pub fn set_hanging(log: &str, hanging: bool) {
+    let mut world = world();
+    if hanging {
+        world.hanging.insert(log.to_owned());
+    } else {
+        world.hanging.remove(log);
+    }
+}
+
+/// The most executions of links with this log name at one moment.
+pub fn peak(log: &str) -> usize {
+    world().running.get(log).map_or(0, |(_, most)| *most)
+}
+
+/// The token under which a probe parked, out of its log; the last one if it parked several times.
+pub fn token(log: &str, name: &str) -> Option<String> {
+    let start = format!("{name} token ");
+    seen(log).iter().rev().find_map(|line| line.strip_prefix(&start).map(str::to_owned))
+}
+
+/// Counts an execution while it is under way.
+struct UnderWay(String);
+
+impl UnderWay {
+    fn new(log: &str) -> Self {
+        let mut world = world();
+        let (now, most) = world.running.entry(log.to_owned()).or_default();
+        *now += 1;
+        *most = (*most).max(*now);
+        UnderWay(log.to_owned())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some((now, _)) = world().running.get_mut(&self.0) {
+            *now -= 1;
+        }
     }
 }
 
@@ -90,6 +136,17 @@ pub struct ProbeOptions {
     push: String,
     /// Park for this long (milliseconds) at the first execution.
     park: Option<u64>,
+    /// Park this many times instead of once.
+    parks: u32,
+    /// Fail once, retryably, at the first execution after a park.
+    fail_resumed: bool,
+    /// Write the tags of the document to the log.
+    show: bool,
+    /// Units of a paid service that each execution uses.
+    usage: f64,
+    /// Changes nothing.
+    #[schemars(extend("x-result" = false))]
+    patience: u32,
     /// Parts that are done with `once`.
     parts: u32,
     /// Fail after this many parts, at the first execution.
@@ -122,8 +179,9 @@ impl<const EXTERNAL: bool> LinkPlugin for Probe<EXTERNAL> {
 
 #[async_trait]
 impl<const EXTERNAL: bool> Link for Probe<EXTERNAL> {
-    async fn run(&self, _vcon: &Vcon, context: &LinkContext<'_>) -> Result<Outcome> {
+    async fn run(&self, vcon: &Vcon, context: &LinkContext<'_>) -> Result<Outcome> {
         let options = &self.options;
+        let _under_way = UnderWay::new(&options.log);
         let line = format!("{} {}", self.name, context.step.uuid);
         write(&options.log, line.clone());
         let execution = u32::try_from(count(&options.log, &line)).unwrap_or(u32::MAX);
@@ -133,6 +191,14 @@ impl<const EXTERNAL: bool> Link for Probe<EXTERNAL> {
         }
         if options.panic {
             panic!("the probe was told to");
+        }
+        if options.show {
+            write(&options.log, format!("{} attempt {}", self.name, context.step.attempt));
+            let document = String::from_utf8_lossy(&vcon.to_bytes()).into_owned();
+            write(&options.log, format!("{} reads {document}", self.name));
+        }
+        if options.usage > 0.0 {
+            context.add_usage("calls", options.usage, None);
         }
         tokio::time::sleep(Duration::from_millis(options.sleep)).await;
         for part in 0..options.parts {
@@ -162,14 +228,25 @@ impl<const EXTERNAL: bool> Link for Probe<EXTERNAL> {
             context.push(&options.push);
         }
         if let Some(wait) = options.park {
+            let start = format!("{} token ", self.name);
+            let parked = seen(&options.log).iter().filter(|line| line.starts_with(&start)).count();
+            if context.resumption.is_none() || parked < options.parks as usize {
+                let until = context.clock.now() + i64::try_from(wait).unwrap_or(i64::MAX);
+                let token = context.effect_id(&format!("park {parked}"));
+                write(&options.log, format!("{start}{token}"));
+                return Ok(Outcome::Park { token, until });
+            }
+            if options.fail_resumed && count(&options.log, &format!("{} fails resumed", self.name)) == 0 {
+                write(&options.log, format!("{} fails resumed", self.name));
+                return Err(Error::retryable("told to fail after the park"));
+            }
             match &context.resumption {
-                None => {
-                    let until = context.clock.now() + i64::try_from(wait).unwrap_or(i64::MAX);
-                    return Ok(Outcome::Park { token: context.effect_id("park"), until });
+                None => {}
+                Some(Resumption::TimedOut) => drop(write(&options.log, format!("{} timed out", self.name))),
+                Some(Resumption::Called(payload)) => {
+                    write(&options.log, format!("{} called {payload}", self.name));
                 }
-                Some(Resumption::TimedOut) => write(&options.log, format!("{} timed out", self.name)),
-                Some(Resumption::Called(payload)) => write(&options.log, format!("{} called {payload}", self.name)),
-            };
+            }
         }
         Ok(match options.outcome.as_str() {
             "" => Outcome::Continue,
@@ -185,6 +262,12 @@ impl<const EXTERNAL: bool> Link for Probe<EXTERNAL> {
 pub struct ProbeStorageOptions {
     /// Where to write what happens; `set_broken` on it makes saves fail.
     log: String,
+    /// Class of its failures: retryable or permanent.
+    class: String,
+    /// Panic over a vCon whose uuid ends so.
+    panic_on: String,
+    /// A save takes this long, in milliseconds.
+    sleep: u64,
 }
 
 struct ProbeStorage {
@@ -205,7 +288,11 @@ impl StoragePlugin for ProbeStorage {
 
 impl ProbeStorage {
     fn whole(&self) -> Result<()> {
-        if world().broken.contains(&self.options.log) { Err(Error::retryable("the storage is down")) } else { Ok(()) }
+        match (world().broken.contains(&self.options.log), self.options.class.as_str()) {
+            (false, _) => Ok(()),
+            (true, "permanent") => Err(Error::permanent("the storage refuses it")),
+            (true, _) => Err(Error::retryable("the storage is down")),
+        }
     }
 }
 
@@ -216,7 +303,13 @@ impl Storage for ProbeStorage {
     }
 
     async fn save(&self, item: &SaveItem) -> Result<()> {
-        self.whole()?;
+        tokio::time::sleep(Duration::from_millis(self.options.sleep)).await;
+        if !self.options.panic_on.is_empty() && item.uuid.ends_with(&self.options.panic_on) {
+            panic!("the probe storage was told to");
+        }
+        self.whole().inspect_err(|_| {
+            write(&self.options.log, format!("failed {}", item.uuid));
+        })?;
         write(&self.options.log, format!("save {}", item.uuid));
         let mut world = world();
         let held = world.stored.entry((self.options.log.clone(), item.uuid.clone())).or_default();
@@ -232,6 +325,9 @@ impl Storage for ProbeStorage {
     }
 
     async fn health(&self) -> Result<()> {
+        if world().hanging.contains(&self.options.log) {
+            std::future::pending::<()>().await;
+        }
         self.whole()
     }
 }

@@ -167,6 +167,11 @@ impl Conductor {
         }
     }
 
+    /// Waits until it ends by itself; `Err` says why it did.
+    pub async fn ends(self) -> Result<(), String> {
+        self.task.await.map_err(|error| error.to_string())
+    }
+
     /// Stops it gracefully.
     pub async fn stop(self) -> Figures {
         self.engine.stopper().stop();

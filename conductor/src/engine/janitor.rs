@@ -2,13 +2,18 @@
 //! letters of a storage that is back.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use vconductor_core::error::{Class, Result};
+use futures_util::FutureExt;
+use vconductor_core::error::{Class, Error, Result};
+use vconductor_core::layers::timeout::with_timeout;
+use vconductor_core::run::RunId;
 use vconductor_core::store::storage_dead_letter_queue;
 
 use super::chain::{Chains, StorageStep};
+use super::step::panic_text;
 use super::{Shared, backoff};
 
 /// How often due retries are looked for; the finest delay that a schedule keeps.
@@ -18,13 +23,16 @@ const DRAIN: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs
 /// Dead letters that are put back at once.
 const DRAIN_BATCH: usize = 256;
 
-pub(super) async fn work(shared: Arc<Shared>, chains: Arc<Chains>) {
+/// How long a storage may take to say how it is.
+const HEALTH: Duration = Duration::from_secs(10);
+
+/// Wakes what is due, recovers and sweeps.
+pub(super) async fn work(shared: Arc<Shared>) {
     let mut swept = None::<Instant>;
-    let mut drains = Drains::new(&chains);
     let mut failures = 0;
     loop {
         let sweep_due = swept.is_none_or(|at| at.elapsed() >= shared.settings.sweep);
-        match round(&shared, sweep_due, &mut drains).await {
+        match round(&shared, sweep_due).await {
             Ok(()) => {
                 failures = 0;
                 if sweep_due {
@@ -41,7 +49,7 @@ pub(super) async fn work(shared: Arc<Shared>, chains: Arc<Chains>) {
     }
 }
 
-async fn round(shared: &Shared, sweep_due: bool, drains: &mut Drains) -> Result<()> {
+async fn round(shared: &Shared, sweep_due: bool) -> Result<()> {
     shared.store.pump().await?;
     if sweep_due {
         for reaped in shared.store.reap().await? {
@@ -52,9 +60,19 @@ async fn round(shared: &Shared, sweep_due: bool, drains: &mut Drains) -> Result<
             );
         }
         shared.store.sweep().await?;
-        drains.drain(shared).await?;
     }
     Ok(())
+}
+
+/// Drains the dead letters of storages. A task of its own: a storage that hangs must not keep the janitor from its work.
+pub(super) async fn drain(shared: Arc<Shared>, chains: Arc<Chains>) {
+    let mut drains = Drains::new(&chains);
+    loop {
+        if let Err(error) = drains.drain(&shared).await {
+            tracing::warn!(error = %error.chain_text(), "cannot look for dead letters of storages");
+        }
+        tokio::time::sleep(shared.settings.sweep).await;
+    }
 }
 
 /// Storages by name, each with its next try.
@@ -74,23 +92,45 @@ impl Drains {
             if next.is_some_and(|at| Instant::now() < at) {
                 continue;
             }
-            let letters = shared.store.dead_letters(&storage_dead_letter_queue(name), None, DRAIN_BATCH).await?;
-            let waiting: Vec<_> = letters.iter().filter(|letter| letter.failure.class == Class::Retryable).collect();
+            let waiting = waiting(shared, name).await?;
             if waiting.is_empty() {
                 (*wait, *next) = (DRAIN.0, None);
                 continue;
             }
-            if let Err(error) = step.writer.storage().health().await {
+            if let Err(error) = healthy(step).await {
                 tracing::info!(storage = %name, waiting = waiting.len(), error = %error.chain_text(), "the storage is still away");
                 *wait = (*wait * 2).min(DRAIN.1);
                 *next = Some(Instant::now() + *wait);
                 continue;
             }
-            for letter in &waiting {
-                shared.store.revive(letter.run).await?;
+            for run in &waiting {
+                shared.store.revive(*run).await?;
             }
             tracing::info!(storage = %name, runs = waiting.len(), "the storage answers again; its runs go on");
         }
         Ok(())
     }
+}
+
+/// The oldest runs that wait for a storage, past those that waiting does not mend.
+async fn waiting(shared: &Shared, storage: &str) -> Result<Vec<RunId>> {
+    let queue = storage_dead_letter_queue(storage);
+    let (mut found, mut cursor) = (Vec::new(), None);
+    while found.len() < DRAIN_BATCH {
+        let page = shared.store.dead_letters(&queue, cursor, DRAIN_BATCH).await?;
+        found.extend(page.iter().filter(|letter| letter.failure.class == Class::Retryable).map(|letter| letter.run));
+        match page.last() {
+            Some(last) if page.len() == DRAIN_BATCH => cursor = Some(last.run),
+            _ => break,
+        }
+    }
+    Ok(found)
+}
+
+/// A storage that panics or hangs when it is asked is not healthy.
+async fn healthy(step: &StorageStep) -> Result<()> {
+    let health = AssertUnwindSafe(step.writer.storage().health()).catch_unwind();
+    with_timeout(HEALTH, &step.name, async { Ok(health.await) })
+        .await?
+        .unwrap_or_else(|panic| Err(Error::permanent(format!("its health panicked: {}", panic_text(panic.as_ref())))))
 }

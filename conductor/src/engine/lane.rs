@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use vconductor_core::error::Error;
 use vconductor_core::failpoint;
-use vconductor_core::store::{Claimed, Commit, Committed, End};
+use vconductor_core::store::{ClaimRequest, Claimed, Commit, Committed, End};
 
 use super::chain::Chains;
 use super::passage::{Passage, Passed};
 use super::places::{Places, Reserved};
+use super::report::RunOutcome;
 use super::step::panic_text;
 use super::{Shared, backoff};
 
@@ -28,6 +31,24 @@ struct Finished {
     passed: Option<Passed>,
 }
 
+/// What became of a run's last commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Done,
+    Lost,
+    /// The store refused it for good; the run is a dead letter.
+    Refused,
+}
+
+impl From<Committed> for Ended {
+    fn from(committed: Committed) -> Self {
+        match committed {
+            Committed::Done => Ended::Done,
+            Committed::Lost => Ended::Lost,
+        }
+    }
+}
+
 pub(super) struct Lane {
     shared: Arc<Shared>,
     chains: Arc<Chains>,
@@ -35,6 +56,8 @@ pub(super) struct Lane {
     finished: mpsc::UnboundedSender<Finished>,
     arrivals: mpsc::UnboundedReceiver<Finished>,
     running: usize,
+    /// Exchanges that failed one after the other.
+    failures: u32,
     /// Claims beyond the places of their chain; given back with the next exchange.
     excess: Vec<Commit>,
 }
@@ -42,7 +65,7 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) fn new(shared: Arc<Shared>, chains: Arc<Chains>, places: Arc<Places>) -> Self {
         let (finished, arrivals) = mpsc::unbounded_channel();
-        Lane { shared, chains, places, finished, arrivals, running: 0, excess: Vec::new() }
+        Lane { shared, chains, places, finished, arrivals, running: 0, failures: 0, excess: Vec::new() }
     }
 
     /// Works until the conductor stops and every run of this lane has ended.
@@ -65,7 +88,10 @@ impl Lane {
                 continue;
             }
             let claimed = self.exchange(&mut arrived, reserved).await;
-            if claimed == 0 && arrived.is_empty() && !self.shared.stop.is_cancelled() {
+            if self.failures > 0 {
+                // A doorbell that rings while the store fails would have it asked without a pause.
+                self.pause(&mut arrived).await;
+            } else if claimed == 0 && arrived.is_empty() && !self.shared.stop.is_cancelled() {
                 self.idle(&lists, &mut arrived).await;
             }
         }
@@ -80,6 +106,15 @@ impl Lane {
         }
     }
 
+    /// Waits a while for the store to come back, or for a run to finish.
+    async fn pause(&mut self, arrived: &mut Vec<Finished>) {
+        tokio::select! {
+            _ = self.arrivals.recv_many(arrived, BATCH) => {}
+            () = tokio::time::sleep(backoff(self.failures)) => {}
+            () = self.shared.stop.cancelled() => {}
+        }
+    }
+
     /// Waits for a run to finish or something to claim.
     async fn idle(&mut self, lists: &[String], arrived: &mut Vec<Finished>) {
         tokio::select! {
@@ -90,11 +125,7 @@ impl Lane {
     }
 
     /// Commits what has arrived and claims as much as there are places; returns how many runs were claimed.
-    async fn exchange(
-        &mut self,
-        arrived: &mut Vec<Finished>,
-        reserved: Option<(Reserved, vconductor_core::store::ClaimRequest)>,
-    ) -> usize {
+    async fn exchange(&mut self, arrived: &mut Vec<Finished>, reserved: Option<(Reserved, ClaimRequest)>) -> usize {
         let mut commits = std::mem::take(&mut self.excess);
         let given_back = commits.len();
         let mut ended = Vec::with_capacity(arrived.len());
@@ -103,7 +134,7 @@ impl Lane {
             match finished.passed {
                 Some(passed) => {
                     commits.push(passed.commit);
-                    ended.push((finished.chain, finished.bytes, finished.took, Some(passed.outcome)));
+                    ended.push((finished.chain, finished.bytes, finished.took, passed.outcome));
                 }
                 None => {
                     self.places.free(finished.chain, finished.bytes);
@@ -111,44 +142,97 @@ impl Lane {
                 }
             }
         }
-        let (reserved, mut request) = match reserved {
+        let (reserved, request) = match reserved {
             Some((reserved, request)) => (Some(reserved), Some(request)),
             None => (None, None),
         };
         if commits.is_empty() && request.is_none() {
             return 0;
         }
-        let mut attempt = 0;
-        let (results, claimed) = loop {
-            let process = self.shared.process();
-            match self.shared.store.exchange(&process, commits.clone(), request.clone()).await {
-                Ok(answer) => break answer,
-                Err(error) => {
-                    attempt += 1;
-                    tracing::error!(error = %error.chain_text(), attempt, "the store does not answer; finished runs are kept and tried again");
-                    request = None;
-                    tokio::time::sleep(backoff(attempt)).await;
-                    if commits.is_empty() || (self.shared.abort.is_cancelled() && attempt > 3) {
-                        break (vec![Committed::Lost; commits.len()], Vec::new());
-                    }
-                }
+        let identity = self.shared.identity();
+        let (results, claimed) = match self.shared.store.exchange(&identity.process, commits.clone(), request).await {
+            Ok((results, claimed)) => {
+                self.failures = 0;
+                (results.into_iter().map(Ended::from).collect(), claimed)
+            }
+            Err(error) => {
+                self.failures += 1;
+                tracing::error!(error = %error.chain_text(), "the store does not answer; finished runs are kept and tried again");
+                (self.end_all(&commits, error).await, Vec::new())
             }
         };
         failpoint::hit("after-ack");
         for ((chain, bytes, took, outcome), result) in ended.into_iter().zip(&results[given_back..]) {
             self.places.free(chain, bytes);
-            match (result, outcome) {
-                (Committed::Done, Some(outcome)) => {
-                    self.shared.report.run(&self.chains.chains[chain].name, outcome, took)
-                }
-                _ => self.shared.report.lost(),
+            match result {
+                Ended::Done => self.shared.report.run(&self.chains.chains[chain].name, outcome, took),
+                Ended::Refused => self.shared.report.run(&self.chains.chains[chain].name, RunOutcome::Dead, took),
+                Ended::Lost => self.shared.report.lost(),
             }
         }
-        self.start(reserved, claimed)
+        self.start(reserved, claimed, &identity.over)
+    }
+
+    /// Ends runs after an exchange that failed with `error`: together again when the store was away, and each alone
+    /// when it refused something, so that one run that it cannot take holds up no other.
+    async fn end_all(&mut self, commits: &[Commit], error: Error) -> Vec<Ended> {
+        if commits.is_empty() {
+            return Vec::new();
+        }
+        let mut error = error;
+        loop {
+            if !error.is_retryable() {
+                match commits {
+                    [commit] => return vec![self.end_refused(commit, &error).await],
+                    several => {
+                        let mut ended = Vec::with_capacity(several.len());
+                        for commit in several.chunks(1) {
+                            ended.extend(match self.try_to_end(commit).await {
+                                Ok(alone) => alone,
+                                Err(error) => Box::pin(self.end_all(commit, error)).await,
+                            });
+                        }
+                        return ended;
+                    }
+                }
+            }
+            if self.shared.abort.is_cancelled() && self.failures > 3 {
+                return vec![Ended::Lost; commits.len()];
+            }
+            tokio::time::sleep(backoff(self.failures)).await;
+            match self.try_to_end(commits).await {
+                Ok(ended) => return ended,
+                Err(again) => {
+                    tracing::error!(error = %again.chain_text(), attempt = self.failures, "the store still does not answer");
+                    error = again;
+                }
+            }
+        }
+    }
+
+    async fn try_to_end(&mut self, commits: &[Commit]) -> Result<Vec<Ended>, Error> {
+        let process = self.shared.process();
+        let (results, _) =
+            self.shared.store.exchange(&process, commits.to_vec(), None).await.inspect_err(|_| self.failures += 1)?;
+        self.failures = 0;
+        Ok(results.into_iter().map(Ended::from).collect())
+    }
+
+    /// The store will never take this commit: the run becomes a dead letter that carries nothing but the reason.
+    async fn end_refused(&mut self, commit: &Commit, refusal: &Error) -> Ended {
+        let passed = Passed::refused(&self.shared, commit.claim.clone(), refusal);
+        match self.try_to_end(&[passed.commit]).await {
+            Ok(ended) if ended.first() == Some(&Ended::Done) => Ended::Refused,
+            Ok(_) => Ended::Lost,
+            Err(error) => {
+                tracing::error!(uuid = %commit.claim.uuid, error = %error.chain_text(), "not even a dead letter is taken; the run stays claimed until this process ends");
+                Ended::Lost
+            }
+        }
     }
 
     /// Starts the passages of claimed runs.
-    fn start(&mut self, reserved: Option<Reserved>, claimed: Vec<Claimed>) -> usize {
+    fn start(&mut self, reserved: Option<Reserved>, claimed: Vec<Claimed>, over: &CancellationToken) -> usize {
         let Some(reserved) = reserved else { return 0 };
         if !claimed.is_empty() {
             failpoint::hit("after-claim");
@@ -171,7 +255,7 @@ impl Lane {
         for (chain, claimed) in runs {
             if kept[chain] > 0 {
                 kept[chain] -= 1;
-                self.spawn(chain, claimed);
+                self.spawn(chain, claimed, over.child_token());
             } else {
                 self.give_back(claimed);
             }
@@ -191,22 +275,20 @@ impl Lane {
         });
     }
 
-    fn spawn(&mut self, chain: usize, claimed: Claimed) {
+    fn spawn(&mut self, chain: usize, claimed: Claimed, over: CancellationToken) {
         self.running += 1;
         let bytes = size(&claimed);
         let shared = Arc::clone(&self.shared);
         let finished = self.finished.clone();
         let passed_chain = Arc::clone(&self.chains.chains[chain]);
-        let abort = self.shared.abort.clone();
         let claim = claimed.claim.clone();
         tokio::spawn(async move {
             let started = Instant::now();
-            let passage =
-                AssertUnwindSafe(Passage::run(Arc::clone(&shared), passed_chain, claimed, abort.child_token()));
-            // Dropped at the end of the grace time: the claim goes back when the process leaves.
+            let passage = AssertUnwindSafe(Passage::run(Arc::clone(&shared), passed_chain, claimed, over.clone()));
+            // Dropped when the claim was lost, and at the end of the grace time: then it goes back as the process leaves.
             let passed = tokio::select! {
                 passed = passage.catch_unwind() => passed.unwrap_or_else(|panic| Some(Passed::defect(&shared, claim, &panic_text(panic.as_ref())))),
-                () = abort.cancelled() => None,
+                () = over.cancelled() => None,
             };
             // The lane outlives its runs, except when the whole process ends.
             drop(finished.send(Finished { chain, bytes, took: started.elapsed(), passed }));

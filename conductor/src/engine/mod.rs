@@ -5,6 +5,7 @@
 //! `heartbeat` keeps the lease.
 
 pub mod assemble;
+mod book;
 pub mod chain;
 mod failure;
 mod heartbeat;
@@ -20,11 +21,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use vconductor_core::clock::{Clock, SystemClock};
 use vconductor_core::error::{Error, Result};
 use vconductor_core::http::HttpClient;
+use vconductor_core::layers::timeout::with_timeout;
 use vconductor_core::plugin::{Hook, hooks};
 use vconductor_core::store::{Commit, Committed, NewVcon, Pending, ProcessId, Store, Stored};
 
@@ -33,6 +35,11 @@ use lane::Lane;
 use places::Places;
 use report::Report;
 pub use writer::StorageWriter;
+
+/// How long a storage may take to hand a document back.
+const READ_BACK: Duration = Duration::from_secs(30);
+/// How long the store may take for its last answers once the grace time is over.
+const LAST_ANSWER: Duration = Duration::from_secs(3);
 
 /// Limits and times of a conductor.
 #[derive(Debug, Clone)]
@@ -83,28 +90,50 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     /// The grace time is over: give up what still runs.
     pub(crate) abort: CancellationToken,
-    process: RwLock<ProcessId>,
+    identity: RwLock<Identity>,
+}
+
+/// The name under which this process claims.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    pub(crate) process: ProcessId,
+    /// Cancelled when the lease was lost, and with everything at the end of the grace time: whatever was claimed
+    /// under this name must not call anything outside any more, for somebody else may be at it already.
+    pub(crate) over: CancellationToken,
+}
+
+/// Why something was not saved in the middle of a run.
+pub(crate) enum Unsaved {
+    /// The claim was lost: the run must be given up without a further call.
+    Lost,
+    /// The store will never take it.
+    Refused(Error),
 }
 
 impl Shared {
-    pub(crate) fn process(&self) -> ProcessId {
-        self.process.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub(crate) fn process(&self) -> ProcessId {
+        self.identity().process
+    }
+
+    /// Goes on under a new name; what still runs under the old one ends.
     pub(crate) fn replace_process(&self, process: ProcessId) {
-        *self.process.write().unwrap_or_else(PoisonError::into_inner) = process;
+        let identity = Identity { process, over: self.abort.child_token() };
+        let mut held = self.identity.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *held, identity).over.cancel();
     }
 
     /// Saves in the middle of a run. Waits while the store is away.
-    ///
-    /// # Errors
-    /// If the claim was lost: the run must be given up.
-    pub(crate) async fn commit(&self, commit: Commit) -> Result<()> {
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<(), Unsaved> {
         let mut attempt = 0;
         loop {
             match self.store.exchange(&commit.claim.process, vec![commit.clone()], None).await {
                 Ok((results, _)) if results.first() == Some(&Committed::Done) => return Ok(()),
-                Ok(_) => return Err(Error::retryable("the claim was lost: this process was declared dead")),
+                Ok(_) => return Err(Unsaved::Lost),
+                Err(error) if !error.is_retryable() => return Err(Unsaved::Refused(error)),
                 Err(error) => {
                     attempt += 1;
                     tracing::error!(error = %error.chain_text(), attempt, "the store does not answer; the step is kept and saved again");
@@ -123,7 +152,8 @@ impl Shared {
             if !step.writer.capabilities().read {
                 continue;
             }
-            match step.writer.storage().load(uuid).await {
+            let loaded = with_timeout(READ_BACK, &step.name, step.writer.storage().load(uuid)).await;
+            match loaded {
                 Ok(Some(document)) => return self.put_back(uuid, document).await,
                 Ok(None) => {}
                 Err(error) => {
@@ -172,6 +202,8 @@ impl Engine {
         settings: Settings,
     ) -> Self {
         let places = Arc::new(Places::new(&chains, settings.bytes, settings.lanes));
+        let abort = CancellationToken::new();
+        let identity = Identity { process: ProcessId::random(), over: abort.child_token() };
         let shared = Shared {
             store,
             http,
@@ -180,8 +212,8 @@ impl Engine {
             settings,
             hooks: hooks(),
             stop: CancellationToken::new(),
-            abort: CancellationToken::new(),
-            process: RwLock::new(ProcessId::random()),
+            abort,
+            identity: RwLock::new(identity),
         };
         Engine { shared: Arc::new(shared), chains: Arc::new(chains), places }
     }
@@ -194,7 +226,8 @@ impl Engine {
     /// Runs until stopped. Finished or given back is everything that was claimed.
     ///
     /// # Errors
-    /// If the store cannot be used at all at the start.
+    /// If the store cannot be used at all at the start or cannot be left properly at the end, or if a part of the
+    /// conductor itself died, without which it would only seem to work.
     pub async fn run(&self) -> Result<()> {
         let shared = &self.shared;
         shared.store.register(&shared.process()).await?;
@@ -203,18 +236,45 @@ impl Engine {
         for _ in 0..shared.settings.lanes.max(1) {
             lanes.spawn(Lane::new(Arc::clone(shared), Arc::clone(&self.chains), Arc::clone(&self.places)).work());
         }
-        let janitor = tokio::spawn(janitor::work(Arc::clone(shared), Arc::clone(&self.chains)));
-        shared.stop.cancelled().await;
+        let mut helpers = JoinSet::new();
+        helpers.spawn(janitor::work(Arc::clone(shared)));
+        helpers.spawn(janitor::drain(Arc::clone(shared), Arc::clone(&self.chains)));
+        let died = tokio::select! {
+            () = shared.stop.cancelled() => None,
+            Some(ended) = lanes.join_next() => ended.err(),
+            Some(ended) = helpers.join_next() => ended.err(),
+        };
+        shared.stop.cancel();
         if tokio::time::timeout(shared.settings.grace, wait_all(&mut lanes)).await.is_err() {
             let running = self.places.used();
             tracing::warn!(running, "the grace time is over; unfinished runs are given back");
             shared.abort.cancel();
-            wait_all(&mut lanes).await;
+            if tokio::time::timeout(LAST_ANSWER, wait_all(&mut lanes)).await.is_err() {
+                tracing::error!(
+                    "the store does not answer; its last commits are given up and their runs taken up again"
+                );
+                lanes.shutdown().await;
+            }
         }
         shared.abort.cancel();
-        janitor.abort();
+        helpers.abort_all();
         heartbeat.stop();
-        shared.store.deregister(&shared.process()).await
+        let left = self.leave().await;
+        died.map_or(left, |died| Err(defect(died)))
+    }
+
+    /// Gives back what is still held. Another conductor would take that over later, but count it as a crash.
+    async fn leave(&self) -> Result<()> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let process = self.shared.process();
+            match tokio::time::timeout(LAST_ANSWER, self.shared.store.deregister(&process)).await {
+                Ok(Err(error)) if error.is_retryable() && attempt < 3 => tokio::time::sleep(backoff(attempt)).await,
+                Ok(left) => return left,
+                Err(_) => return Err(Error::retryable("the store does not answer; what was held is recovered later")),
+            }
+        }
     }
 
     /// Runs that are worked on by this conductor.
@@ -229,6 +289,12 @@ impl Engine {
     pub async fn pending(&self, horizon: Duration) -> Result<Pending> {
         self.shared.store.pending(&self.chains.ingress_lists(), horizon).await
     }
+}
+
+fn defect(died: JoinError) -> Error {
+    let text = died.try_into_panic().map(|panic| step::panic_text(panic.as_ref())).unwrap_or_default();
+    Error::permanent(format!("a part of the conductor panicked: {text}"))
+        .help("this is a defect of vConductor; what was claimed went back to its lists")
 }
 
 async fn wait_all(lanes: &mut JoinSet<()>) {

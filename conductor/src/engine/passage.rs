@@ -2,24 +2,26 @@
 
 mod links;
 mod loading;
+mod parallel;
 mod storages;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use vconductor_core::error::{Class, Error};
 use vconductor_core::layers::retry::RetryPolicy;
 use vconductor_core::plugin::RunInfo;
-use vconductor_core::run::{Ledger, Stage};
+use vconductor_core::run::{Recorded, Stage, StepEntry, StepKey};
 use vconductor_core::store::{Claim, Claimed, Commit, End, Failure, Push, Resumption, Save, dead_letter_queue};
 use vconductor_core::vcon::Vcon;
 
-use super::Shared;
+use super::book::Book;
 use super::chain::Chain;
 use super::failure::retry_delay;
 use super::report::RunOutcome;
+use super::{Shared, Unsaved};
 
 /// A finished passage: what to commit, and what it was, for the report.
 pub(super) struct Passed {
@@ -31,11 +33,24 @@ impl Passed {
     /// The end of a run that met a defect of the engine: kept as a dead letter, never dropped.
     pub(super) fn defect(shared: &Shared, claim: Claim, panic: &str) -> Passed {
         tracing::error!(uuid = %claim.uuid, panic, "a defect of the engine; the run becomes a dead letter");
+        let error = Error::permanent(format!("the engine panicked: {panic}"))
+            .help("this is a defect of vConductor; report it with this vCon's chain and links");
+        Passed::bare(shared, claim, "engine", &error)
+    }
+
+    /// The end of a run whose commit the store will never take.
+    pub(super) fn refused(shared: &Shared, claim: Claim, refusal: &Error) -> Passed {
+        tracing::error!(uuid = %claim.uuid, error = %refusal.chain_text(), "the store refuses it; the run becomes a dead letter");
+        Passed::bare(shared, claim, "store", refusal)
+    }
+
+    /// A dead letter that carries nothing but its reason.
+    fn bare(shared: &Shared, claim: Claim, step: &str, error: &Error) -> Passed {
         let failure = Failure {
-            class: Class::Permanent,
-            step: "engine".to_owned(),
-            message: format!("the engine panicked: {panic}"),
-            help: Some("this is a defect of vConductor; report it with this vCon's chain and links".to_owned()),
+            class: if error.is_retryable() { Class::Permanent } else { error.class() },
+            step: step.to_owned(),
+            message: error.chain_text(),
+            help: error.help_text().map(str::to_owned),
             attempts: 1,
             at: shared.clock.now(),
         };
@@ -52,6 +67,7 @@ pub(super) struct Passage {
     chain: Arc<Chain>,
     claim: Claim,
     cancel: CancellationToken,
+    /// Passages of the run that ended in a scheduled retry.
     attempts: u32,
     resumption: Option<Resumption>,
     /// The vCon worked on: the claim's, or the one that a link switched to.
@@ -63,7 +79,7 @@ pub(super) struct Passage {
     next_revision: Option<u64>,
     /// Whether links changed the document since it was saved.
     unsaved: bool,
-    ledger: Mutex<Ledger>,
+    book: Arc<Book>,
     /// Whether the ledger says anything that is not saved yet.
     ledger_unsaved: bool,
     pushes: Vec<Push>,
@@ -76,6 +92,8 @@ pub(super) enum Ending {
     Done(RunOutcome),
     /// It goes on later, or is dead.
     Otherwise(End, RunOutcome),
+    /// The store will never take what is to be saved.
+    Refused(Error),
     /// The claim was lost: nothing of this passage may be committed any more.
     Lost,
 }
@@ -100,6 +118,7 @@ impl Passage {
         let (end, outcome) = match ending {
             Ending::Done(outcome) => (End::Done, outcome),
             Ending::Otherwise(end, outcome) => (end, outcome),
+            Ending::Refused(error) => return Some(Passed::refused(&passage.shared, claim, &error)),
             Ending::Lost => return None,
         };
         for hook in &passage.shared.hooks {
@@ -142,12 +161,11 @@ impl Passage {
         self.allowed().await?;
         if self.stage() == Stage::Links {
             self.links().await?;
-            let ledger = self.ledger.get_mut();
+            let mut ledger = self.book.open();
             ledger.stage = Stage::Storages;
             ledger.pushes.clone_from(&self.pushes);
         } else {
-            self.pushes =
-                if self.stage() == Stage::Storages { self.ledger.get_mut().pushes.clone() } else { Vec::new() };
+            self.pushes = if self.stage() == Stage::Storages { self.book.open().pushes.clone() } else { Vec::new() };
         }
         vconductor_core::failpoint::hit("before-storages");
         self.storages().await?;
@@ -155,8 +173,8 @@ impl Passage {
         Ok(())
     }
 
-    fn stage(&mut self) -> Stage {
-        self.ledger.get_mut().stage
+    fn stage(&self) -> Stage {
+        self.book.open().stage
     }
 
     /// The egress pushes of the chain for the vCon as it is now.
@@ -173,10 +191,12 @@ impl Passage {
                 self.next_revision = None;
                 self.unsaved = false;
                 self.ledger_unsaved = false;
+                self.keep = None;
                 Ok(())
             }
-            Err(error) => {
-                tracing::warn!(uuid = %self.uuid, %error, "the run is abandoned");
+            Err(Unsaved::Refused(error)) => Err(Ending::Refused(error)),
+            Err(Unsaved::Lost) => {
+                tracing::warn!(uuid = %self.uuid, "the claim was lost, this process was declared dead; the run is abandoned");
                 Err(Ending::Lost)
             }
         }
@@ -199,6 +219,9 @@ impl Passage {
             // An ack needs no ledger: nothing refers to the run any more.
             self.ledger_unsaved = false;
         }
+        if matches!(end, End::Dead { .. }) {
+            self.count_anew();
+        }
         let commit = self.commit(end, pushes);
         Passed { commit, outcome }
     }
@@ -209,7 +232,7 @@ impl Passage {
             document: self.vcon.to_bytes(),
             revision: self.revision_to_save(),
         });
-        let ledger = self.ledger_unsaved.then(|| self.ledger.get_mut().clone());
+        let ledger = self.ledger_unsaved.then(|| self.book.open().clone());
         Commit { claim: self.claim.clone(), save, ledger, keep: self.keep, pushes, end }
     }
 
@@ -229,6 +252,37 @@ impl Passage {
                 Ending::Otherwise(End::Retry { due, failure }, RunOutcome::Retried)
             }
             None => Ending::Otherwise(End::Dead { queue, failure }, RunOutcome::Dead),
+        }
+    }
+
+    /// Like [`failed`](Self::failed) for a cause that is no link: its attempts are counted under a name of their own.
+    fn failed_for(&mut self, cause: &str, error: &Error) -> Ending {
+        let key = StepKey { link: format!("engine:{cause}"), occurrence: 0, options: String::new() };
+        let attempts = self.book.open().step(&key).map_or(0, |entry| entry.attempts) + 1;
+        self.book.open().record(StepEntry {
+            key,
+            outcome: Recorded::Unfinished,
+            pushes: Vec::new(),
+            parts: BTreeMap::new(),
+            attempts,
+            usage: None,
+            finished_at: self.shared.clock.now(),
+            generation: self.chain.generation.clone(),
+        });
+        self.ledger_unsaved = true;
+        let (chain, queue) = (Arc::clone(&self.chain), self.own_dead_letters());
+        self.failed(cause, error, attempts, &chain.retry, queue)
+    }
+
+    /// A dead run that is revived has all its attempts again; what is finished of its steps stays.
+    fn count_anew(&mut self) {
+        let mut ledger = self.book.open();
+        let before = ledger.steps.len();
+        ledger.steps.retain(|entry| entry.is_finished() || entry.usage.is_some() || !entry.parts.is_empty());
+        self.ledger_unsaved |= ledger.steps.len() != before;
+        for entry in ledger.steps.iter_mut().filter(|entry| !entry.is_finished() && entry.attempts > 0) {
+            entry.attempts = 0;
+            self.ledger_unsaved = true;
         }
     }
 

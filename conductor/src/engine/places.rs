@@ -21,6 +21,8 @@ struct State {
     free: Vec<usize>,
     /// Bytes of documents that are worked on.
     used_bytes: u64,
+    /// Bytes that claims under way may still bring in.
+    reserved_bytes: u64,
     /// Runs that are worked on.
     used: usize,
 }
@@ -28,12 +30,13 @@ struct State {
 /// Places that were set aside for one claim.
 pub(super) struct Reserved {
     by_chain: Vec<usize>,
+    bytes: u64,
 }
 
 impl Places {
     pub(super) fn new(chains: &Chains, bytes: u64, lanes: usize) -> Self {
         let free = chains.chains.iter().map(|chain| chain.concurrency).collect();
-        let state = Mutex::new(State { free, used_bytes: 0, used: 0 });
+        let state = Mutex::new(State { free, used_bytes: 0, reserved_bytes: 0, used: 0 });
         Places { state, bytes, lanes: lanes.max(1), freed: Notify::new() }
     }
 
@@ -45,7 +48,8 @@ impl Places {
     /// Sets places aside for a claim of at most `batch` runs; `None` if there are none.
     pub(super) fn reserve(&self, chains: &Chains, batch: usize) -> Option<(Reserved, ClaimRequest)> {
         let mut state = self.lock();
-        if state.used_bytes >= self.bytes && state.used > 0 {
+        let taken = state.used_bytes + state.reserved_bytes;
+        if taken >= self.bytes && state.used + usize::from(state.reserved_bytes > 0) > 0 {
             return None;
         }
         let mut quotas = Vec::new();
@@ -64,8 +68,9 @@ impl Places {
         if quotas.is_empty() {
             return None;
         }
-        let bytes = self.bytes.saturating_sub(state.used_bytes);
-        Some((Reserved { by_chain }, ClaimRequest { quotas, limit: batch, bytes }))
+        let bytes = self.bytes.saturating_sub(taken).min(self.bytes.div_ceil(self.lanes as u64));
+        state.reserved_bytes += bytes;
+        Some((Reserved { by_chain, bytes }, ClaimRequest { quotas, limit: batch, bytes }))
     }
 
     /// Takes `claimed` runs' places (by chain) and bytes out of the reservation and frees the rest. Returns how many
@@ -80,6 +85,7 @@ impl Places {
             state.used += kept;
         }
         state.used_bytes += bytes;
+        state.reserved_bytes -= reserved.bytes;
         self.freed.notify_one();
         with_place
     }
@@ -96,6 +102,7 @@ impl Places {
     /// Frees the bytes of a run that was claimed but is not worked on.
     pub(super) fn unload(&self, bytes: u64) {
         self.lock().used_bytes -= bytes;
+        self.freed.notify_one();
     }
 
     /// Runs that are worked on.

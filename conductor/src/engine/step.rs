@@ -7,18 +7,22 @@ use std::time::Instant;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use serde_json::Value;
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use vconductor_core::clock::Millis;
 use vconductor_core::error::{Error, Result};
 use vconductor_core::layers::timeout::with_timeout;
 use vconductor_core::plugin::{Checkpoint, LinkContext, Outcome, Requested, Step as StepInfo};
-use vconductor_core::run::{Ledger, Recorded, StepEntry};
-use vconductor_core::store::{Claim, Commit, End, Push, Resumption};
+use vconductor_core::run::{Recorded, StepEntry};
+use vconductor_core::store::{Claim, Commit, End, Push, Resumption, Save};
 use vconductor_core::vcon::{Form, Vcon};
 
-use super::Shared;
+use super::book::Book;
 use super::chain::{Chain, LinkStep, OnSigned};
+use super::{Shared, Unsaved};
+
+/// The part of an entry that says under which token, until when its step is parked: such a step is not executed
+/// again while something beside it is.
+pub(super) const PARKED: &str = "engine:parked";
 
 /// What became of one execution.
 pub(super) enum Executed {
@@ -46,10 +50,12 @@ pub(super) struct Situation<'a> {
     pub(super) claim: &'a Claim,
     pub(super) uuid: &'a str,
     pub(super) vcon: &'a Vcon,
-    pub(super) ledger: &'a Mutex<Ledger>,
+    pub(super) book: &'a Book,
+    /// The run's own; cancelling it ends the run without a further commit.
     pub(super) cancel: &'a CancellationToken,
-    /// Attempts of the run so far, for steps that have no entry of their own.
-    pub(super) attempts: u32,
+    /// Revision under which the document must be saved with the ledger: set while the ledger holds finished steps
+    /// whose edits are not saved yet.
+    pub(super) unsaved: Option<u64>,
 }
 
 /// Executes a link once.
@@ -59,7 +65,8 @@ pub(super) async fn execute(
     entry: Option<StepEntry>,
     resumption: Option<Resumption>,
 ) -> Executed {
-    let parts = entry.as_ref().map(|entry| entry.parts.clone()).unwrap_or_default();
+    let mut parts = entry.as_ref().map(|entry| entry.parts.clone()).unwrap_or_default();
+    parts.remove(PARKED);
     let nothing = || Requested { parts: parts.clone(), ..Requested::default() };
     if step.edits && at.vcon.form() != Form::Unsigned {
         return match step.on_signed {
@@ -76,7 +83,7 @@ pub(super) async fn execute(
             }
         }
     }
-    let attempt = entry.as_ref().map_or(at.attempts, |entry| entry.attempts) + 1;
+    let attempt = entry.as_ref().map_or(0, |entry| entry.attempts) + 1;
     let info = StepInfo {
         uuid: at.uuid.to_owned(),
         run: at.claim.run,
@@ -165,19 +172,33 @@ struct LedgerCheckpoint<'a> {
 impl Checkpoint for LedgerCheckpoint<'_> {
     async fn save(&self, parts: BTreeMap<String, Value>) -> Result<()> {
         let requested = Requested { parts, ..Requested::default() };
-        // Held over the commit, so that two branches of a `parallel` do not overwrite each other's entries.
-        let mut ledger = self.at.ledger.lock().await;
+        let _turn = self.at.book.turn().await;
         let attempts = self.attempt.saturating_sub(1);
         let (generation, now) = (&self.at.chain.generation, self.at.shared.clock.now());
-        ledger.record(entry(self.step, Recorded::Unfinished, &requested, attempts, generation, now, Vec::new()));
-        let commit = Commit {
-            claim: self.at.claim.clone(),
-            save: None,
-            ledger: Some(ledger.clone()),
-            keep: None,
-            pushes: Vec::new(),
-            end: End::Continue,
+        let ledger = {
+            let mut ledger = self.at.book.open();
+            let earlier = ledger.step(&self.step.key).cloned();
+            let pushes = earlier.as_ref().map(|entry| entry.pushes.clone()).unwrap_or_default();
+            let mut entry = entry(self.step, Recorded::Unfinished, &requested, attempts, generation, now, pushes);
+            entry.usage = earlier.and_then(|entry| entry.usage);
+            ledger.record(entry);
+            ledger.clone()
         };
-        self.at.shared.commit(commit).await
+        let save = self.at.unsaved.map(|revision| Save {
+            uuid: self.at.uuid.to_owned(),
+            document: self.at.vcon.to_bytes(),
+            revision,
+        });
+        let (claim, pushes) = (self.at.claim.clone(), Vec::new());
+        let commit = Commit { claim, save, ledger: Some(ledger), keep: None, pushes, end: End::Continue };
+        match self.at.shared.commit(commit).await {
+            Ok(()) => Ok(()),
+            Err(Unsaved::Refused(error)) => Err(error),
+            Err(Unsaved::Lost) => {
+                // Ends the run here: a link that takes the error lightly would call the next endpoint.
+                self.at.cancel.cancel();
+                Err(Error::retryable("the claim was lost: this process was declared dead"))
+            }
+        }
     }
 }

@@ -1,27 +1,31 @@
 //! The links stage of a passage.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use vconductor_core::document::conflicts;
+use futures_util::FutureExt;
+use serde_json::{Value, json};
+use vconductor_core::clock::Millis;
 use vconductor_core::error::{Error, Result};
 use vconductor_core::failpoint;
 use vconductor_core::plugin::{Effect, Hop, Outcome, Requested};
-use vconductor_core::run::{Recorded, StepEntry};
-use vconductor_core::store::{End, Push, Resumption};
+use vconductor_core::run::{Recorded, StepEntry, StepKey, Usage};
+use vconductor_core::store::{End, Push, Resumption, WaitReason};
 use vconductor_core::vcon::Vcon;
 
+use super::loading::wait;
 use super::{Ending, Passage};
 use crate::engine::chain::{Chain, LinkStep, OnError, Step};
 use crate::engine::report::RunOutcome;
-use crate::engine::step::{Executed, Situation, Skip, entry, execute};
+use crate::engine::step::{Executed, PARKED, Situation, Skip, entry, execute, panic_text};
 
 /// What one link of a step left to do for the passage.
-enum Done {
+pub(super) enum Done {
     Continue,
+    /// The chain goes on with another vCon, as the link of this key said.
+    Switch(StepKey, String),
     Stop,
-    Switch(String),
 }
 
 impl Passage {
@@ -36,7 +40,7 @@ impl Passage {
                     let error =
                         Error::retryable(format!("the links of chain `{}` took longer than {limit:?}", chain.name))
                             .help("raise the chain's `timeout`, or set one on the link that is slow");
-                    Err(self.failed("timeout", &error, self.attempts + 1, &chain.retry, self.own_dead_letters()))
+                    Err(self.failed_for("timeout", &error))
                 }
             },
         }
@@ -45,28 +49,49 @@ impl Passage {
     async fn all_links(&mut self, chain: &Chain) -> Result<(), Ending> {
         let uuid = self.uuid.clone();
         self.trace(-1, &uuid).await?;
-        for (index, step) in chain.steps.iter().enumerate() {
+        let first = self.first_step(chain);
+        for (index, step) in chain.steps.iter().enumerate().skip(first) {
             let uuid_in = self.uuid.clone();
-            let steps = match step {
-                Step::Link(link) => std::slice::from_ref(&**link),
-                Step::Parallel(links) => links,
+            let done = match step {
+                Step::Link(link) => self.link(link).await?,
+                Step::Parallel(links) => self.parallel(links).await?,
             };
-            let done = self.step(steps).await?;
-            if let Done::Switch(uuid) = &done {
-                self.switch(uuid).await?;
+            if let Done::Switch(key, uuid) = &done {
+                self.switch(key, uuid).await?;
             }
-            self.trace(isize::try_from(index).unwrap_or(isize::MAX), &uuid_in).await?;
-            if matches!(done, Done::Stop) {
-                return Err(Ending::Done(RunOutcome::Stopped));
-            }
-            if self.ledger_unsaved && !self.nothing_slow_follows(index) {
+            let stops = matches!(done, Done::Stop);
+            if self.ledger_unsaved && !(chain.tracers.is_empty() && (stops || self.nothing_slow_follows(index))) {
                 failpoint::hit("before-step-commit");
                 self.save().await?;
                 failpoint::hit("after-step-commit");
             }
+            self.trace(isize::try_from(index).unwrap_or(isize::MAX), &uuid_in).await?;
+            if stops {
+                return Err(Ending::Done(RunOutcome::Stopped));
+            }
         }
         self.pushes.extend(self.egress().collect::<Vec<_>>());
         Ok(())
+    }
+
+    /// Where the links begin: after a switch that was made in an earlier passage, for the links before it worked on
+    /// another vCon. What they pushed is in the entry of the switch.
+    fn first_step(&mut self, chain: &Chain) -> usize {
+        let ledger = self.book.open();
+        let Some(target) = &ledger.switched_to else { return 0 };
+        let switched = |link: &LinkStep| {
+            ledger.step(&link.key).filter(|entry| matches!(&entry.outcome, Recorded::Switch(uuid) if uuid == target))
+        };
+        let found = chain.steps.iter().enumerate().rev().find_map(|(index, step)| {
+            let entry = match step {
+                Step::Link(link) => switched(link),
+                Step::Parallel(links) => links.iter().find_map(switched),
+            };
+            entry.map(|entry| (index, entry))
+        });
+        let Some((index, entry)) = found else { return 0 };
+        self.pushes.extend(entry.pushes.iter().cloned());
+        index + 1
     }
 
     /// Whether only pure links and the ack are left, so that the ack's commit can carry the ledger's news.
@@ -78,141 +103,86 @@ impl Passage {
         self.chain.storages.is_empty() && self.chain.steps[index + 1..].iter().all(pure)
     }
 
-    /// Executes one step: a link, or several that read the same document.
-    async fn step(&mut self, links: &[LinkStep]) -> Result<Done, Ending> {
-        let known = self.known_entries(links);
-        let results = self.execute_all(links, &known).await;
-        self.tell_hooks(links, &results).await;
-        failpoint::hit("in-link");
-        if let Err(error) = self.check_conflicts(links, &results) {
-            return Err(self.failed(
-                "parallel",
-                &error,
-                self.attempts + 1,
-                &self.chain.retry.clone(),
-                self.own_dead_letters(),
-            ));
-        }
-        let mut done = Done::Continue;
-        let mut ending = None;
-        for ((link, known), result) in links.iter().zip(known).zip(results) {
-            match self.conclude(link, known, result) {
-                Ok(Done::Continue) => {}
-                Ok(other) => done = other,
-                Err(end) => {
-                    ending.get_or_insert(end);
-                }
-            }
-        }
-        match ending {
-            Some(end) => Err(end),
-            None => Ok(done),
-        }
-    }
-
-    fn known_entries(&mut self, links: &[LinkStep]) -> Vec<Option<StepEntry>> {
-        let ledger = self.ledger.get_mut();
-        links.iter().map(|link| ledger.step(&link.key).cloned()).collect()
-    }
-
-    async fn execute_all(&mut self, links: &[LinkStep], known: &[Option<StepEntry>]) -> Vec<Option<Executed>> {
-        // The mark stays until the step is finished: a retry of it must still know why it went on.
-        let parked = self.ledger.get_mut().parked.clone();
-        let resumption = |link: &LinkStep| self.resumption.clone().filter(|_| parked.as_ref() == Some(&link.key));
-        let resumptions: Vec<Option<Resumption>> = links.iter().map(resumption).collect();
-        let situation = Situation {
-            shared: &self.shared,
-            chain: &self.chain,
-            claim: &self.claim,
-            uuid: &self.uuid,
-            vcon: &self.vcon,
-            ledger: &self.ledger,
-            cancel: &self.cancel,
-            attempts: self.attempts,
+    /// Executes a link that stands alone.
+    async fn link(&mut self, link: &LinkStep) -> Result<Done, Ending> {
+        let known = self.known(link);
+        let resumption = self.resumption_of(link);
+        let result = if is_open(known.as_ref(), resumption.as_ref()) {
+            let unsaved = if self.ledger_unsaved && self.unsaved { Some(self.revision_to_save()) } else { None };
+            let situation = Situation {
+                shared: &self.shared,
+                chain: &self.chain,
+                claim: &self.claim,
+                uuid: &self.uuid,
+                vcon: &self.vcon,
+                book: &self.book,
+                cancel: &self.cancel,
+                unsaved,
+            };
+            Some(execute(link, &situation, known.clone(), resumption).await)
+        } else {
+            None
         };
-        let executions = links.iter().zip(known).zip(resumptions).map(|((link, known), resumption)| {
-            let situation = &situation;
-            async move {
-                match known {
-                    Some(entry) if entry.is_finished() => None,
-                    _ => Some(execute(link, situation, known.clone(), resumption).await),
-                }
-            }
-        });
-        // A single link is polled in place: no second future list on the path that every chain takes.
-        let mut executions: Vec<_> = executions.collect();
-        if executions.len() == 1
-            && let Some(only) = executions.pop()
-        {
-            return vec![only.await];
+        failpoint::hit("in-link");
+        self.tell_hooks(link, result.as_ref()).await;
+        let concluded = self.conclude(link, known, result);
+        if let Err(Ending::Otherwise(End::Park { .. }, _)) = &concluded {
+            self.book.open().parked = Some(link.key.clone());
         }
-        join_all(executions).await
+        concluded
     }
 
-    async fn tell_hooks(&self, links: &[LinkStep], results: &[Option<Executed>]) {
+    pub(super) async fn tell_hooks(&self, link: &LinkStep, executed: Option<&Executed>) {
+        let result = match executed {
+            Some(Executed::Returned(outcome, _)) => Ok(outcome),
+            Some(Executed::Failed(error, _)) => Err(error),
+            Some(Executed::Skipped(_)) | None => return,
+        };
         for hook in &self.shared.hooks {
-            for (link, result) in links.iter().zip(results) {
-                let result = match result {
-                    Some(Executed::Returned(outcome, _)) => Ok(outcome),
-                    Some(Executed::Failed(error, _)) => Err(error),
-                    Some(Executed::Skipped(_)) | None => continue,
-                };
-                hook.after_link(self.info(), link.name(), result).await;
-            }
+            hook.after_link(self.info(), link.name(), result).await;
         }
     }
 
-    /// Two branches that write one path contradict each other.
-    fn check_conflicts(&self, links: &[LinkStep], results: &[Option<Executed>]) -> Result<()> {
-        let written: Vec<(&str, &Requested)> = links
-            .iter()
-            .zip(results)
-            .filter_map(|(link, result)| match result {
-                Some(Executed::Returned(_, requested)) => Some((link.name(), requested)),
-                _ => None,
-            })
-            .collect();
-        for (index, (name, one)) in written.iter().enumerate() {
-            for (other_name, other) in &written[index + 1..] {
-                if let Some(path) = conflicts(&one.edits, &other.edits) {
-                    return Err(Error::permanent(format!(
-                        "links `{name}` and `{other_name}` of one `parallel` both write {path}"
-                    ))
-                    .help("run them one after the other"));
-                }
-            }
-        }
-        Ok(())
+    pub(super) fn known(&self, link: &LinkStep) -> Option<StepEntry> {
+        self.book.open().step(&link.key).cloned()
     }
 
-    /// Takes over what one link did.
-    fn conclude(
+    /// Why the run goes on, if it is this link that it was parked in. The mark stays until the link is finished: a
+    /// retry of it must still know.
+    pub(super) fn resumption_of(&self, link: &LinkStep) -> Option<Resumption> {
+        self.resumption.clone().filter(|_| self.book.open().parked.as_ref() == Some(&link.key))
+    }
+
+    /// Takes over what one link did; `None`: it was not executed, because it is finished or parked.
+    pub(super) fn conclude(
         &mut self,
         link: &LinkStep,
         known: Option<StepEntry>,
         result: Option<Executed>,
     ) -> Result<Done, Ending> {
-        let attempts = known.as_ref().map_or(self.attempts, |entry| entry.attempts) + 1;
         match result {
-            None => Ok(self.replay(known)),
+            None => self.replay(known),
             Some(Executed::Skipped(skip)) => {
                 self.skipped(link, skip);
                 Ok(Done::Continue)
             }
-            Some(Executed::Returned(outcome, requested)) => self.returned(link, outcome, requested, attempts),
-            Some(Executed::Failed(error, requested)) => self.link_failed(link, &error, &requested, attempts),
+            Some(Executed::Returned(outcome, requested)) => self.returned(link, outcome, requested, known),
+            Some(Executed::Failed(error, requested)) => self.link_failed(link, &error, &requested, known),
         }
     }
 
-    /// A step that an earlier passage finished.
-    fn replay(&mut self, known: Option<StepEntry>) -> Done {
-        let Some(entry) = known else { return Done::Continue };
-        self.pushes.extend(entry.pushes);
-        match entry.outcome {
-            Recorded::Stop => Done::Stop,
-            // The switch is part of the ledger: the passage started with that vCon.
-            Recorded::Switch(_) | Recorded::Continue | Recorded::Failed(_) | Recorded::Unfinished => Done::Continue,
+    /// A step that an earlier passage finished, or that waits still.
+    fn replay(&mut self, known: Option<StepEntry>) -> Result<Done, Ending> {
+        let Some(entry) = known else { return Ok(Done::Continue) };
+        if let Some((token, until)) = parked_under(&entry) {
+            return Err(Ending::Otherwise(End::Park { token, until }, RunOutcome::Parked));
         }
+        self.pushes.extend(entry.pushes);
+        Ok(match entry.outcome {
+            Recorded::Stop => Done::Stop,
+            Recorded::Switch(uuid) => Done::Switch(entry.key, uuid),
+            Recorded::Continue | Recorded::Failed(_) | Recorded::Unfinished => Done::Continue,
+        })
     }
 
     fn skipped(&self, link: &LinkStep, skip: Skip) {
@@ -230,45 +200,47 @@ impl Passage {
         link: &LinkStep,
         outcome: Outcome,
         mut requested: Requested,
-        attempts: u32,
+        known: Option<StepEntry>,
     ) -> Result<Done, Ending> {
         for note in &requested.notes {
             tracing::debug!(uuid = %self.uuid, link = link.name(), note, "note");
         }
         if let Err(error) = self.apply(&requested) {
             let error = error.within(format_args!("link `{}`", link.name()));
-            return self.link_failed(link, &error, &requested, attempts);
+            return self.link_failed(link, &error, &requested, known);
         }
-        let pushes: Vec<Push> = std::mem::take(&mut requested.pushes)
-            .into_iter()
-            .map(|list| Push { list, uuid: self.uuid.clone() })
-            .collect();
-        self.pushes.extend(pushes.iter().cloned());
+        let pushes = self.pushes_of(&mut requested, known.as_ref());
         self.keep = requested.keep.or(self.keep);
-        let recorded = match &outcome {
-            Outcome::Continue => Recorded::Continue,
-            Outcome::Stop => Recorded::Stop,
-            Outcome::Switch(uuid) => Recorded::Switch(uuid.clone()),
-            Outcome::Park { .. } => Recorded::Unfinished,
-        };
-        if link.effect == Effect::External || matches!(outcome, Outcome::Switch(_) | Outcome::Park { .. }) {
-            self.record(
-                link,
-                recorded,
-                &requested,
-                if matches!(outcome, Outcome::Park { .. }) { attempts - 1 } else { attempts },
-                pushes,
-            );
+        let attempts = known.map_or(0, |entry| entry.attempts);
+        if let Outcome::Park { token, until } = outcome {
+            requested.parts.insert(PARKED.to_owned(), json!({ "token": token, "until": until }));
+            self.record(link, Recorded::Unfinished, &requested, attempts, pushes);
+            return Err(Ending::Otherwise(End::Park { token, until }, RunOutcome::Parked));
         }
-        match outcome {
-            Outcome::Continue => Ok(Done::Continue),
-            Outcome::Stop => Ok(Done::Stop),
-            Outcome::Switch(uuid) => Ok(Done::Switch(uuid)),
-            Outcome::Park { token, until } => {
-                self.ledger.get_mut().parked = Some(link.key.clone());
-                Err(Ending::Otherwise(End::Park { token, until }, RunOutcome::Parked))
+        self.pushes.extend(pushes.iter().cloned());
+        let waited = self.book.open().parked.as_ref() == Some(&link.key);
+        let (recorded, done) = match outcome {
+            Outcome::Stop => (Recorded::Stop, Done::Stop),
+            Outcome::Switch(uuid) => (Recorded::Switch(uuid.clone()), Done::Switch(link.key.clone(), uuid)),
+            Outcome::Continue | Outcome::Park { .. } => (Recorded::Continue, Done::Continue),
+        };
+        // What was waited for is not cheap and repeatable, whatever the link says.
+        if link.effect == Effect::External || waited || matches!(done, Done::Switch(..)) {
+            self.record(link, recorded, &requested, attempts + 1, pushes);
+        }
+        Ok(done)
+    }
+
+    /// What a link pushes: what it asked for before it parked, and what it asks for now, unless that is the same again.
+    fn pushes_of(&self, requested: &mut Requested, known: Option<&StepEntry>) -> Vec<Push> {
+        let mut pushes = known.map(|entry| entry.pushes.clone()).unwrap_or_default();
+        let earlier = pushes.len();
+        for list in std::mem::take(&mut requested.pushes) {
+            if pushes[..earlier].iter().all(|push| push.list != list) {
+                pushes.push(Push { list, uuid: self.uuid.clone() });
             }
         }
+        pushes
     }
 
     /// Applies the edits of a link, all or none.
@@ -290,48 +262,62 @@ impl Passage {
 
     /// Writes the step to the ledger; a finished one is not parked any more.
     fn record(&mut self, link: &LinkStep, outcome: Recorded, requested: &Requested, attempts: u32, pushes: Vec<Push>) {
-        let entry = entry(link, outcome, requested, attempts, &self.chain.generation, self.shared.clock.now(), pushes);
-        let ledger = self.ledger.get_mut();
+        let now = self.shared.clock.now();
+        let mut entry = entry(link, outcome, requested, attempts, &self.chain.generation, now, pushes);
+        let mut ledger = self.book.open();
         if entry.is_finished() && ledger.parked.as_ref() == Some(&link.key) {
             ledger.parked = None;
+        }
+        let earlier = ledger.step(&link.key).filter(|earlier| !earlier.is_finished());
+        if let Some(used) = earlier.and_then(|earlier| earlier.usage.clone()) {
+            entry.usage = Some(sum(used, entry.usage));
         }
         ledger.record(entry);
         self.ledger_unsaved = true;
     }
 
-    fn link_failed(
+    pub(super) fn link_failed(
         &mut self,
         link: &LinkStep,
         error: &Error,
         requested: &Requested,
-        attempts: u32,
+        known: Option<StepEntry>,
     ) -> Result<Done, Ending> {
+        let (attempts, pushes) = known.map_or((1, Vec::new()), |entry| (entry.attempts + 1, entry.pushes));
         let retry = super::retry_delay(&link.retry, attempts, error).is_some();
         if retry || link.on_error == OnError::Fail {
-            if link.effect == Effect::External {
+            // Also a pure link's attempts must be counted, and apart from those of others.
+            if retry || link.effect == Effect::External {
                 // A dead run that is put back starts with all its attempts; the dead letter keeps the count.
                 let counted = if retry { attempts } else { 0 };
-                self.record(link, Recorded::Unfinished, requested, counted, Vec::new());
+                self.record(link, Recorded::Unfinished, requested, counted, pushes);
             }
             let queue = self.own_dead_letters();
             return Err(self.failed(link.name(), error, attempts, &link.retry, queue));
         }
-        tracing::warn!(uuid = %self.uuid, link = link.name(), %error, "the link failed; the chain says `on_error: {}`",
-            if link.on_error == OnError::Stop { "stop" } else { "continue" });
+        let stop = link.on_error == OnError::Stop;
+        let what = if stop { "stop" } else { "continue" };
+        tracing::warn!(uuid = %self.uuid, link = link.name(), %error, "the link failed; the chain says `on_error: {what}`");
         if link.effect == Effect::External {
-            let outcome =
-                if link.on_error == OnError::Stop { Recorded::Stop } else { Recorded::Failed(error.chain_text()) };
+            let outcome = if stop { Recorded::Stop } else { Recorded::Failed(error.chain_text()) };
             self.record(link, outcome, requested, attempts, Vec::new());
         }
-        Ok(if link.on_error == OnError::Stop { Done::Stop } else { Done::Continue })
+        Ok(if stop { Done::Stop } else { Done::Continue })
     }
 
     /// Goes on with another vCon: what was done to this one is saved with the switch.
-    async fn switch(&mut self, uuid: &str) -> Result<(), Ending> {
+    async fn switch(&mut self, key: &StepKey, uuid: &str) -> Result<(), Ending> {
         if uuid == self.uuid {
             return Ok(());
         }
-        self.ledger.get_mut().switched_to = Some(uuid.to_owned());
+        {
+            let mut ledger = self.book.open();
+            ledger.switched_to = Some(uuid.to_owned());
+            if let Some(entry) = ledger.steps.iter_mut().find(|entry| entry.key == *key) {
+                // The links before it are not gone through again.
+                entry.pushes.clone_from(&self.pushes);
+            }
+        }
         self.ledger_unsaved = true;
         self.save().await?;
         let error = match self.shared.store.switch(&self.claim, uuid).await {
@@ -346,11 +332,14 @@ impl Passage {
                 Err(error) => error,
             },
             Ok(None) => Error::retryable(format!("a link switched to vCon {uuid}, which is not stored")),
+            Err(error) if error.is_retryable() => {
+                // Most likely another run writes that vCon, which is nobody's failure.
+                let waits = wait(&self.shared, WaitReason::Writer, Duration::from_millis(250), &error);
+                return Err(Ending::Otherwise(waits.end, waits.outcome));
+            }
             Err(error) => error,
         };
-        let queue = self.own_dead_letters();
-        let policy = self.chain.retry.clone();
-        Err(self.failed("switch", &error, self.attempts + 1, &policy, queue))
+        Err(self.failed_for("switch", &error))
     }
 
     async fn trace(&mut self, index: isize, uuid_in: &str) -> Result<(), Ending> {
@@ -364,21 +353,41 @@ impl Passage {
                 vcon: &self.vcon,
             };
             let limit = Duration::from_secs(30);
-            let traced = tokio::time::timeout(limit, step.tracer.trace(&hop)).await;
-            let error = match traced {
-                Ok(Ok(())) => continue,
-                Ok(Err(error)) => error,
+            let traced = AssertUnwindSafe(step.tracer.trace(&hop)).catch_unwind();
+            let error = match tokio::time::timeout(limit, traced).await {
+                Ok(Ok(Ok(()))) => continue,
+                Ok(Ok(Err(error))) => error,
+                Ok(Err(panic)) => Error::permanent(format!("it panicked: {}", panic_text(panic.as_ref()))),
                 Err(_) => Error::retryable(format!("it took longer than {limit:?}")),
             };
             let error = error.within(format_args!("tracer `{}`", step.name));
             if step.fatal {
-                let policy = self.chain.retry.clone();
                 let name = step.name.clone();
-                let queue = self.own_dead_letters();
-                return Err(self.failed(&name, &error, self.attempts + 1, &policy, queue));
+                return Err(self.failed_for(&name, &error));
             }
             tracing::warn!(uuid = %self.uuid, error = %error.chain_text(), "a tracer failed");
         }
         Ok(())
     }
+}
+
+/// Whether a step is to be executed: it is not finished, and does not wait for something that has not come.
+pub(super) fn is_open(known: Option<&StepEntry>, resumption: Option<&Resumption>) -> bool {
+    known.is_none_or(|entry| !entry.is_finished() && (resumption.is_some() || parked_under(entry).is_none()))
+}
+
+/// Token and time of a step that is parked.
+pub(super) fn parked_under(entry: &StepEntry) -> Option<(String, Millis)> {
+    let mark = entry.parts.get(PARKED).filter(|_| !entry.is_finished())?;
+    Some((mark.get("token").and_then(Value::as_str)?.to_owned(), mark.get("until").and_then(Value::as_i64)?))
+}
+
+fn sum(mut used: Usage, more: Option<Usage>) -> Usage {
+    for (unit, amount) in more.iter().flat_map(|more| &more.units) {
+        *used.units.entry(unit.clone()).or_default() += amount;
+    }
+    if let Some(cost) = more.and_then(|more| more.cost) {
+        *used.cost.get_or_insert(0.0) += cost;
+    }
+    used
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use vconductor_core::error::{Class, Error};
 use vconductor_core::run::Ledger;
@@ -12,13 +11,14 @@ use vconductor_core::vcon::Vcon;
 
 use super::{Passage, Passed};
 use crate::engine::Shared;
+use crate::engine::book::Book;
 use crate::engine::chain::Chain;
 use crate::engine::report::RunOutcome;
 
 /// A run that cannot start.
 pub(super) struct Refused {
-    end: End,
-    outcome: RunOutcome,
+    pub(super) end: End,
+    pub(super) outcome: RunOutcome,
 }
 
 impl Refused {
@@ -61,7 +61,7 @@ impl Passage {
             revision,
             next_revision: None,
             unsaved: false,
-            ledger: Mutex::new(ledger),
+            book: Arc::new(Book::new(ledger)),
             ledger_unsaved: false,
             pushes: Vec::new(),
             keep: None,
@@ -109,7 +109,7 @@ fn refused_for_good(shared: &Shared, claim: &Claim, error: &Error, attempts: u32
     Refused { end: End::Dead { queue: dead_letter_queue(&claim.list), failure }, outcome: RunOutcome::Dead }
 }
 
-fn wait(shared: &Shared, reason: WaitReason, delay: Duration, error: &Error) -> Refused {
+pub(super) fn wait(shared: &Shared, reason: WaitReason, delay: Duration, error: &Error) -> Refused {
     tracing::debug!(%error, "the run waits");
     let due = shared.clock.now() + i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
     Refused { end: End::Wait { due, reason }, outcome: RunOutcome::Waited }

@@ -17,7 +17,7 @@ impl Passage {
     /// Writes every storage that does not hold the vCon yet; `Err` ends the passage.
     pub(super) async fn storages(&mut self) -> Result<(), Ending> {
         let missing: Vec<StorageStep> = {
-            let done = &self.ledger.get_mut().storages;
+            let done = &self.book.open().storages;
             self.chain.storages.iter().filter(|storage| !done.contains_key(&storage.name)).cloned().collect()
         };
         if missing.is_empty() {
@@ -43,7 +43,7 @@ impl Passage {
             match result {
                 Ok(()) => {
                     let revision = self.revision_to_save();
-                    self.ledger.get_mut().storages.insert(step.name.clone(), revision);
+                    self.book.open().storages.insert(step.name.clone(), revision);
                     self.ledger_unsaved = true;
                     // A far side that keeps no revision would get a second copy after a crash: remember at once.
                     if !writes.is_empty() && !step.writer.capabilities().revisions {
@@ -74,17 +74,17 @@ impl Passage {
     fn storages_failed(&mut self, failures: &[(StorageStep, Error)]) -> Ending {
         let only_optional = failures.iter().all(|(step, _)| !step.required);
         if only_optional {
-            self.ledger.get_mut().stage = Stage::Egress;
+            self.book.open().stage = Stage::Egress;
         }
         self.ledger_unsaved = true;
         let mut dead: BTreeMap<&str, Ending> = BTreeMap::new();
         for (step, error) in failures {
             tracing::warn!(uuid = %self.uuid, storage = %step.name, error = %error.chain_text(), "a storage failed");
-            let attempt = self.ledger.get_mut().storage_attempts + 1;
+            let attempt = self.book.open().storage_attempts + 1;
             let queue = storage_dead_letter_queue(&step.name);
             let ending = self.failed(&step.name, error, attempt, &step.retry, queue);
             if matches!(&ending, Ending::Otherwise(End::Retry { .. }, _)) {
-                self.ledger.get_mut().storage_attempts = attempt;
+                self.book.open().storage_attempts = attempt;
                 return ending;
             }
             dead.insert(&step.name, ending);
@@ -93,7 +93,7 @@ impl Passage {
         // from there it tries every storage that is missing.
         let required = failures.iter().find(|(step, _)| step.required).unwrap_or(&failures[0]);
         let ending = dead.remove(required.0.name.as_str());
-        self.ledger.get_mut().storage_attempts = 0;
+        self.book.open().storage_attempts = 0;
         ending.unwrap_or(Ending::Lost)
     }
 }
