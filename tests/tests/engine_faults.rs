@@ -40,6 +40,7 @@ async fn a_store_that_fails_for_a_while_costs_time_only() {
         tokio::time::sleep(Duration::from_millis(150)).await;
         store.failing.store(2, Ordering::SeqCst);
     }
+    store.failing.store(0, Ordering::SeqCst);
     conductor.until_idle(LIMIT).await;
     conductor.stop().await;
     assert_eq!(stage.take("out").await.values().sum::<usize>(), 30);

@@ -126,9 +126,15 @@ impl Passage {
         failpoint::hit("in-link");
         let concluded = self.conclude(link, known, result);
         if let Err(Ending::Otherwise(End::Park { .. }, _)) = &concluded {
-            self.book.open().parked = Some(link.key.clone());
+            self.parked_in(link);
         }
         concluded
+    }
+
+    /// Remembers whom the resumption is for.
+    pub(super) fn parked_in(&mut self, link: &LinkStep) {
+        self.book.open().parked = Some(link.key.clone());
+        self.ledger_unsaved = true;
     }
 
     pub(super) fn known(&self, link: &LinkStep) -> Option<StepEntry> {
