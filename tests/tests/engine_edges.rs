@@ -189,7 +189,7 @@ async fn a_finished_link_of_a_parallel_is_not_executed_again_after_a_stop_or_a_c
     let dead = stage.dead("DLQ:in").await;
     assert!(dead[0].failure.message.contains("both write /x"), "{dead:?}");
     assert!(stage.store.revive(dead[0].run).await.expect("revive"));
-    stage.run(&yaml.replace("set: x}}\nchains", "set: y}}\nchains")).await;
+    stage.run(&yaml.replace("sleep: 500, set: x", "sleep: 500, set: y")).await;
     assert_eq!(count("parstop", &format!("paid {id}")), 1, "{:?}", seen("parstop"));
     assert_eq!(count("parstop", "parts part 0"), 1);
     let document = stage.document(&id).await;

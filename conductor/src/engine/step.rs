@@ -20,6 +20,9 @@ use super::book::Book;
 use super::chain::{Chain, LinkStep, OnSigned};
 use super::{Shared, Unsaved};
 
+/// How the names of parts begin that are the engine's and not the link's.
+const OWN: &str = "engine:";
+
 /// The part of an entry that says under which token, until when its step is parked: such a step is not executed
 /// again while something beside it is.
 pub(super) const PARKED: &str = "engine:parked";
@@ -66,7 +69,7 @@ pub(super) async fn execute(
     resumption: Option<Resumption>,
 ) -> Executed {
     let mut parts = entry.as_ref().map(|entry| entry.parts.clone()).unwrap_or_default();
-    parts.remove(PARKED);
+    parts.retain(|name, _| !name.starts_with(OWN));
     let nothing = || Requested { parts: parts.clone(), ..Requested::default() };
     if step.edits && at.vcon.form() != Form::Unsigned {
         return match step.on_signed {

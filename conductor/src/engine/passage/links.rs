@@ -127,7 +127,7 @@ impl Passage {
         self.tell_hooks(link, result.as_ref()).await;
         let concluded = self.conclude(link, known, result);
         if let Err(Ending::Otherwise(End::Park { .. }, _)) = &concluded {
-            self.book.open().parked = Some(link.key.clone());
+            self.parked_in(link);
         }
         concluded
     }
@@ -141,6 +141,12 @@ impl Passage {
         for hook in &self.shared.hooks {
             hook.after_link(self.info(), link.name(), result).await;
         }
+    }
+
+    /// Remembers whom the resumption is for.
+    pub(super) fn parked_in(&mut self, link: &LinkStep) {
+        self.book.open().parked = Some(link.key.clone());
+        self.ledger_unsaved = true;
     }
 
     pub(super) fn known(&self, link: &LinkStep) -> Option<StepEntry> {

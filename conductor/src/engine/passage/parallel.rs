@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use serde_json::Value;
 use vconductor_core::document::{Edit, conflicts};
 use vconductor_core::error::{Error, Result};
 use vconductor_core::failpoint;
@@ -56,17 +57,22 @@ impl Passage {
         };
         let running: FuturesUnordered<_> = links.iter().enumerate().map(branch).collect();
         let mut branches = Branches { running, arrived: VecDeque::new() };
-        let mut written: Vec<(&LinkStep, Vec<Edit>)> = Vec::new();
+        let mut written: Vec<(&LinkStep, Vec<Edit>)> =
+            links.iter().filter_map(|link| Some((link, wrote(&self.known(link)?)?))).collect();
         let mut verdict = Verdict::default();
-        while let Some((index, known, result)) = branches.next().await {
+        while let Some((index, known, mut result)) = branches.next().await {
             failpoint::hit("in-link");
             let link = &links[index];
             self.tell_hooks(link, result.as_ref()).await;
             let turn = branches.beside(book.turn()).await;
             let concluded = match unlike(&written, link, result.as_ref()) {
                 Ok(()) => {
-                    if let Some(Executed::Returned(_, requested)) = &result {
-                        written.push((link, requested.edits.clone()));
+                    if let Some(Executed::Returned(_, requested)) = &mut result
+                        && !requested.edits.is_empty()
+                    {
+                        let places: Vec<Edit> = requested.edits.iter().map(place).collect();
+                        requested.parts.insert(WROTE.to_owned(), serde_json::to_value(&places).unwrap_or_default());
+                        written.push((link, places));
                     }
                     self.conclude(link, known, result)
                 }
@@ -84,12 +90,32 @@ impl Passage {
         match verdict.ending {
             Some((link, ending)) => {
                 if matches!(&ending, Ending::Otherwise(End::Park { .. }, _)) {
-                    self.book.open().parked = Some(link.key.clone());
+                    self.parked_in(link);
                 }
                 Err(ending)
             }
             None => Ok(verdict.done),
         }
+    }
+}
+
+/// The part of an entry that says where a link of a `parallel` wrote, for siblings that end in a later passage.
+const WROTE: &str = "engine:wrote";
+
+/// Where a finished link wrote.
+fn wrote(entry: &StepEntry) -> Option<Vec<Edit>> {
+    let places = entry.parts.get(WROTE).filter(|_| entry.is_finished())?;
+    serde_json::from_value(places.clone()).ok()
+}
+
+/// An edit's place without its contents, which may be large.
+fn place(edit: &Edit) -> Edit {
+    match edit {
+        Edit::Set { pointer: at, .. } => Edit::Set { pointer: at.clone(), value: Value::Null.into() },
+        Edit::Append { pointer: at, .. } => Edit::Append { pointer: at.clone(), value: Value::Null.into() },
+        Edit::Replace(_) => Edit::Replace(Value::Null.into()),
+        Edit::AddAnalysis(analysis) => Edit::AddAnalysis(analysis.clone().member("body", Value::Null)),
+        Edit::AddTag { .. } | Edit::Remove { .. } => edit.clone(),
     }
 }
 

@@ -38,7 +38,7 @@ impl Passage {
                 async move { (step, step.writer.save(item).await) }
             })
             .collect();
-        let mut failures = Vec::new();
+        let mut failures: Vec<(StorageStep, Error)> = Vec::new();
         while let Some((step, result)) = writes.next().await {
             match result {
                 Ok(()) => {
@@ -56,6 +56,10 @@ impl Passage {
                 Err(error) => failures.push((step.clone(), error)),
             }
         }
+        drop(writes);
+        // As the chain names them, not as they happened to fail: the dead letter lies where one looks for it.
+        let place = |name: &str| missing.iter().position(|step| step.name == name);
+        failures.sort_by_key(|(step, _)| place(&step.name));
         Ok(failures)
     }
 
