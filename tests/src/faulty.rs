@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use vconductor_core::error::{Error, Result};
+use vconductor_core::error::{Class, Error, Result};
 use vconductor_core::run::RunId;
 use vconductor_core::store::{
     Claim, ClaimRequest, Claimed, Commit, Committed, DeadLetter, DeadLetterQueue, Documents, End, ListStatus, NewVcon,
@@ -20,6 +20,8 @@ pub struct Faulty {
     pub exchanges: AtomicUsize,
     /// So many exchanges from now on fail.
     pub failing: AtomicUsize,
+    /// The class of those failures.
+    pub class: Mutex<Class>,
     /// Exchanges never answer.
     pub hanging: AtomicBool,
     /// Exchanges panic.
@@ -38,6 +40,7 @@ impl Faulty {
             inner,
             exchanges: AtomicUsize::new(0),
             failing: AtomicUsize::new(0),
+            class: Mutex::new(Class::Retryable),
             hanging: AtomicBool::new(false),
             panicking: AtomicBool::new(false),
             dies_mid_run: AtomicBool::new(false),
@@ -67,7 +70,8 @@ impl Faulty {
         }
         let left = self.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if left.is_ok() {
-            return Err(Error::retryable("the store was told to fail"));
+            let class = *self.class.lock().unwrap_or_else(PoisonError::into_inner);
+            return Err(Error::new(class, "the store was told to fail"));
         }
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let refuses = |commit: &Commit| {

@@ -30,12 +30,12 @@ async fn give(stage: &Stage, numbers: std::ops::Range<u32>) {
     stage.give_many(numbers.map(|number| ("in".to_owned(), uuid(number), vcon(&uuid(number)))).collect()).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_fails_for_a_while_costs_time_only() {
+async fn outage(class: Class, log: &str) {
     let (stage, store) = faulty();
     give(&stage, 0..30).await;
+    *store.class.lock().expect("a lock") = class;
     store.failing.store(3, Ordering::SeqCst);
-    let conductor = stage.start(&two("outage", 20));
+    let conductor = stage.start(&two(log, 20));
     for _ in 0..4 {
         tokio::time::sleep(Duration::from_millis(150)).await;
         store.failing.store(2, Ordering::SeqCst);
@@ -43,12 +43,21 @@ async fn a_store_that_fails_for_a_while_costs_time_only() {
     store.failing.store(0, Ordering::SeqCst);
     conductor.until_idle(LIMIT).await;
     conductor.stop().await;
-    store.failing.store(0, Ordering::SeqCst);
     assert_eq!(stage.take("out").await.values().sum::<usize>(), 30);
     for number in 0..30 {
-        assert_eq!(count("outage", &format!("a {}", uuid(number))), 1);
-        assert_eq!(count("outage", &format!("b {}", uuid(number))), 1);
+        assert_eq!(count(log, &format!("a {}", uuid(number))), 1);
+        assert_eq!(count(log, &format!("b {}", uuid(number))), 1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_fails_for_a_while_costs_time_only() {
+    outage(Class::Retryable, "outage").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_an_operator_must_mend_costs_time_only() {
+    outage(Class::Configuration, "mended").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ use super::passage::{Passage, Passed};
 use super::places::{Places, Reserved};
 use super::report::RunOutcome;
 use super::step::panic_text;
-use super::{Shared, backoff};
+use super::{Shared, backoff, refuses};
 
 /// Runs of one exchange. 64 fill a transaction without making the first of them wait.
 const BATCH: usize = 64;
@@ -181,9 +181,13 @@ impl Lane {
         }
         let mut error = error;
         loop {
-            if !error.is_retryable() {
+            if refuses(&error) {
                 match commits {
-                    [commit] => return vec![self.end_refused(commit, &error).await],
+                    [commit] => {
+                        if let Some(ended) = self.end_refused(commit, &error).await {
+                            return vec![ended];
+                        }
+                    }
                     several => {
                         let mut ended = Vec::with_capacity(several.len());
                         for commit in several.chunks(1) {
@@ -219,16 +223,11 @@ impl Lane {
     }
 
     /// The store will never take this commit: the run becomes a dead letter that carries nothing but the reason.
-    async fn end_refused(&mut self, commit: &Commit, refusal: &Error) -> Ended {
+    /// `None`: not even that is taken, so it is the store that ails and not the run.
+    async fn end_refused(&mut self, commit: &Commit, refusal: &Error) -> Option<Ended> {
         let passed = Passed::refused(&self.shared, commit.claim.clone(), refusal);
-        match self.try_to_end(&[passed.commit]).await {
-            Ok(ended) if ended.first() == Some(&Ended::Done) => Ended::Refused,
-            Ok(_) => Ended::Lost,
-            Err(error) => {
-                tracing::error!(uuid = %commit.claim.uuid, error = %error.chain_text(), "not even a dead letter is taken; the run stays claimed until this process ends");
-                Ended::Lost
-            }
-        }
+        let ended = self.try_to_end(&[passed.commit]).await.ok()?;
+        Some(if ended.first() == Some(&Ended::Done) { Ended::Refused } else { Ended::Lost })
     }
 
     /// Starts the passages of claimed runs.

@@ -24,7 +24,7 @@ use bytes::Bytes;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use vconductor_core::clock::{Clock, SystemClock};
-use vconductor_core::error::{Error, Result};
+use vconductor_core::error::{Class, Error, Result};
 use vconductor_core::http::HttpClient;
 use vconductor_core::layers::timeout::with_timeout;
 use vconductor_core::plugin::{Hook, hooks};
@@ -133,7 +133,7 @@ impl Shared {
             match self.store.exchange(&commit.claim.process, vec![commit.clone()], None).await {
                 Ok((results, _)) if results.first() == Some(&Committed::Done) => return Ok(()),
                 Ok(_) => return Err(Unsaved::Lost),
-                Err(error) if !error.is_retryable() => return Err(Unsaved::Refused(error)),
+                Err(error) if refuses(&error) => return Err(Unsaved::Refused(error)),
                 Err(error) => {
                     attempt += 1;
                     tracing::error!(error = %error.chain_text(), attempt, "the store does not answer; the step is kept and saved again");
@@ -178,6 +178,12 @@ impl Shared {
         }
         self.store.get(uuid).await.ok().flatten()
     }
+}
+
+/// Whether the store will never take what it was given. What an operator can mend (a disk that is read-only) is
+/// waited for instead: giving up would throw away what links have finished.
+pub(crate) fn refuses(error: &Error) -> bool {
+    error.class() == Class::Permanent
 }
 
 /// Wait before the store is asked again: 50 ms doubling to 1 s, so that work goes on within a second of its return.
