@@ -16,6 +16,7 @@ pub mod plugin;
 pub mod run;
 pub mod secret;
 pub mod store;
+pub mod transcript;
 pub mod vcon;
 
 pub use error::{Class, Error, Result};
