@@ -18,9 +18,9 @@ pub(in super::super) fn read(value: &Value) -> Option<Transcript> {
     };
     let is_own =
         text(value, "format").is_some_and(|format| format.starts_with("2.")) && value.get("metadata").is_some();
-    if !results.iter().any(|result| is_result(result) && result.get("start_time").is_some_and(Value::is_number))
-        && !(is_own && results.is_empty())
-    {
+    let has_results =
+        results.iter().any(|result| is_result(result) && result.get("start_time").is_some_and(Value::is_number));
+    if !has_results && !(is_own && results.is_empty()) {
         return None;
     }
     let metadata = value.get("metadata").unwrap_or(&Value::Null);

@@ -67,7 +67,7 @@ pub fn body(transcript: &Transcript, now: Timestamp) -> Map<String, Value> {
     if !speakers.is_empty() {
         body.insert("speakers".into(), speakers.into());
     }
-    extras(&mut body, transcript, warnings);
+    extras(&mut body, transcript, &warnings);
     body
 }
 
@@ -180,7 +180,7 @@ fn metadata(transcript: &Transcript, duration: f64, now: Timestamp) -> Value {
 }
 
 /// What the body came with, the provider's own members, and the quality.
-fn extras(body: &mut Map<String, Value>, transcript: &Transcript, warnings: Vec<Value>) {
+fn extras(body: &mut Map<String, Value>, transcript: &Transcript, warnings: &[Value]) {
     let origin = &transcript.origin;
     for (name, extra) in &origin.extras {
         body.insert(name.clone(), extra.clone());
