@@ -20,7 +20,8 @@ pub(in super::super) fn read(value: &Value) -> Option<Transcript> {
         text(value, "format").is_some_and(|format| format.starts_with("2.")) && value.get("metadata").is_some();
     let has_results =
         results.iter().any(|result| is_result(result) && result.get("start_time").is_some_and(Value::is_number));
-    if !has_results && !(is_own && results.is_empty()) {
+    let says_nothing = is_own && results.is_empty();
+    if !has_results && !says_nothing {
         return None;
     }
     let metadata = value.get("metadata").unwrap_or(&Value::Null);

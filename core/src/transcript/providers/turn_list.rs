@@ -1,6 +1,6 @@
 //! Lists of turns without a provider's mark: `[{speaker, message}]` as vCon generators write it, and
 //! `[{parties, start, duration, text}]` as redaction tools write it, with a date as `start`; also inside of an object,
-//! as `turns`, `utterances`, `messages`, `dialogue`.
+//! as `turns`, `utterances`, `messages` (also of sessions of language models), `dialogue`.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ const SPEAKERS: [&str; 4] = ["speaker", "speaker_label", "role", "name"];
 pub(in super::super) fn read(value: &Value) -> Option<Transcript> {
     let items = value.as_array().map(Vec::as_slice);
     let items = items.or_else(|| CONTAINERS.iter().map(|name| list(value, name)).find(|items| !items.is_empty()))?;
-    let has_text = |item: &&Value| TEXTS.iter().any(|name| filled(item, name).is_some());
+    let has_text = |item: &&Value| said(item).is_some();
     // Generators leave an empty list at the end.
     if items.is_empty() || items.iter().filter(has_text).count() * 2 < items.len() {
         return None;
@@ -23,6 +23,15 @@ pub(in super::super) fn read(value: &Value) -> Option<Transcript> {
     let origin_time = items.iter().find_map(date);
     let turns = items.iter().map(|item| turn(item, origin_time)).collect();
     Some(Transcript { turns, origin: Origin::default(), ..Transcript::default() })
+}
+
+/// What was said: a string, or blocks of which some are text, as in sessions of language models.
+fn said(item: &Value) -> Option<String> {
+    if let Some(text) = TEXTS.iter().find_map(|name| filled(item, name)) {
+        return Some(text.to_owned());
+    }
+    let blocks = list(item, "content").iter().filter_map(|block| filled(block, "text"));
+    Some(blocks.collect::<Vec<_>>().join("\n")).filter(|text| !text.is_empty())
 }
 
 /// The date of a turn, in seconds.
@@ -36,7 +45,7 @@ fn turn(item: &Value, origin_time: Option<f64>) -> Turn {
     let start = relative.or_else(|| seconds(item, "start"));
     let duration = number(item, "duration").filter(|seconds| (0.0..=31_536_000.0).contains(seconds));
     Turn {
-        text: TEXTS.iter().find_map(|name| filled(item, name)).unwrap_or_default().to_owned(),
+        text: said(item).unwrap_or_default(),
         start,
         end: seconds(item, "end").or_else(|| Some(start? + duration?)),
         speaker: SPEAKERS.iter().find_map(|name| item.get(name).and_then(Speaker::of)),
