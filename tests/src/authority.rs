@@ -89,15 +89,15 @@ impl Authority {
 
     /// A signer under the intermediate authority.
     pub fn signer(&self, kind: Kind, name: &str) -> Signer {
-        self.signer_of(kind.key(), name, VALID)
+        self.signer_of(&kind.key(), name, VALID)
     }
 
     /// A certificate for a key, valid in those years.
-    pub fn signer_of(&self, key: KeyPair, name: &str, years: Years) -> Signer {
+    pub fn signer_of(&self, key: &KeyPair, name: &str, years: Years) -> Signer {
         let mut parameters = parameters(name, years);
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::EmailProtection];
-        let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
+        let certificate = parameters.signed_by(key, &self.issuer).expect("a certificate");
         let chain = format!("{}{}", certificate.pem(), self.intermediate);
         Signer { key: key.serialize_pem(), public: key.public_key_pem(), chain }
     }

@@ -165,7 +165,8 @@ impl Trust {
             Err(PathError::CertNotValidYet { .. }) => {
                 Err(fault(Reason::NotYetValid, format!("the chain of `{}` is not valid yet", own.name())))
             }
-            Err(PathError::UnknownIssuer) => Err(untrusted(chain, pointer)),
+            // The second: an anchor of the right name, but with another key.
+            Err(PathError::UnknownIssuer | PathError::InvalidSignatureForPublicKey) => Err(untrusted(chain, pointer)),
             Err(error) => {
                 Err(fault(Reason::ChainUntrusted, format!("the chain of `{}` is not valid: {error}", own.name())))
             }

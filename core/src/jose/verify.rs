@@ -83,6 +83,7 @@ fn compare_uuids(signature: &mut SignatureVerdict, inside: Option<&str>, pointer
         (Some(header), Some(inside)) if !header.eq_ignore_ascii_case(inside) => {
             let message = format!("the header names vCon {header}, the payload is vCon {inside}");
             signature.faults.push(Fault::new(Reason::UuidMismatch, pointer, message));
+            signature.standing = Standing::Refused;
         }
         (None, _) => {
             let message = "the header does not name the vCon's uuid".to_owned();

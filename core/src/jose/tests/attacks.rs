@@ -12,7 +12,7 @@ fn after(kind: Kind, change: impl FnOnce(&mut Value)) -> (Verdict, Vec<Reason>) 
     (verdict, reasons)
 }
 
-fn protected(header: Value) -> Value {
+fn protected(header: &Value) -> Value {
     encode(header.to_string().as_bytes()).into()
 }
 
@@ -23,7 +23,7 @@ fn algorithms_that_prove_nothing_are_refused() {
         assert_eq!(reasons, [Reason::AlgorithmRefused], "{alg}");
         let (_, reasons) = after(Kind::Rsa, |value| {
             value["signatures"][0]["header"].as_object_mut().unwrap().remove("alg");
-            value["signatures"][0]["protected"] = protected(json!({"alg": alg}));
+            value["signatures"][0]["protected"] = protected(&json!({"alg": alg}));
             value["signatures"][0]["signature"] = json!("");
         });
         assert_eq!(reasons, [Reason::AlgorithmRefused], "protected {alg}");
@@ -53,7 +53,7 @@ fn the_protected_header_counts_and_a_different_one_is_refused() {
         let text = value["signatures"][0]["protected"].as_str().unwrap();
         let mut header: Value = serde_json::from_slice(&decode(text).unwrap()).unwrap();
         header["alg"] = json!("RS256");
-        value["signatures"][0]["protected"] = protected(header);
+        value["signatures"][0]["protected"] = protected(&header);
     });
     assert_eq!(reasons, [Reason::HeaderConflict]);
     let (_, reasons) = after(Kind::P256, |value| {
@@ -88,7 +88,7 @@ fn altered_parts_are_found() {
                 let text = value["signatures"][0]["protected"].as_str().unwrap();
                 let mut header: Value = serde_json::from_slice(&decode(text).unwrap()).unwrap();
                 header["cty"] = json!("text/plain");
-                value["signatures"][0]["protected"] = protected(header);
+                value["signatures"][0]["protected"] = protected(&header);
             },
             Reason::SignatureWrong,
         ),
@@ -138,10 +138,10 @@ fn a_foreign_certificate_or_key_is_found() {
 fn dates_and_constraints_of_certificates_hold() {
     let authority = Authority::new();
     for (years, expected) in [(Years(2001, 2002), Reason::Expired), (Years(2080, 2090), Reason::NotYetValid)] {
-        let signed = signed_by(&authority.signer_of(Kind::P256.key(), "a", years));
+        let signed = signed_by(&authority.signer_of(&Kind::P256.key(), "a", years));
         assert_eq!(reasons(&judge(&signed, &trusting(&authority))), [expected]);
         // Also for a certificate that is an anchor itself, and where no anchor was given.
-        let signer = authority.signer_of(Kind::P256.key(), "a", years);
+        let signer = authority.signer_of(&Kind::P256.key(), "a", years);
         let pinned = at("2026-11-25T00:00:00Z").anchors(&keys(&[&signer.chain]));
         assert_eq!(reasons(&judge(&signed_by(&signer), &pinned)), [expected]);
         assert_eq!(reasons(&judge(&signed, &at("2026-11-25T00:00:00Z"))), [expected]);

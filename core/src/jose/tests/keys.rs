@@ -34,8 +34,8 @@ fn jwks_are_read_and_named() {
 fn a_chain_finds_its_key_also_in_another_file_and_the_newest_signs() {
     let authority = Authority::new();
     let (old, new) = (
-        authority.signer_of(Kind::P256.key(), "old", Years(2020, 2030)),
-        authority.signer_of(Kind::Rsa.key(), "new", Years(2025, 2035)),
+        authority.signer_of(&Kind::P256.key(), "old", Years(2020, 2030)),
+        authority.signer_of(&Kind::Rsa.key(), "new", Years(2025, 2035)),
     );
     let keys = keys(&[&new.key, &old.bundle(), &new.chain, &authority.root]);
     let names: Vec<_> = keys.private().map(|key| key.chain()[0].name()).collect();
