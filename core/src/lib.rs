@@ -11,6 +11,7 @@ pub mod error;
 pub mod failpoint;
 pub mod http;
 pub mod import;
+pub mod jose;
 pub mod jq;
 pub mod layers;
 pub mod plugin;
