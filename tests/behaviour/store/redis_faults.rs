@@ -1,39 +1,20 @@
 //! The store on Redis when the network, the server or other programs misbehave: every uuid is pushed exactly once.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use vconductor_core::store::redis::{RedisStore, Settings};
 use vconductor_core::store::{Commit, Committed, Documents, End, Operations, ProcessId, Queue, Store};
 use vconductor_core::{Class, store::dead_letter_queue};
 use vconductor_tests::servers::proxy::{Harm, Proxy};
 use vconductor_tests::servers::redis::RedisServer;
 
-use crate::world::{self, ending, failure, ledger, new_vcon, push, request, save};
+use crate::world::{self, ending, failure, ledger, new_vcon, push, request, save, trials};
 
-type Test = fn() -> Pin<Box<dyn Future<Output = ()>>>;
-
-macro_rules! tests {
-    ($($name:ident),* $(,)?) => {
-        pub(crate) fn trials() -> Vec<Trial> {
-            let tests: Vec<(&str, Test)> = vec![$((stringify!($name), || Box::pin($name()))),*];
-            let trial = |(name, test): (&str, Test)| {
-                Trial::test(format!("redis::faults::{name}"), move || {
-                    world::runtime().block_on(test());
-                    Ok(())
-                })
-            };
-            tests.into_iter().map(trial).collect()
-        }
-    };
-}
-
-tests![
+trials![
+    "redis::faults",
     a_lost_reply_is_not_a_lost_or_doubled_run,
     a_lost_reply_to_a_claim_gives_the_runs_back,
     a_transaction_that_arrives_late_changes_nothing,

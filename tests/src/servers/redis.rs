@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,11 @@ impl RedisServer {
     /// Starts a server that has every write on disk before it answers.
     pub fn durable() -> Self {
         Self::with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"])
+    }
+
+    /// Starts a server that keeps nothing on disk and has a stand-in for RedisJSON (`json_module.c` says what it can).
+    pub fn with_json() -> Self {
+        Self::with(&["--save", "", "--appendonly", "no", "--loadmodule", &json_module().display().to_string()])
     }
 
     /// Starts a server with these options.
@@ -115,6 +121,22 @@ impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The stand-in for RedisJSON, compiled once.
+fn json_module() -> PathBuf {
+    static MODULE: OnceLock<TempDir> = OnceLock::new();
+    let folder = MODULE.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let source = folder.path().join("json_module.c");
+        std::fs::write(&source, include_str!("json_module.c")).expect("the source is written");
+        let mut compile = Command::new("cc");
+        compile.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-o"]);
+        let made = compile.arg(folder.path().join("json.so")).arg(source).status().expect("a C compiler is installed");
+        assert!(made.success(), "the stand-in for RedisJSON does not compile");
+        folder
+    });
+    folder.path().join("json.so")
 }
 
 fn free_port() -> u16 {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::commit::{millis, store};
 use super::lane::text_of;
-use super::load::{self, stored};
+use super::load::{self, JSON, read_json, stored};
 use super::wire::{list, maybe_number, number, refused, text};
 use super::{Inner, fault, keys, scripts};
 use crate::error::{Error, Result};
@@ -89,7 +89,7 @@ async fn kinds(inner: &Inner, vcons: &[NewVcon]) -> Result<Vec<bool>> {
         .into_iter()
         .map(|kind| match text(kind).as_deref() {
             Some("string") => false,
-            Some("ReJSON-RL") => true,
+            Some(JSON) => true,
             _ => inner.new_as_json(),
         })
         .collect())
@@ -131,24 +131,25 @@ fn seconds(created_at: &serde_json::Value) -> Option<i64> {
 /// A document and its revision.
 pub(super) async fn get(inner: &Inner, uuid: &str) -> Result<Option<Stored>> {
     let mut pipe = Pipeline::new();
-    pipe.cmd("GET").arg(keys::revision(uuid));
+    pipe.cmd("MGET").arg(keys::revision(uuid)).arg(keys::document(uuid));
     if inner.has_json {
         pipe.cmd("TYPE").arg(keys::document(uuid));
-        let answers = inner.wire.ask(&pipe).await?;
-        let is_json = answers.get(1).cloned().and_then(text).as_deref() == Some("ReJSON-RL");
-        let document = inner.wire.one(read(uuid, is_json)).await?;
-        return Ok(stored(Some(document), answers.first().and_then(maybe_number), inner.now()));
     }
-    pipe.add_command(read(uuid, false));
-    let mut answers = inner.wire.ask(&pipe).await?;
-    let document = answers.pop();
-    Ok(stored(document, answers.first().and_then(maybe_number), inner.now()))
+    let answers = inner.wire.ask(&pipe).await?;
+    let mut found = answers.first().cloned().map(list).unwrap_or_default().into_iter();
+    let revision = found.next().as_ref().and_then(maybe_number);
+    // A value of another type counts as none here.
+    let mut document = found.next();
+    if answers.get(1).cloned().and_then(text).as_deref() == Some(JSON) {
+        document = Some(inner.wire.one(read_json(uuid)).await?);
+    }
+    Ok(stored(document, revision, inner.now()))
 }
 
-fn read(uuid: &str, json: bool) -> redis::Cmd {
-    let mut read = cmd(if json { "JSON.GET" } else { "GET" });
-    read.arg(keys::document(uuid));
-    read
+async fn read(inner: &Inner, uuid: &str, json: bool) -> Result<Value> {
+    let mut plain = cmd("GET");
+    plain.arg(keys::document(uuid));
+    inner.wire.one(if json { read_json(uuid) } else { plain }).await
 }
 
 /// Deletes a document; false if there was none. Its revision stays, so that it never turns back.
@@ -243,7 +244,7 @@ pub(super) async fn switch(inner: &Inner, claim: &Claim, uuid: &str) -> Result<O
     pipe.cmd("TYPE").arg(keys::document(uuid));
     let answers = inner.wire.ask(&pipe).await?;
     let copy = load::target_copy(&answers, inner.now());
-    let document = inner.wire.one(read(uuid, copy.json)).await?;
+    let document = read(inner, uuid, copy.json).await?;
     inner.memory.change(&claim.process, claim.run, |held| {
         // The record names the other vCon now.
         held.known = true;

@@ -14,6 +14,9 @@ use crate::error::Result;
 use crate::run::RunId;
 use crate::store::{Claim, Claimed, ProcessId, Stored, WaitReason};
 
+/// The type of a RedisJSON value; that of valkey-json has the same name.
+pub(super) const JSON: &str = "ReJSON-RL";
+
 /// What a record says of a run.
 #[derive(Default)]
 struct Record {
@@ -92,7 +95,7 @@ pub(super) async fn load(
     }
     for run in &taken {
         if run.json {
-            pipe.cmd("JSON.GET").arg(keys::document(&run.uuid));
+            pipe.add_command(read_json(&run.uuid));
         }
         if run.known {
             let id = text_of(run.run);
@@ -161,6 +164,13 @@ pub(super) async fn load(
     Ok(claimed)
 }
 
+/// Reads a RedisJSON value. The root is named: what is meant without a path differs between versions and protocols.
+pub(super) fn read_json(uuid: &str) -> redis::Cmd {
+    let mut read = cmd("JSON.GET");
+    read.arg(keys::document(uuid)).arg(".");
+    read
+}
+
 /// Looks up what is known of the other vCons that claimed runs write.
 async fn targets(lane: &mut Lane, inner: &Inner, claimed: &[Claimed]) -> Result<()> {
     let mut pipe = Pipeline::new();
@@ -195,7 +205,7 @@ pub(super) fn target_copy(answers: &[Value], now: i64) -> Copy {
     Copy {
         revision: if kind == "none" { 0 } else { revision },
         keep: sides.get(1).and_then(maybe_number).and_then(|keep| u64::try_from(keep).ok()),
-        json: kind == "ReJSON-RL",
+        json: kind == JSON,
     }
 }
 

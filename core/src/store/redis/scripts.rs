@@ -27,6 +27,7 @@ scripts! {
     DOUBT = "lua/doubt.lua",
     END = "lua/end.lua",
     INGEST = "lua/ingest.lua",
+    KIND = "lua/kind.lua",
     PROTECT = "lua/protect.lua",
     PUMP = "lua/pump.lua",
     RAISE = "lua/raise.lua",
