@@ -19,6 +19,7 @@ mod queue;
 mod redis;
 mod redis_faults;
 mod redis_json;
+mod redis_reach;
 mod retries;
 mod world;
 mod writers;
@@ -38,6 +39,7 @@ fn main() {
     trials.extend(model::trials());
     trials.extend(redis_faults::trials());
     trials.extend(redis_json::trials());
+    trials.extend(redis_reach::trials());
     for backend in backends {
         for (subject, cases) in subjects() {
             let cases = cases.into_iter().filter(|case| !backend.leaves_out(case.name));

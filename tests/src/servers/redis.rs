@@ -7,8 +7,10 @@ use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use redis::{Client, Connection};
+use redis::{Client, Connection, RedisResult};
 use tempfile::TempDir;
+
+use super::certificates::Certificates;
 
 /// A running `redis-server`.
 #[derive(Debug)]
@@ -33,6 +35,19 @@ impl RedisServer {
     /// Starts a server that keeps nothing on disk and has a stand-in for RedisJSON (`json_module.c` says what it can).
     pub fn with_json() -> Self {
         Self::with(&["--save", "", "--appendonly", "no", "--loadmodule", &json_module().display().to_string()])
+    }
+
+    /// Starts a server that also listens with TLS, and accepts only clients with a certificate of the authority.
+    /// Answers the TLS port, too.
+    pub fn with_tls(certificates: &Certificates, more: &[&str]) -> (Self, u16) {
+        let port = free_port();
+        let file = |name: &str| certificates.path(name);
+        let (authority, certificate, key) = (file("ca.pem"), file("server.pem"), file("server.key"));
+        let port_option = port.to_string();
+        let mut options = vec!["--save", "", "--appendonly", "no", "--tls-port", &port_option];
+        options.extend(["--tls-ca-cert-file", &authority, "--tls-cert-file", &certificate, "--tls-key-file", &key]);
+        options.extend(more);
+        (Self::with(&options), port)
     }
 
     /// Starts a server with these options.
@@ -62,7 +77,9 @@ impl RedisServer {
             .expect("`redis-server` is installed");
         self.child = Some(child);
         let started = Instant::now();
-        while self.try_connect().and_then(|mut open| redis::cmd("PING").exec(&mut open).ok()).is_none() {
+        // One that asks for a password is there, too.
+        let answers = |result: RedisResult<()>| result.is_ok() || result.is_err_and(|error| error.code().is_some());
+        while !self.try_connect().is_some_and(|mut open| answers(redis::cmd("PING").exec(&mut open))) {
             assert!(started.elapsed() < Duration::from_secs(20), "redis-server does not come up");
             sleep(Duration::from_millis(5));
         }
@@ -139,7 +156,8 @@ fn json_module() -> PathBuf {
     folder.path().join("json.so")
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("an address").port()
 }

@@ -14,7 +14,7 @@ use redis::{Pipeline, Value, cmd};
 
 use super::commit::{Item, Transaction};
 use super::memory::{EndKind, Wip};
-use super::wire::{is_noscript, list, number, refused, send};
+use super::wire::{is_elsewhere, is_noscript, list, number, refused, send};
 use super::{Inner, claim, fault, load, scripts};
 use crate::error::{Error, Result};
 use crate::run::RunId;
@@ -174,7 +174,13 @@ impl Lane {
     pub(super) async fn fly(&mut self, inner: &Inner, pipe: &Pipeline) -> Result<Vec<Value>> {
         let connection = self.connection.as_mut().ok_or_else(|| fault::odd("a lane without a connection"))?;
         match send(connection, pipe).await {
-            Ok(values) => Ok(values),
+            Ok(values) => {
+                if values.iter().any(is_elsewhere) {
+                    self.connection = None;
+                    self.watched.clear();
+                }
+                Ok(values)
+            }
             Err(error) => {
                 self.connection = None;
                 self.watched.clear();
