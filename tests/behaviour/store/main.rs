@@ -19,6 +19,7 @@ mod queue;
 mod redis;
 mod redis_faults;
 mod redis_json;
+mod redis_large;
 mod redis_reach;
 mod retries;
 mod world;
@@ -39,6 +40,7 @@ fn main() {
     trials.extend(model::trials());
     trials.extend(redis_faults::trials());
     trials.extend(redis_json::trials());
+    trials.extend(redis_large::trials());
     trials.extend(redis_reach::trials());
     for backend in backends {
         for (subject, cases) in subjects() {

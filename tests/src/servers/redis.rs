@@ -78,7 +78,8 @@ impl RedisServer {
         self.child = Some(child);
         let started = Instant::now();
         // One that asks for a password is there, too.
-        let answers = |result: RedisResult<()>| result.is_ok() || result.is_err_and(|error| error.code().is_some());
+        let answers =
+            |result: RedisResult<()>| result.is_ok() || result.is_err_and(|error| error.code() == Some("NOAUTH"));
         while !self.try_connect().is_some_and(|mut open| answers(redis::cmd("PING").exec(&mut open))) {
             assert!(started.elapsed() < Duration::from_secs(20), "redis-server does not come up");
             sleep(Duration::from_millis(5));

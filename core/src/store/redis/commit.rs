@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use redis::{Pipeline, ToRedisArgs, Value, cmd};
 
+use super::bulk::{adopt, is_large};
 use super::lane::text_of;
 use super::memory::{Held, Wip};
 use super::wire::refused;
@@ -127,7 +128,11 @@ impl Parts {
         if let Some((uuid, revision, json)) = item.revision(inner)
             && let Some(save) = &commit.save
         {
-            store(pipe, &uuid, &save.document, json);
+            if is_large(inner, save) {
+                adopt(pipe, &uuid, &run);
+            } else {
+                store(pipe, &uuid, &save.document, json);
+            }
             self.revisions.push((keys::revision(&uuid), revision));
         }
         if let Some(keep) = commit.keep {
@@ -256,7 +261,7 @@ pub(super) fn store(pipe: &mut Pipeline, uuid: &str, document: &[u8], json: bool
 }
 
 /// Whether RedisJSON takes a text: it must be JSON, of fewer than 128 levels.
-fn fits_json(document: &[u8]) -> bool {
+pub(super) fn fits_json(document: &[u8]) -> bool {
     let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
     for byte in document {
         match byte {

@@ -34,6 +34,8 @@ pub(super) struct Lane {
     transaction: u64,
     /// The transaction whose answer was lost.
     doubt: Option<Doubt>,
+    /// Runs of the last claim whose documents are still to be loaded, and whether these are RedisJSON values.
+    pub(super) large: Vec<(RunId, bool)>,
 }
 
 #[derive(Debug)]
@@ -63,7 +65,7 @@ pub(super) type Answer = (Vec<(usize, Committed)>, Vec<Claimed>);
 
 impl Lane {
     pub(super) fn new(index: usize) -> Self {
-        Lane { index, connection: None, watched: HashSet::new(), transaction: 0, doubt: None }
+        Lane { index, connection: None, watched: HashSet::new(), transaction: 0, doubt: None, large: Vec::new() }
     }
 
     /// Commits and claims. What is done when it fails half-way answers so when it is asked again.

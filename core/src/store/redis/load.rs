@@ -83,18 +83,18 @@ pub(super) async fn load(
     let watching = pipe.len();
     let (mut plain, mut sides) = (cmd("MGET"), cmd("MGET"));
     for run in &taken {
-        if !run.json {
+        if !run.json && !run.large {
             plain.arg(keys::document(&run.uuid));
         }
         sides.arg(keys::revision(&run.uuid)).arg(keys::keep(&run.uuid));
     }
-    let any_plain = taken.iter().any(|run| !run.json);
+    let any_plain = taken.iter().any(|run| !run.json && !run.large);
     pipe.add_command(sides);
     if any_plain {
         pipe.add_command(plain);
     }
     for run in &taken {
-        if run.json {
+        if run.json && !run.large {
             pipe.add_command(read_json(&run.uuid));
         }
         if run.known {
@@ -116,7 +116,15 @@ pub(super) async fn load(
     let now = inner.now();
     for run in taken {
         let (revision, keep) = (sides.next(), sides.next());
-        let document = if run.json { rest.next() } else { plain.next() };
+        let document = match (run.large, run.json) {
+            // Loaded later, over a connection of its own.
+            (true, _) => {
+                lane.large.push((run.run, run.json));
+                Some(Value::BulkString(Vec::new()))
+            }
+            (false, true) => rest.next(),
+            (false, false) => plain.next(),
+        };
         let (fields, ledger) = if run.known { (rest.next(), rest.next()) } else { (None, None) };
         let revision = revision.as_ref().and_then(maybe_number);
         let keep = keep.as_ref().and_then(maybe_number).and_then(|keep| u64::try_from(keep).ok());

@@ -14,6 +14,7 @@
 
 mod address;
 mod bell;
+mod bulk;
 mod claim;
 mod commit;
 mod desk;

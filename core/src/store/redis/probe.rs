@@ -20,6 +20,7 @@ pub(super) const NEEDED: &[&str] = &[
     "EXISTS vconductor:probe",
     "EXPIRE vconductor:probe 1",
     "GET vconductor:probe",
+    "GETRANGE vconductor:probe 0 1",
     "HDEL vconductor:probe f",
     "HGET vconductor:probe f",
     "HGETALL vconductor:probe",
@@ -42,6 +43,7 @@ pub(super) const NEEDED: &[&str] = &[
     "PERSIST vconductor:probe",
     "PEXPIRE vconductor:probe 1",
     "PTTL vconductor:probe",
+    "RENAME vconductor:probe vconductor:probe",
     "RPUSH vconductor:probe e",
     "SADD vconductor:probe m",
     "SCRIPT LOAD return",
@@ -64,7 +66,7 @@ pub(super) const NEEDED: &[&str] = &[
 
 /// What is needed beside them where the server has RedisJSON.
 pub(super) const NEEDED_OF_JSON: &[&str] =
-    &["JSON.SET vconductor:probe . 1", "JSON.GET vconductor:probe .", "JSON.DEBUG MEMORY vconductor:probe"];
+    &["JSON.SET vconductor:probe . 1", "JSON.GET vconductor:probe .", "JSON.DEBUG MEMORY vconductor:probe ."];
 
 /// The names of all commands that a user of the store must be allowed to use; those of RedisJSON only where the server
 /// has it.

@@ -23,6 +23,7 @@ macro_rules! scripts {
 }
 
 scripts! {
+    ADOPT = "lua/adopt.lua",
     CLAIM = "lua/claim.lua",
     DOUBT = "lua/doubt.lua",
     END = "lua/end.lua",
