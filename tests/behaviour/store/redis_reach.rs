@@ -194,7 +194,7 @@ async fn a_failover_under_load_stops_nobody() {
     let second = RedisServer::with(&["--save", "", "--appendonly", "no", "--replicaof", "127.0.0.1", &port]);
     let sentinels = Sentinels::start(first.port(), "redis", "", &[]);
     sentinels.ready(&[]);
-    fill(&*RedisStore::connect(&first.url(), quick()).await.expect("a store"), "in", COUNT).await;
+    fill(&RedisStore::connect(&first.url(), quick()).await.expect("a store"), "in", COUNT).await;
     assert_eq!(first.cli(&["WAIT", "1", "5000"]), "1", "the replica has everything");
     let ended = Arc::new(AtomicBool::new(false));
     let store = RedisStore::connect(&sentinels.url(""), quick()).await.expect("a store");
