@@ -3,7 +3,6 @@
 use vconductor_core::jose::{Chains, Keys, Payload, Signers, Trust, decrypt, verify};
 use vconductor_core::vcon::{Form, Vcon};
 use vconductor_tests::authority::{Authority, Kind};
-use vconductor_tests::probes::{count, set_broken};
 use vconductor_tests::stage::{Stage, uuid, vcon};
 
 /// A stage with the keys of us and of a partner in its folder.
