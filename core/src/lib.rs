@@ -9,6 +9,7 @@ pub mod config;
 pub mod document;
 pub mod error;
 pub mod failpoint;
+pub mod format;
 pub mod http;
 pub mod jq;
 pub mod layers;
@@ -16,6 +17,7 @@ pub mod plugin;
 pub mod run;
 pub mod secret;
 pub mod store;
+pub mod validate;
 pub mod vcon;
 
 pub use error::{Class, Error, Result};
