@@ -67,7 +67,7 @@ impl Bundle {
     /// # Errors
     /// Permanent: no readable ZIP, or more entries or bytes than `limits` allow.
     pub fn open(bytes: Bytes, limits: &Limits) -> Result<Bundle> {
-        let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| unreadable("", error))?;
+        let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| unreadable(&error))?;
         if archive.len() > limits.entries {
             return Err(Error::permanent(format!(
                 "{} entries are more than the {} that are read of a bundle",
@@ -86,7 +86,7 @@ impl Bundle {
         let mut manifest = None;
         let mut uuids = HashSet::new();
         for index in 0..archive.len() {
-            let mut entry = archive.by_index(index).map_err(|error| unreadable("", error))?;
+            let mut entry = archive.by_index(index).map_err(|error| unreadable(&error))?;
             let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
             if let Some(why) = unsafe_name(&name) {
                 bundle.fault(&name, why);
@@ -156,9 +156,9 @@ impl std::fmt::Display for Fault {
     }
 }
 
-fn unreadable(entry: &str, error: ZipError) -> Error {
-    let place = if entry.is_empty() { "the ZIP".to_owned() } else { format!("`{entry}`") };
-    Error::permanent(format!("{place} cannot be read: {error}")).help("it was cut off or changed on its way; send it again")
+fn unreadable(error: &ZipError) -> Error {
+    Error::permanent(format!("the ZIP cannot be read: {error}"))
+        .help("it was cut off or changed on its way; send it again")
 }
 
 /// Why nobody should unpack an entry of that name.
@@ -177,7 +177,8 @@ fn wrong_manifest(text: Vec<u8>) -> Option<String> {
         Ok(document) => document,
         Err(error) => return Some(error.chain_text()),
     };
-    let says = |name: &str, value: &str| document.root().get(name).is_some_and(|view| view.as_str().as_deref() == Some(value));
+    let says =
+        |name: &str, value: &str| document.root().get(name).is_some_and(|view| view.as_str().as_deref() == Some(value));
     match (says("format", "vcon-bundle"), says("version", "1.0")) {
         (true, true) => None,
         (false, _) => Some("does not say \"format\": \"vcon-bundle\"".to_owned()),

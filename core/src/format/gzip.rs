@@ -32,7 +32,7 @@ pub struct Inflated {
 /// # Errors
 /// Permanent: broken or cut off.
 pub fn inflate(bytes: &[u8], limits: &Limits) -> Result<Inflated> {
-    let mut reader = Reader::new(bytes);
+    let mut reader = Reader { refuses_rest: false, ..Reader::new(bytes) };
     let mut text = Vec::with_capacity(bytes.len().saturating_mul(4).min(limits.inflated as usize));
     let read = (&mut reader).take(limits.inflated.saturating_add(1)).read_to_end(&mut text);
     if text.len() as u64 > limits.inflated {
@@ -51,18 +51,19 @@ pub fn inflate(bytes: &[u8], limits: &Limits) -> Result<Inflated> {
     })
 }
 
-/// Inflates a stream, member after member, up to the first thing that is no member.
+/// Inflates a stream, member after member. Something behind the last member that is none is an error when it is met.
 #[derive(Debug)]
 pub struct Reader<R: BufRead> {
     member: Option<GzDecoder<R>>,
     /// What is left of the source, once something was found that is no member.
     rest: Option<R>,
+    refuses_rest: bool,
 }
 
 impl<R: BufRead> Reader<R> {
     /// Starts at the first member of `source`.
     pub fn new(source: R) -> Self {
-        Reader { member: Some(GzDecoder::new(source)), rest: None }
+        Reader { member: Some(GzDecoder::new(source)), rest: None, refuses_rest: true }
     }
 
     /// Goes to the next member, if there is one.
@@ -78,15 +79,14 @@ impl<R: BufRead> Reader<R> {
                     continue;
                 }
                 Some(byte) if *byte == MAGIC[0] => self.member = Some(GzDecoder::new(source)),
+                Some(_) if self.refuses_rest => {
+                    let message = "something that is no gzip follows the end of the gzip data";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+                }
                 Some(_) => self.rest = Some(source),
             }
             return Ok(());
         }
-    }
-
-    /// Whether something follows the last member.
-    pub fn has_trailing_data(&self) -> bool {
-        self.rest.is_some()
     }
 }
 

@@ -32,7 +32,7 @@ pub use bundle::{Bundle, BundledFile, BundledVcon, Fault, is_zip};
 pub use gzip::{Inflated, Reader as GzipReader, inflate, is_gzip};
 pub use limits::Limits;
 pub use name::Kind;
-pub use signed::{Payload, payload};
+pub use signed::{Payload, payload, unverified};
 pub use version::Version;
 
 /// What bytes turned out to hold.
@@ -73,7 +73,10 @@ impl Inflation {
     pub fn fault(&self, limits: &Limits) -> Option<String> {
         let Inflation { compressed, inflated, trailing, .. } = self;
         if self.too_large {
-            return Some(format!("{compressed} bytes of gzip inflate to more than the {} that are read", limits.inflated));
+            return Some(format!(
+                "{compressed} bytes of gzip inflate to more than the {} that are read",
+                limits.inflated
+            ));
         }
         if self.suspicious {
             let ratio = limits.ratio;
@@ -104,8 +107,7 @@ fn inflated(bytes: Bytes, limits: &Limits) -> Result<Text> {
         return Ok(Text { bytes, inflation: None });
     }
     let Inflated { bytes: text, too_large, suspicious, trailing } = inflate(&bytes, limits)?;
-    let inflation =
-        Inflation { compressed: bytes.len(), inflated: text.len(), too_large, suspicious, trailing };
+    let inflation = Inflation { compressed: bytes.len(), inflated: text.len(), too_large, suspicious, trailing };
     Ok(Text { bytes: text.into(), inflation: Some(inflation) })
 }
 
@@ -117,7 +119,9 @@ fn inflated(bytes: Bytes, limits: &Limits) -> Result<Text> {
 pub fn read(bytes: impl Into<Bytes>, limits: &Limits) -> Result<Vcon> {
     match open(bytes, limits)? {
         Content::Text(text) => match text.inflation.and_then(|inflation| inflation.fault(limits)) {
-            Some(fault) => Err(Error::permanent(fault).help("decompress it by hand if it comes from somebody you trust")),
+            Some(fault) => {
+                Err(Error::permanent(fault).help("decompress it by hand if it comes from somebody you trust"))
+            }
             None => Vcon::read(text.bytes),
         },
         Content::Bundle(bundle) => {

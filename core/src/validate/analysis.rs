@@ -33,7 +33,8 @@ pub(super) fn check(subject: &Subject<'_>, analysis: &Object<'_>, place: &Place<
             found.violation(81, &place.name("vendor"), format!("`vendor` is {}, not a string", shown(vendor)));
         }
     }
-    let references = [("dialog", 82, subject.dialog.len(), "dialogs"), ("attachment", 83, subject.attachments, "attachments")];
+    let references =
+        [("dialog", 82, subject.dialog.len(), "dialogs"), ("attachment", 83, subject.attachments, "attachments")];
     for (name, check, count, what) in references {
         if let Some(value) = analysis.get(name)
             && !is_index_or_list(value, count)

@@ -25,7 +25,11 @@ pub(super) fn check(subject: &Subject<'_>, attachment: &Object<'_>, place: &Plac
             None => found.violation(check, place, format!("the attachment does not say {missing} (`{name}`)")),
             Some(value) if is_index(value, count) => {}
             Some(value) => {
-                found.violation(check, &place.name(name), format!("{} is no index of the {count} {what}", shown(value)));
+                found.violation(
+                    check,
+                    &place.name(name),
+                    format!("{} is no index of the {count} {what}", shown(value)),
+                );
             }
         }
     }

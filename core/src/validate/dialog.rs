@@ -13,13 +13,7 @@ const TYPES: [&str; 5] = ["recording", "recording-set", "text", "transfer", "inc
 /// Why an incomplete dialog did not come about (core-04, section 4.3.11).
 const DISPOSITIONS: [&str; 6] = ["no-answer", "congestion", "failed", "busy", "hung-up", "voicemail-no-message"];
 
-pub(super) fn check(
-    subject: &Subject<'_>,
-    index: usize,
-    dialog: &Object<'_>,
-    place: &Place<'_>,
-    found: &mut Findings,
-) {
+pub(super) fn check(subject: &Subject<'_>, index: usize, dialog: &Object<'_>, place: &Place<'_>, found: &mut Findings) {
     members::dialog(subject, dialog, place, found);
     let kind = dialog.text("type");
     let kind = kind.as_deref().unwrap_or_default();

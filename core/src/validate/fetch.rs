@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::content::{compare, is_https_url};
+use super::content::compare;
 use super::finding::Findings;
 use super::object::Object;
 use super::place::Place;
@@ -23,8 +23,8 @@ struct External {
 }
 
 impl Validator<'_> {
-    /// Fetches what the vCon in `report` refers to and compares it with its hashes. Only https URLs to addresses that
-    /// `client` allows are asked; what cannot be fetched is noted and not judged.
+    /// Fetches what the vCon in `report` refers to and compares it with its hashes. Only URLs that the guard of
+    /// `client` lets through are asked; what cannot be fetched is noted and not judged.
     pub async fn fetch(&self, report: &mut Report, client: &HttpClient) {
         let mut inmost = report;
         while inmost.payload.is_some() {
@@ -64,8 +64,7 @@ async fn get(client: &HttpClient, url: &str, most: u64) -> Result<Bytes, String>
 fn externals(document: &Document) -> Vec<External> {
     let mut all = Vec::new();
     let mut add = |name, index, view: View<'_>| {
-        let url = view.get("url").and_then(|url| url.as_str()).filter(|url| is_https_url(url));
-        if let Some(url) = url {
+        if let Some(url) = view.get("url").and_then(|url| url.as_str()) {
             all.push(External { name, index, url: url.into_owned() });
         }
     };

@@ -66,7 +66,9 @@ fn times(subject: &Subject<'_>, found: &mut Findings) {
             Some(text) if name == "created_at" && Date::parse(&text).is_none() => {
                 found.refused(8, &place, format!("`{name}` is {}, which is no point in time", shown(date)));
             }
-            Some(_) => found.violation(8, &place, format!("`{name}` is {}, no date of RFC 3339 with offset", shown(date))),
+            Some(_) => {
+                found.violation(8, &place, format!("`{name}` is {}, no date of RFC 3339 with offset", shown(date)))
+            }
         }
     }
 }
@@ -79,7 +81,8 @@ fn extensions(validator: &Validator<'_>, subject: &Subject<'_>, found: &mut Find
         if is_list {
             continue;
         }
-        let (place, message) = (Place::ROOT.name(name), format!("`{name}` is {}, not an array of strings", shown(list)));
+        let (place, message) =
+            (Place::ROOT.name(name), format!("`{name}` is {}, not an array of strings", shown(list)));
         match name {
             "critical" => found.refused(11, &place, message),
             _ => found.violation(11, &place, message),
@@ -93,7 +96,11 @@ fn extensions(validator: &Validator<'_>, subject: &Subject<'_>, found: &mut Find
             && !extension::is_known(text)
             && !validator.supported.iter().any(|supported| supported == text)
         {
-            found.refused(12, &place.index(index), format!("the extension {} must be understood and is not", shown(one)));
+            found.refused(
+                12,
+                &place.index(index),
+                format!("the extension {} must be understood and is not", shown(one)),
+            );
         }
         if text.is_none_or(|text| !subject.extensions.contains(&text)) {
             found.advice(13, &place.index(index), format!("{} is not listed in `extensions`", shown(one)));

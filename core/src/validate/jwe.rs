@@ -15,8 +15,7 @@ const CONTENT_ALGORITHMS: [&str; 2] = ["A256CBC-HS512", "A256GCM"];
 
 /// Checks the JWE `root`. Returns the uuid that its unprotected header names.
 pub(super) fn check(root: View<'_>, found: &mut Findings) -> Option<String> {
-    let Some(top) = Object::of(root) else { return None };
-    let top = &top;
+    let top = &Object::of(root)?;
     for name in ["iv", "ciphertext", "tag"] {
         let place = Place::ROOT.name(name);
         match top.get(name) {
@@ -61,7 +60,8 @@ pub(super) fn check(root: View<'_>, found: &mut Findings) -> Option<String> {
 fn protected(top: &Object<'_>, found: &mut Findings) -> Option<Document> {
     let value = top.get("protected")?;
     let decoded = value.as_str().and_then(|text| BASE64_URL.decode(text.as_bytes()).ok());
-    let document = decoded.and_then(|bytes| Document::parse(bytes).ok()).filter(|one| one.root().kind() == Kind::Object);
+    let document =
+        decoded.and_then(|bytes| Document::parse(bytes).ok()).filter(|one| one.root().kind() == Kind::Object);
     let place = Place::ROOT.name("protected");
     match &document {
         None => found.violation(99, &place, "`protected` does not hold a JSON object in base64url"),

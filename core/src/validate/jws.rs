@@ -108,12 +108,7 @@ fn protected(signature: &Object<'_>, place: &Place<'_>, found: &mut Findings) ->
 }
 
 /// Checks 92 and 104.
-fn certificates(
-    header: Option<&Object<'_>>,
-    protected: Option<&Object<'_>>,
-    place: &Place<'_>,
-    found: &mut Findings,
-) {
+fn certificates(header: Option<&Object<'_>>, protected: Option<&Object<'_>>, place: &Place<'_>, found: &mut Findings) {
     let is_there = header.is_some_and(|header| header.has("x5c") || header.has("x5u"));
     if !is_there {
         found.violation(92, place, "the header has neither `x5c` nor `x5u`: it does not say whose key to verify with");

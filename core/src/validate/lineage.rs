@@ -1,11 +1,11 @@
 //! From which version a vCon was derived: checks 14 to 19.
 
+use super::Findings;
 use super::content::{self, Role};
 use super::members;
 use super::object::{Object, is_uuid, shown};
 use super::place::Place;
 use super::unsigned::Subject;
-use super::Findings;
 
 pub(super) fn check(subject: &Subject<'_>, found: &mut Findings) {
     let top = &subject.top;

@@ -7,27 +7,81 @@ use super::place::Place;
 use super::unsigned::Subject;
 
 const TOP_LEVEL: &[&str] = &[
-    "vcon", "uuid", "created_at", "updated_at", "subject", "extensions", "critical", "redacted", "amended", "parties",
-    "dialog", "analysis", "attachments",
+    "vcon",
+    "uuid",
+    "created_at",
+    "updated_at",
+    "subject",
+    "extensions",
+    "critical",
+    "redacted",
+    "amended",
+    "parties",
+    "dialog",
+    "analysis",
+    "attachments",
     // Known from older revisions; they have checks of their own.
-    "group", "appended", "must_support",
+    "group",
+    "appended",
+    "must_support",
 ];
 pub(super) const PARTY: &[&str] = &[
-    "tel", "sip", "stir", "mailto", "name", "did", "validation", "gmlpos", "civicaddress", "uuid", "type", "org",
+    "tel",
+    "sip",
+    "stir",
+    "mailto",
+    "name",
+    "did",
+    "validation",
+    "gmlpos",
+    "civicaddress",
+    "uuid",
+    "type",
+    "org",
     "dept",
 ];
 const DIALOG: &[&str] = &[
-    "type", "start", "duration", "parties", "originator", "recordings", "recording_set", "mediatype", "filename",
-    "body", "encoding", "url", "content_hash", "disposition", "session_id", "party_history", "transferee",
-    "transferor", "transfer_target", "original", "consultation", "target_dialog", "application", "message_id",
+    "type",
+    "start",
+    "duration",
+    "parties",
+    "originator",
+    "recordings",
+    "recording_set",
+    "mediatype",
+    "filename",
+    "body",
+    "encoding",
+    "url",
+    "content_hash",
+    "disposition",
+    "session_id",
+    "party_history",
+    "transferee",
+    "transferor",
+    "transfer_target",
+    "original",
+    "consultation",
+    "target_dialog",
+    "application",
+    "message_id",
 ];
 const ANALYSIS: &[&str] = &[
-    "type", "dialog", "attachment", "mediatype", "filename", "vendor", "product", "schema", "body", "encoding", "url",
+    "type",
+    "dialog",
+    "attachment",
+    "mediatype",
+    "filename",
+    "vendor",
+    "product",
+    "schema",
+    "body",
+    "encoding",
+    "url",
     "content_hash",
 ];
-const ATTACHMENT: &[&str] = &[
-    "purpose", "start", "party", "dialog", "mediatype", "filename", "body", "encoding", "url", "content_hash",
-];
+const ATTACHMENT: &[&str] =
+    &["purpose", "start", "party", "dialog", "mediatype", "filename", "body", "encoding", "url", "content_hash"];
 const REFERENCE: &[&str] = &["uuid", "type", "url", "content_hash"];
 const EVENT: &[&str] = &["party", "time", "event", "button"];
 

@@ -55,6 +55,7 @@ pub trait Seals: Send + Sync {
 }
 
 /// Makes the checks.
+#[derive(Default)]
 pub struct Validator<'a> {
     /// How much is let pass.
     pub mode: Mode,
@@ -64,12 +65,6 @@ pub struct Validator<'a> {
     pub supported: Vec<String>,
     /// The keys, when there are any.
     pub seals: Option<&'a dyn Seals>,
-}
-
-impl Default for Validator<'_> {
-    fn default() -> Self {
-        Validator { mode: Mode::default(), limits: Limits::default(), supported: Vec::new(), seals: None }
-    }
 }
 
 impl std::fmt::Debug for Validator<'_> {
@@ -161,9 +156,9 @@ impl Validator<'_> {
             return;
         }
         report.form = Form::of(root);
-        one_form(root, report.form, &mut report.found);
+        let is_mixed = mixes_forms(root, report.form, &mut report.found);
         match report.form {
-            Form::Signed => self.signed(root, nesting, report),
+            Form::Signed => self.signed(root, is_mixed, nesting, report),
             Form::Encrypted => self.encrypted(root, nesting, report),
             _ => {
                 report.version = Some(Version::of(root));
@@ -173,8 +168,9 @@ impl Validator<'_> {
         report.document = Some(document);
     }
 
-    fn signed(&self, root: View<'_>, nesting: usize, report: &mut Report) {
-        let uuids = jws::check(root, &mut report.found);
+    fn signed(&self, root: View<'_>, is_mixed: bool, nesting: usize, report: &mut Report) {
+        // What is of two forms is refused; how well its headers would follow the draft is no matter then.
+        let uuids = if is_mixed { Vec::new() } else { jws::check(root, &mut report.found) };
         match self.seals {
             Some(seals) => report.notes.extend(seals.verify(root, &mut report.found)),
             None => report.notes.push("signed; the signature was not verified (--trust)".to_owned()),
@@ -192,7 +188,9 @@ impl Validator<'_> {
         if !matches!(inside.form, Form::Unsigned | Form::Signed) {
             report.found.refused(98, &place, format!("the payload is {}", inside.form.described()));
         }
-        jws::compare_uuids(&uuids, inside.innermost_uuid().as_deref(), &mut report.found);
+        if !is_mixed {
+            jws::compare_uuids(&uuids, inside.innermost_uuid().as_deref(), &mut report.found);
+        }
         report.payload = Some(Box::new(inside));
     }
 
@@ -238,9 +236,9 @@ impl Validator<'_> {
     }
 }
 
-/// Check 2: members of one form only.
-fn one_form(root: View<'_>, form: Form, found: &mut Findings) {
-    let Some(top) = Object::of(root) else { return };
+/// Check 2: whether there are members of another form than `form`.
+fn mixes_forms(root: View<'_>, form: Form, found: &mut Findings) -> bool {
+    let Some(top) = Object::of(root) else { return false };
     let strangers: Vec<&str> = match form {
         Form::Signed | Form::Encrypted => members::core_of_vcon().filter(|name| top.has(name)).collect(),
         _ => ["payload", "signatures", "ciphertext", "cyphertext"].into_iter().filter(|name| top.has(name)).collect(),
@@ -249,4 +247,5 @@ fn one_form(root: View<'_>, form: Form, found: &mut Findings) {
         let message = format!("`{}` do not belong into a vCon that is {}", strangers.join("`, `"), form.described());
         found.refused(2, &Place::ROOT, message);
     }
+    !strangers.is_empty()
 }

@@ -94,7 +94,8 @@ fn is_tel(text: &str) -> bool {
     let digits = number.strip_prefix('+').unwrap_or(number);
     // RFC 3966: a local number may hold `*`, `#` and hexadecimal digits.
     let is_digit = |byte: &u8| byte.is_ascii_hexdigit() || b"*#".contains(byte);
-    digits.bytes().any(|byte| byte.is_ascii_digit()) && digits.bytes().all(|byte| is_digit(&byte) || b"-.() /".contains(&byte))
+    digits.bytes().any(|byte| byte.is_ascii_digit())
+        && digits.bytes().all(|byte| is_digit(&byte) || b"-.() /".contains(&byte))
 }
 
 /// An addr-spec of SIP (RFC 3261, section 25.1), with or without its scheme: `user@host`, or a host alone.
@@ -114,7 +115,8 @@ fn is_mailto(text: &str) -> bool {
     let address = without_scheme(address, "mailto:").split('?').next().unwrap_or_default();
     match address.rsplit_once('@') {
         Some((local, host)) => {
-            let is_plain = |part: &str| !part.chars().any(|character| character.is_whitespace() || character.is_control());
+            let is_plain =
+                |part: &str| !part.chars().any(|character| character.is_whitespace() || character.is_control());
             !local.is_empty() && !host.is_empty() && is_plain(host) && (is_plain(local) || local.starts_with('"'))
         }
         None => false,

@@ -4,6 +4,7 @@ use crate::document::{Document, Kind, View};
 use crate::format::Version;
 
 use super::finding::{Finding, Findings, Level, Mode};
+use super::place::Place;
 use super::unsigned::ARRAYS;
 
 /// What a document is.
@@ -57,7 +58,7 @@ impl Form {
         if (payload && signatures) || (!is_bare && !ciphertext && (payload || signatures)) {
             return Form::Signed;
         }
-        if (ciphertext && has("recipients")) || (!is_bare && ciphertext) {
+        if ciphertext && (has("recipients") || !is_bare) {
             return Form::Encrypted;
         }
         if is_bare { Form::Unsigned } else { Form::NotVcon }
@@ -94,6 +95,13 @@ impl Report {
             payload: None,
             document: None,
         }
+    }
+
+    /// The report on something that could not even be read; `why` says so.
+    pub fn unreadable(mode: Mode, why: &str) -> Self {
+        let mut report = Report::new(Form::Unparsable, mode);
+        report.found.refused(3, &Place::ROOT, why);
+        report
     }
 
     /// The findings of a level, without those of the payload.

@@ -44,7 +44,9 @@ fn session_id(session: View<'_>, parties: Option<View<'_>>, place: &Place<'_>, f
                     (Kind::Object, kind) if kind != Kind::Array => ends(session, &place, found),
                     // Nobody is on that channel.
                     (Kind::Null, Kind::Null) => {}
-                    _ => found.violation(56, &place, format!("{} does not match its entry of `parties`", shown(session))),
+                    _ => {
+                        found.violation(56, &place, format!("{} does not match its entry of `parties`", shown(session)))
+                    }
                 }
             }
         }

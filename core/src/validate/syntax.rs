@@ -11,7 +11,9 @@ pub(super) fn check(source: &[u8], document: &Document, found: &mut Findings) {
     }
     for warning in document.warnings() {
         let message = match warning {
-            Warning::DuplicateName(_) => "the name occurs more than once in its object; readers differ in which they take",
+            Warning::DuplicateName(_) => {
+                "the name occurs more than once in its object; readers differ in which they take"
+            }
             Warning::LoneSurrogate(_) => "the string holds half of a surrogate pair, which is no character",
         };
         let (Warning::DuplicateName(pointer) | Warning::LoneSurrogate(pointer)) = warning;
