@@ -24,6 +24,7 @@ use uuid::Uuid;
 use crate::document::{Document, Edit, Json, Kind, Tag, View, tags};
 use crate::{Error, Result};
 
+pub(crate) use body::BASE64_URL;
 pub use body::Body;
 pub use date::Date;
 pub use entry::Entry;
