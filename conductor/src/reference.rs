@@ -95,7 +95,9 @@ pub fn link_page(entry: &LinkEntry) -> String {
             "External: what it finished is in the run's ledger and is never done again in the same run."
         }
     };
-    let edits = if entry.edits {
+    let edits = if entry.any_form {
+        "It works on signed and encrypted vCons themselves, so that it is executed whatever the form."
+    } else if entry.edits {
         "It edits the document, so it is not executed on a signed or encrypted vCon (`on_signed`)."
     } else {
         "It never changes the document."

@@ -9,6 +9,7 @@ pub mod config;
 pub mod document;
 pub mod error;
 pub mod failpoint;
+pub mod format;
 pub mod http;
 pub mod import;
 pub mod jose;
@@ -19,6 +20,7 @@ pub mod run;
 pub mod secret;
 pub mod store;
 pub mod transcript;
+pub mod validate;
 pub mod vcon;
 
 pub use error::{Class, Error, Result};

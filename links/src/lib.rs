@@ -4,6 +4,11 @@
 
 mod all;
 
+#[cfg(test)]
+#[allow(dead_code, unreachable_pub, reason = "a public module of the crate of suites")]
+#[path = "../../tests/src/authority.rs"]
+mod authority;
+
 // One file for the tests of the links and for the suite that every link must pass.
 #[cfg(test)]
 #[expect(dead_code, unreachable_pub, reason = "a public module of the crate of suites")]

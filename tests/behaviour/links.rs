@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
 use vconductor_core::document::Document;
+use vconductor_core::jose::Payload;
 use vconductor_core::plugin::{Link, LinkEntry, Outcome, Registry, schema_value};
 use vconductor_core::run::RunId;
 use vconductor_core::store::Resumption;
-use vconductor_core::vcon::Vcon;
+use vconductor_core::vcon::{Form, Vcon};
 use vconductor_links as _;
+use vconductor_tests::authority::{Authority, Kind, Signer};
 use vconductor_tests::link_stage::{LinkStage, Ran, Receiver};
 
 /// Where the links that ship lie, from the workspace's root.
@@ -119,7 +121,10 @@ async fn leaves_the_rest_alone(entry: &'static LinkEntry) -> Done {
             continue;
         }
         expect(entry.edits || ran.requested.edits.is_empty(), || "it edits, and says that it does not".to_owned())?;
-        let after = ran.applied(&before)?;
+        let mut after = ran.applied(&before)?;
+        if after.form() == Form::Signed {
+            after = Payload::of(after.document())?.innermost()?;
+        }
         let text = |vcon: &Vcon, pointer: &str| vcon.document().get(pointer).map(|view| view.text().into_owned());
         for pointer in ["/x_kept", "/parties/0/x_kept", "/dialog/0/x_kept", "/attachments/0/x_kept", "/dialog/1"] {
             let (was, is) = (text(&before, pointer), text(&after, pointer));
@@ -288,7 +293,21 @@ fn example_options(entry: &LinkEntry) -> Result<Value, Failed> {
         return Err("the example must hold one link".into());
     };
     expect(link["module"] == entry.module, || format!("the example is for {}", link["module"]))?;
-    Ok(link.get("options").cloned().unwrap_or_else(|| json!({})))
+    let mut options = link.get("options").cloned().unwrap_or_else(|| json!({}));
+    interpolate(&mut options);
+    Ok(options)
+}
+
+/// Keys and certificates are read where the configuration is interpolated; here they are made.
+fn interpolate(value: &mut Value) {
+    static SIGNER: LazyLock<Signer> = LazyLock::new(|| Authority::new().signer(Kind::Rsa, "signer.example.com"));
+    match value {
+        Value::String(text) if text.starts_with("${file:") && text.ends_with(".key}") => text.clone_from(&SIGNER.key),
+        Value::String(text) if text.starts_with("${file:") && text.ends_with(".crt}") => text.clone_from(&SIGNER.chain),
+        Value::Array(elements) => elements.iter_mut().for_each(interpolate),
+        Value::Object(members) => members.values_mut().for_each(interpolate),
+        _ => {}
+    }
 }
 
 fn requires_options(entry: &LinkEntry) -> bool {

@@ -27,7 +27,7 @@ impl Kind {
                 return KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048).expect("an RSA key");
             }
             Kind::P256 => &rcgen::PKCS_ECDSA_P256_SHA256,
-            Kind::Ed25519 => &rcgen::PKCS_ED25519,
+            Kind::Ed25519 => return ed25519(),
         };
         KeyPair::generate_for(algorithm).expect("a key")
     }
@@ -119,6 +119,15 @@ impl Default for Authority {
     fn default() -> Self {
         Authority::new()
     }
+}
+
+/// An Ed25519 key in version 1 of PKCS #8, as OpenSSL writes it: version 2 is not read everywhere.
+fn ed25519() -> KeyPair {
+    let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+    let seed = key.serialized_der().get(16..48).expect("32 bytes behind the names");
+    let head = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    let version_1 = [&head[..], seed].concat();
+    KeyPair::from_pkcs8_der_and_sign_algo(&version_1.as_slice().into(), &rcgen::PKCS_ED25519).expect("the same key")
 }
 
 fn parameters(name: &str, years: Years) -> CertificateParams {

@@ -8,6 +8,7 @@ use clap::Command;
 use vconductor::reference::{configuration_schema, link_page, storage_page, summary, tracer_page};
 use vconductor_core::layers::instruments;
 use vconductor_core::plugin::Registry;
+use vconductor_core::validate::{CHECKS, Check, Severity};
 
 use crate::Pages;
 
@@ -26,6 +27,7 @@ pub(crate) fn all() -> Result<Pages> {
     }
     pages.insert("README.md".into(), index(&registry));
     pages.insert("metrics.md".into(), metrics());
+    pages.insert("checks.md".into(), checks());
     pages.insert(
         "vconductor.schema.json".into(),
         serde_json::to_string_pretty(&configuration_schema(&registry))? + "\n",
@@ -63,8 +65,8 @@ fn index(registry: &Registry) -> String {
         "Tracers",
         registry.tracers.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect(),
     );
-    text.push_str("\nSee also the [metrics](metrics.md), the [command line](cli/vconductor.md) and the\n");
-    text.push_str("[JSON Schema](vconductor.schema.json) for editors.\n");
+    text.push_str("\nSee also the [checks](checks.md) of `vconductor validate`, the [metrics](metrics.md), the\n");
+    text.push_str("[command line](cli/vconductor.md) and the [JSON Schema](vconductor.schema.json) for editors.\n");
     text
 }
 
@@ -74,6 +76,22 @@ fn metrics() -> String {
         let labels = instrument.labels.join(", ");
         let kind = format!("{:?}", instrument.kind).to_lowercase();
         text.push_str(&format!("| `{}` | {kind} | {labels} | {} |\n", instrument.name, instrument.help));
+    }
+    text
+}
+
+/// The checks of `vconductor validate`.
+fn checks() -> String {
+    let mut text = "# Checks of a vCon\n\n\
+        `vconductor validate` makes these checks. Sections are those of draft-ietf-vcon-vcon-core-04. A check of level \
+        *error* is\nan error under `--strict`. Without it, it is one only in the case that the last column names, and a \
+        warning otherwise.\n\n\
+        | check | level | what must be so | section | what to do | fails without `--strict` |\n|---|---|---|---|---|---|\n"
+        .to_owned();
+    for check in &CHECKS {
+        let Check { number, severity, section, title, fix, tolerant } = check;
+        let level = if *severity == Severity::Advice { "warning" } else { "error" };
+        text.push_str(&format!("| {number} | {level} | {title} | {section} | {fix} | {tolerant} |\n"));
     }
     text
 }

@@ -11,6 +11,7 @@ mod desk;
 mod dlq;
 mod exit;
 mod ingest;
+mod inputs;
 mod interrupt;
 mod list;
 mod logging;
@@ -18,11 +19,13 @@ mod output;
 mod plugins;
 mod progress;
 mod queue;
+mod refusal;
 mod replay;
 mod run;
 mod show;
 mod store;
 mod vcon;
+mod validate;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -48,6 +51,7 @@ Examples:
   vconductor ingest --list calls recordings/ call.vcon     # take conversations in
   vconductor run chains.yml --until-idle                   # work until nothing is left to do
   vconductor show 018f2b7c-5e1a-8c33-9d2b-2f5b6f1f7a10     # look at one
+  vconductor validate --strict export/                     # does it follow the draft?
   vconductor queue                                         # how the lists stand, and why nothing moves
   vconductor dlq list                                      # what failed for good
   vconductor describe links.webhook                        # the manual of a link
@@ -92,6 +96,7 @@ enum Command {
     Ingest(ingest::Ingest),
     Show(show::Show),
     Vcon(vcon::Vcon),
+    Validate(validate::Validate),
     Queue(queue::Queue),
     Dlq(dlq::Dlq),
     Replay(replay::Replay),
@@ -173,6 +178,7 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Ingest(ingest) => block_on(ingest.run()),
         Command::Show(show) => block_on(show.run()),
         Command::Vcon(vcon) => block_on(vcon.run()),
+        Command::Validate(validate) => block_on(validate.run()),
         Command::Queue(queue) => block_on(queue.run()),
         Command::Dlq(dlq) => block_on(dlq.run()),
         Command::Replay(replay) => block_on(replay.run()),

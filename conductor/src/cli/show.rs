@@ -7,6 +7,8 @@ use bytes::Bytes;
 use clap::Args;
 use comfy_table::Cell;
 use uuid::Uuid;
+use vconductor_core::error::Error;
+use vconductor_core::format::{self, Limits};
 use vconductor_core::vcon::{Body, Form, Vcon};
 
 use super::exit::{Exit, Failure, Result};
@@ -41,19 +43,24 @@ pub(crate) struct Show {
 impl Show {
     pub(crate) async fn run(&self) -> Result<Exit> {
         let bytes = self.read().await?;
-        let vcon = Vcon::read(bytes.clone()).map_err(|error| {
-            let failure = Failure::new(Exit::Data, format!("{}: {}", self.what, error.chain_text()));
-            match error.help_text() {
-                Some(help) => failure.help(help),
-                None => failure,
-            }
-        })?;
+        let vcon = format::read(bytes, &Limits::default()).map_err(|error| self.broken(&error))?;
         match self.output {
-            Format::Table => output::print(&text(&vcon))?,
-            Format::Json => output::print_bytes(&ended(&bytes))?,
+            Format::Table => {
+                let inside = format::unverified(&vcon, &Limits::default()).map_err(|error| self.broken(&error))?;
+                output::print(&text(&inside, vcon.form()))?;
+            }
+            Format::Json => output::print_bytes(&ended(&vcon.to_bytes()))?,
             Format::Jsonl => output::print_jsonl([vcon.document().root().to_value()])?,
         }
         Ok(Exit::Done)
+    }
+
+    fn broken(&self, error: &Error) -> Failure {
+        let failure = Failure::new(Exit::Data, format!("{}: {}", self.what, error.chain_text()));
+        match error.help_text() {
+            Some(help) => failure.help(help),
+            None => failure,
+        }
     }
 
     async fn read(&self) -> Result<Bytes> {
@@ -84,11 +91,12 @@ impl Show {
     }
 }
 
-fn text(vcon: &Vcon) -> String {
+/// `vcon` is what lies inside of a vCon of `form`.
+fn text(vcon: &Vcon, form: Form) -> String {
     let mut text = heading(vcon);
-    let is_sealed = match vcon.form() {
+    let is_sealed = match form {
         Form::Unsigned => None,
-        Form::Signed => Some("signed: its content is in the payload"),
+        Form::Signed => Some("signed; the signature was not verified (vconductor validate --trust)"),
         Form::Encrypted => Some("encrypted: its content cannot be shown"),
     };
     if let Some(why) = is_sealed {

@@ -137,6 +137,7 @@ impl Assembly<'_> {
             module: entry.module,
             effect: entry.effect,
             edits: entry.edits,
+            any_form: entry.any_form,
             link: built,
             condition,
             retry: policy([step.retry, chain.retry]),
@@ -155,9 +156,13 @@ impl Assembly<'_> {
             ConfiguredOnSigned::Skip => OnSigned::Skip,
             ConfiguredOnSigned::Fail => OnSigned::Fail,
             ConfiguredOnSigned::Wrap => {
-                let message = "`on_signed: wrap` needs a signing link, and this build has none";
+                let message = "`on_signed: wrap` is not done: an edit inside of a signature needs to know whom to trust, and \
+                               gives a vCon that nobody signed";
                 let finding = Finding::error(Code::BadValue, &step.link.span, message);
-                self.findings.push(finding.help("use `on_signed: skip` or `on_signed: fail`"));
+                self.findings.push(finding.help(
+                    "say it with links: `verify` with `unwrap: true` before this one and `sign` behind it; or use \
+                     `on_signed: skip` or `on_signed: fail`",
+                ));
                 OnSigned::Fail
             }
         }

@@ -77,6 +77,8 @@ pub struct LinkStep {
     pub effect: Effect,
     /// Whether it ever changes the document.
     pub edits: bool,
+    /// Whether it works on signed and encrypted vCons themselves.
+    pub any_form: bool,
     /// The link.
     pub link: Arc<dyn Link>,
     /// Runs only where this is true of the vCon.

@@ -71,7 +71,7 @@ pub(super) async fn execute(
     let mut parts = entry.as_ref().map(|entry| entry.parts.clone()).unwrap_or_default();
     parts.retain(|name, _| !name.starts_with(OWN));
     let nothing = || Requested { parts: parts.clone(), ..Requested::default() };
-    if step.edits && at.vcon.form() != Form::Unsigned {
+    if step.edits && !step.any_form && at.vcon.form() != Form::Unsigned {
         return match step.on_signed {
             OnSigned::Skip => Executed::Skipped(Skip::Signed),
             OnSigned::Fail => Executed::Failed(signed_refused(step, at), nothing()),
@@ -138,7 +138,7 @@ pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 
 fn signed_refused(step: &LinkStep, at: &Situation<'_>) -> Error {
     Error::permanent(format!("vCon {} is signed or encrypted and `on_signed: fail` is set", at.uuid))
-        .help("use `on_signed: skip`, or put a `verify` or `decrypt` link before this one")
+        .help("use `on_signed: skip`, or put `decrypt`, and `verify` with `unwrap: true`, before this one")
         .within(format_args!("link `{}`", step.name()))
 }
 

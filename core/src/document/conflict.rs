@@ -36,7 +36,7 @@ fn touch(edit: &Edit) -> Touch<'_> {
             Some((array, token)) if pointer::index(token).is_some() => Touch::Shift(array),
             _ => Touch::Write(pointer),
         },
-        Edit::Replace(_) => Touch::Write(""),
+        Edit::Replace(_) | Edit::Rewrap(_) => Touch::Write(""),
     }
 }
 

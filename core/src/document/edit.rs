@@ -9,6 +9,7 @@
 //! {"op": "append", "pointer": "/attachments", "value": {"purpose": "note", "body": "...", "encoding": "none"}}
 //! {"op": "remove", "pointer": "/dialog/0/body"}
 //! {"op": "replace", "document": {"uuid": "..."}}
+//! {"op": "rewrap", "document": {"payload": "...", "signatures": ["..."]}}
 //! ```
 
 use jiff::Timestamp;
@@ -54,6 +55,9 @@ pub enum Edit {
     },
     /// Replaces the whole document.
     Replace(Json),
+    /// Replaces the document by another form of the same vCon: signed, encrypted, or opened. The only edit of a signed or
+    /// encrypted vCon; see [`Vcon::apply`](crate::vcon::Vcon::apply) for what it may do.
+    Rewrap(Json),
 }
 
 impl Edit {
@@ -91,7 +95,7 @@ impl Document {
             Edit::Append { pointer, value } => self.append(pointer, value.clone()).map(|()| true),
             Edit::Set { pointer, value } => self.set(pointer, value.clone()),
             Edit::Remove { pointer } => self.remove(pointer),
-            Edit::Replace(document) => self.set("", document.clone()),
+            Edit::Replace(document) | Edit::Rewrap(document) => self.set("", document.clone()),
         }
     }
 }
@@ -125,6 +129,7 @@ enum Operation {
     Set,
     Remove,
     Replace,
+    Rewrap,
 }
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
@@ -148,6 +153,7 @@ impl From<Edit> for Wire {
             }
             Edit::Remove { pointer } => Wire { pointer: Some(pointer), ..empty(Operation::Remove) },
             Edit::Replace(document) => Wire { document: Some(document), ..empty(Operation::Replace) },
+            Edit::Rewrap(document) => Wire { document: Some(document), ..empty(Operation::Rewrap) },
         }
     }
 }
@@ -173,6 +179,7 @@ impl TryFrom<Wire> for Edit {
             Operation::Set => Edit::Set { pointer: pointer?, value: wire.value.ok_or("`set` needs a `value`")? },
             Operation::Remove => Edit::Remove { pointer: pointer? },
             Operation::Replace => Edit::Replace(wire.document.ok_or("`replace` needs a `document`")?),
+            Operation::Rewrap => Edit::Rewrap(wire.document.ok_or("`rewrap` needs a `document`")?),
         })
     }
 }

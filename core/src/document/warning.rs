@@ -1,5 +1,6 @@
 //! Oddities of a document that can be read all the same.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::pointer::child;
@@ -30,32 +31,75 @@ impl std::fmt::Display for Warning {
 /// All warnings, in document order.
 pub(super) fn warnings(root: View<'_>) -> Vec<Warning> {
     let mut found = Vec::new();
-    collect(root, "", &mut found);
+    collect(root, &mut Vec::new(), &mut found);
     found
 }
 
+/// One step of a path, written out only when there is something to tell.
+enum Step<'a> {
+    Name(Cow<'a, str>),
+    Index(usize),
+}
+
+fn pointer(path: &[Step<'_>]) -> String {
+    path.iter().fold(String::new(), |pointer, step| match step {
+        Step::Name(name) => child(&pointer, name),
+        Step::Index(index) => format!("{pointer}/{index}"),
+    })
+}
+
 /// Recurses no deeper than `MAX_DEPTH`.
-fn collect(view: View<'_>, pointer: &str, found: &mut Vec<Warning>) {
+fn collect<'a>(view: View<'a>, path: &mut Vec<Step<'a>>, found: &mut Vec<Warning>) {
     match view.kind() {
         Kind::Object => {
-            let mut names = HashSet::new();
+            let mut names = Names::default();
             for (name, value) in view.members() {
-                let pointer = child(pointer, &name);
-                if !names.insert(name) {
-                    found.push(Warning::DuplicateName(pointer.clone()));
+                let is_new = names.insert(&name);
+                path.push(Step::Name(name));
+                if !is_new {
+                    found.push(Warning::DuplicateName(pointer(path)));
                 }
-                collect(value, &pointer, found);
+                collect(value, path, found);
+                path.pop();
             }
         }
         Kind::Array => {
             for (index, element) in view.elements().enumerate() {
-                collect(element, &format!("{pointer}/{index}"), found);
+                path.push(Step::Index(index));
+                collect(element, path, found);
+                path.pop();
             }
         }
-        // serde_json reads every string of ours but those.
-        Kind::String if serde_json::from_slice::<String>(&view.bytes()).is_err() => {
-            found.push(Warning::LoneSurrogate(pointer.to_owned()));
-        }
+        Kind::String if has_lone_surrogate(&view.bytes()) => found.push(Warning::LoneSurrogate(pointer(path))),
         _ => {}
     }
+}
+
+/// The names of an object so far. Most objects have few, among which looking is cheaper than hashing.
+#[derive(Default)]
+struct Names<'a> {
+    few: Vec<Cow<'a, str>>,
+    many: HashSet<Cow<'a, str>>,
+}
+
+impl<'a> Names<'a> {
+    const FEW: usize = 16;
+
+    /// Whether `name` was not there yet.
+    fn insert(&mut self, name: &Cow<'a, str>) -> bool {
+        if self.few.contains(name) {
+            return false;
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push(name.clone());
+            return true;
+        }
+        self.many.insert(name.clone())
+    }
+}
+
+/// Whether the JSON string `text` holds half of a surrogate pair. Only escapes can: UTF-8 has none.
+fn has_lone_surrogate(text: &[u8]) -> bool {
+    // serde_json reads every string of ours but those.
+    memchr::memmem::find(text, b"\\u").is_some() && serde_json::from_slice::<String>(text).is_err()
 }

@@ -86,6 +86,18 @@ impl Keys {
         Ok(keys)
     }
 
+    /// Reads the elements of an option; they are called `option[0]`, `option[1]` ... where they have no names of their own.
+    ///
+    /// # Errors
+    /// Configuration, as [`read`](Self::read).
+    pub fn read_all<'a>(option: &str, sources: impl IntoIterator<Item = &'a str>) -> Result<Keys> {
+        let mut keys = Keys::default();
+        for (number, source) in sources.into_iter().enumerate() {
+            keys.add(Keys::read(&format!("{option}[{number}]"), source.as_bytes())?);
+        }
+        Ok(keys)
+    }
+
     fn read_pem(&mut self, name: &str, source: &[u8]) -> Result<(), String> {
         if memchr::memmem::find(source, b"ENCRYPTED").is_some() {
             return Err(
@@ -186,6 +198,12 @@ impl Keys {
                 None => Error::configuration("no private key was given to sign with"),
             }
         })
+    }
+}
+
+impl From<Key> for Keys {
+    fn from(key: Key) -> Keys {
+        Keys { certificates: key.chain.clone(), keys: vec![key] }
     }
 }
 

@@ -22,7 +22,15 @@ const MOST_CHAINS: usize = 8;
 
 /// Chains by their URLs: fetched ones, or why they are not there.
 #[derive(Debug, Clone, Default)]
-pub struct Chains(BTreeMap<String, Result<Vec<Certificate>, String>>);
+pub struct Chains(BTreeMap<String, Result<Vec<Certificate>, Missing>>);
+
+/// Why a chain is not there.
+#[derive(Debug, Clone)]
+struct Missing {
+    what: String,
+    /// Whether it may be there later.
+    for_now: bool,
+}
 
 impl Chains {
     /// None: what needs `x5u` is reported as not available.
@@ -39,6 +47,12 @@ impl Chains {
             chains.0.insert(url, fetched);
         }
         chains
+    }
+
+    /// Why a chain could not be had, where that may go away by itself.
+    pub fn unavailable_for_now(&self) -> Option<&str> {
+        let missing = self.0.values().filter_map(|chain| chain.as_ref().err());
+        missing.into_iter().find(|missing| missing.for_now).map(|missing| missing.what.as_str())
     }
 
     /// Whether a signed vCon names chains that lie elsewhere.
@@ -63,7 +77,9 @@ impl Chains {
         let unavailable = |what: &str| Fault::new(Reason::ChainUnavailable, pointer, what);
         match self.0.get(url) {
             Some(Ok(chain)) => Ok(chain.clone()),
-            Some(Err(what)) => Err(unavailable(&format!("the chain behind `x5u` is not to be had: {what}"))),
+            Some(Err(missing)) => {
+                Err(unavailable(&format!("the chain behind `x5u` is not to be had: {}", missing.what)))
+            }
             None => Err(unavailable("the chain behind `x5u` was not fetched")),
         }
     }
@@ -73,10 +89,11 @@ fn is_https(url: &str) -> bool {
     url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"))
 }
 
-async fn fetch(url: &str, http: &HttpClient) -> Result<Vec<Certificate>, String> {
-    let request = Request::get(url).map_err(|error| error.chain_text())?;
+async fn fetch(url: &str, http: &HttpClient) -> Result<Vec<Certificate>, Missing> {
+    let missing = |error: crate::Error| Missing { what: error.chain_text(), for_now: error.is_retryable() };
+    let request = Request::get(url).map_err(missing)?;
     let answer = http.send(&request.timeout(LONGEST).max_body(MOST_BYTES)).await;
-    parse(&answer.map_err(|error| error.chain_text())?.body)
+    parse(&answer.map_err(missing)?.body).map_err(|what| Missing { what, for_now: false })
 }
 
 fn parse(pem: &[u8]) -> Result<Vec<Certificate>, String> {

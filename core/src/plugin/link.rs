@@ -63,6 +63,8 @@ pub trait LinkPlugin: Link + Sized + 'static {
     /// Whether it ever changes the document. A signed or encrypted vCon is never rewritten, so a link that edits
     /// is not executed on one (the chain's `on_signed` decides).
     const EDITS: bool;
+    /// Whether it works on signed and encrypted vCons themselves: it is then executed whatever the form.
+    const ANY_FORM: bool = false;
     /// One example as YAML, checked by the link suite and shown in the reference: the value under `links:`.
     const EXAMPLE: &'static str;
     /// The options; the doc comment of the struct is the manual, that of a field its row. Field attribute
@@ -92,6 +94,8 @@ pub struct LinkEntry {
     pub effect: Effect,
     /// Whether it ever changes the document.
     pub edits: bool,
+    /// Whether it works on signed and encrypted vCons themselves.
+    pub any_form: bool,
     /// Example YAML.
     pub example: &'static str,
     /// The source file, for the registry's test and its complaints.
@@ -113,6 +117,7 @@ impl LinkEntry {
             module: P::MODULE,
             effect: P::EFFECT,
             edits: P::EDITS,
+            any_form: P::ANY_FORM,
             example: P::EXAMPLE,
             file,
             schema: || schema_for!(P::Options),

@@ -8,6 +8,7 @@ mod date;
 mod entry;
 mod normal;
 mod parts;
+mod rewrap;
 #[cfg(test)]
 mod tests;
 pub mod uuid8;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 use crate::document::{Document, Edit, Json, Kind, Tag, View, tags};
 use crate::{Error, Result};
 
+pub(crate) use body::BASE64_URL;
 pub use body::Body;
 pub use date::Date;
 pub use entry::Entry;
@@ -108,9 +110,12 @@ impl Vcon {
     /// Makes a recorded change. Returns whether anything changed.
     ///
     /// # Errors
-    /// Permanent: the vCon is signed or encrypted, the edit fails, or it leaves something that is no unsigned vCon. The
-    /// vCon is then as it was.
+    /// Permanent: the vCon is signed or encrypted, the edit fails, or it leaves something that is no unsigned vCon; or a
+    /// [`Rewrap`](Edit::Rewrap) gives another vCon than this in another form. The vCon is then as it was.
     pub fn apply(&mut self, edit: &Edit) -> Result<bool> {
+        if let Edit::Rewrap(document) = edit {
+            return rewrap::rewrap(self, document);
+        }
         if self.form != Form::Unsigned {
             return Err(Error::permanent("a signed or encrypted vCon is never rewritten")
                 .help("say with `on_signed` what shall happen: skip, fail or wrap"));
@@ -278,7 +283,7 @@ fn may_change_form(edit: &Edit) -> bool {
         Edit::AddAnalysis(_) | Edit::AddTag { .. } => false,
         Edit::Append { pointer, .. } => !pointer.strip_prefix('/').is_some_and(|name| ARRAYS.contains(&name)),
         Edit::Set { pointer, .. } | Edit::Remove { pointer } => pointer.matches('/').count() < 2,
-        Edit::Replace(_) => true,
+        Edit::Replace(_) | Edit::Rewrap(_) => true,
     }
 }
 

@@ -292,3 +292,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn only_another_form_of_the_same_vcon_takes_its_place() {
+    use crate::jose::Payload;
+    let rewrap = |vcon: &Vcon, new: &Vcon| {
+        let mut changed = vcon.clone();
+        let result = changed.apply(&Edit::Rewrap(new.document().to_json()));
+        assert!(result.is_ok() || changed.to_bytes() == vcon.to_bytes(), "as it was");
+        result.ok()
+    };
+    let signed = fixture("valid/synthetic-jose/jws_ps256.json");
+    let other = fixture("valid/ietf-core-03/ab_call_ext_rec_signed.vcon");
+    let encrypted = fixture("valid/synthetic-jose/jwe_a256gcm.json");
+    let inside = Payload::of(signed.document()).unwrap().innermost().unwrap();
+    assert_eq!(rewrap(&inside, &signed), Some(true));
+    assert_eq!(rewrap(&signed, &inside), Some(true));
+    assert_eq!(rewrap(&signed, &encrypted), Some(true));
+    assert_eq!(rewrap(&encrypted, &signed), Some(true));
+    assert_eq!(rewrap(&signed, &signed), Some(false));
+    for (from, to) in
+        [(&inside, &other), (&signed, &other), (&other, &inside), (&encrypted, &other), (&other, &encrypted)]
+    {
+        assert_eq!(rewrap(from, to), None, "another vCon");
+    }
+    assert_eq!(rewrap(&inside, &encrypted), None, "signed first");
+    assert_eq!(rewrap(&encrypted, &inside), None, "opened one by one");
+    let mut edited = inside;
+    edited.apply(&Edit::tag("a", "b")).unwrap();
+    assert_eq!(rewrap(&edited, &signed), None, "what is signed is the document as it is now");
+    assert_eq!(rewrap(&signed, &edited), None, "what is opened is what was signed");
+    let text = serde_json::to_string(&Edit::Rewrap(json!({"a": 1}).into())).unwrap();
+    assert_eq!(text, r#"{"op":"rewrap","document":{"a":1}}"#);
+    assert!(matches!(serde_json::from_str(&text).unwrap(), Edit::Rewrap(_)));
+}

@@ -7,9 +7,9 @@ use tokio::task::JoinHandle;
 use vconductor_core::error::Error;
 use vconductor_core::store::{NewVcon, Store};
 
-use super::refusal::Refusal;
 use super::taken::Taken;
 use crate::cli::exit::{Exit, Failure, Result};
+use crate::cli::refusal::Refusal;
 
 /// A batch is written when it holds this many bytes or vCons; memory holds two batches at most.
 const BYTES: usize = 8 << 20;

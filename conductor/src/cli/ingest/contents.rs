@@ -6,13 +6,16 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use flate2::bufread::MultiGzDecoder;
+use vconductor_core::format::{Bundle, BundledVcon, GzipReader, Kind, Limits, is_gzip, is_zip};
 
-use super::inputs::reason;
-use super::refusal::Refusal;
+use crate::cli::inputs::reason;
+use crate::cli::refusal::Refusal;
 
 /// The largest document or recording that is taken in; it also bounds what a compressed file can become.
 const LARGEST: u64 = 512 << 20;
+
+/// Recordings by the ends of their names.
+const RECORDINGS: [&str; 10] = ["mp3", "wav", "wave", "ogg", "oga", "opus", "flac", "m4a", "mp4", "aac"];
 
 /// Bytes that some Windows programs put in front of UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -26,6 +29,8 @@ pub(super) enum Item {
         text: Bytes,
         /// The line of the file in which it begins.
         line: usize,
+        /// The entry of the bundle that it comes from.
+        entry: Option<String>,
     },
     /// A recording.
     Recording {
@@ -38,6 +43,13 @@ pub(super) enum Item {
     },
 }
 
+/// Whether a file that is found in a directory is looked at, by its name.
+pub(super) fn is_read(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let ending = path.extension().unwrap_or_default();
+    Kind::of_name(&name).is_some() || RECORDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
+}
+
 /// The items of one input, one after another; never more than one in memory.
 pub(super) struct Contents {
     name: String,
@@ -47,8 +59,14 @@ pub(super) struct Contents {
 enum Rest {
     Nothing,
     One(Item),
+    /// The vCons of a bundle, the next one last.
+    Bundle(Vec<BundledVcon>),
     Failed(Refusal),
-    Lines { reader: Box<dyn BufRead + Send>, line: usize, first: Option<Vec<u8>> },
+    Lines {
+        reader: Box<dyn BufRead + Send>,
+        line: usize,
+        first: Option<Vec<u8>>,
+    },
 }
 
 impl Contents {
@@ -81,6 +99,11 @@ impl Iterator for Contents {
         match std::mem::replace(&mut self.rest, Rest::Nothing) {
             Rest::Nothing => None,
             Rest::One(item) => Some(Ok(item)),
+            Rest::Bundle(mut vcons) => {
+                let BundledVcon { name, bytes } = vcons.pop()?;
+                self.rest = Rest::Bundle(vcons);
+                Some(Ok(Item::Vcon { text: bytes, line: 1, entry: Some(name) }))
+            }
             Rest::Failed(refusal) => Some(Err(refusal)),
             Rest::Lines { mut reader, mut line, mut first } => loop {
                 line += 1;
@@ -91,7 +114,7 @@ impl Iterator for Contents {
                 };
                 if !text.trim_ascii().is_empty() {
                     self.rest = Rest::Lines { reader, line, first: None };
-                    return Some(Ok(Item::Vcon { text: text.into(), line }));
+                    return Some(Ok(Item::Vcon { text: text.into(), line, entry: None }));
                 }
             },
         }
@@ -107,26 +130,42 @@ fn look(
 ) -> Result<Rest, Refusal> {
     let unreadable = |error: io::Error| unreadable(name, &error);
     let mut reader = reader;
-    let mut file = name.to_ascii_lowercase();
-    if head(&mut *reader).map_err(unreadable)?.starts_with(&[0x1f, 0x8b]) {
-        reader = Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(reader)));
-        file = file.trim_end_matches(".gz").to_owned();
+    let start = head(&mut *reader).map_err(unreadable)?;
+    if is_zip(start) {
+        let bytes = read_whole(&mut reader, Vec::new()).map_err(unreadable)?;
+        return bundle(name, bytes.into());
+    }
+    let mut kind = Kind::of_name(name);
+    if is_gzip(start) {
+        reader = Box::new(BufReader::with_capacity(1 << 16, GzipReader::new(reader)));
+        kind = Kind::of_name(name.get(..name.len().saturating_sub(".gz".len())).unwrap_or(name));
     }
     let start = head(&mut *reader).map_err(unreadable)?;
     let text = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start).trim_ascii_start();
     if start.is_empty() {
         return Err(Refusal::new(name, "the file is empty"));
     }
-    let ends_in = |ends: &[&str]| ends.iter().any(|end| file.ends_with(end));
-    if ends_in(&[".jsonl", ".ndjson"]) {
+    if kind == Some(Kind::Lines) {
         return Ok(Rest::Lines { reader, line: 0, first: None });
     }
-    let is_text = matches!(text.first(), Some(b'{' | b'[')) || ends_in(&[".json", ".vcon"]);
-    if is_text {
+    if matches!(text.first(), Some(b'{' | b'[')) || kind == Some(Kind::Vcon) {
         return look_at_text(name, reader);
     }
     let bytes = read_whole(&mut reader, Vec::new()).map_err(unreadable)?.into();
     Ok(Rest::One(Item::Recording { bytes, filename, modified }))
+}
+
+/// The vCons of a bundle. Their media stay behind: the vCons say by URL where else they lie.
+fn bundle(name: &str, bytes: Bytes) -> Result<Rest, Refusal> {
+    let limits = Limits { bytes: LARGEST, inflated: LARGEST, ..Limits::default() };
+    let bundle = Bundle::open(bytes, &limits).map_err(|error| Refusal::of(&error, name, 1))?;
+    let media = bundle.files.len();
+    let mut vcons = bundle.into_sound_vcons().map_err(|error| Refusal::of(&error, name, 1))?;
+    if media > 0 {
+        tracing::warn!(bundle = name, media, "media files of the bundle are not taken in, only its vCons");
+    }
+    vcons.reverse();
+    Ok(Rest::Bundle(vcons))
 }
 
 /// One document, or one per line? Both may be in a `.json`. Documents per line close on their line, and the next thing
@@ -149,7 +188,7 @@ fn look_at_text(name: &str, mut reader: Box<dyn BufRead + Send>) -> Result<Rest,
 
 fn whole(mut reader: Box<dyn BufRead + Send>, first: Vec<u8>) -> io::Result<Rest> {
     let text = read_whole(&mut reader, first)?.into();
-    Ok(Rest::One(Item::Vcon { text, line: 1 }))
+    Ok(Rest::One(Item::Vcon { text, line: 1, entry: None }))
 }
 
 fn skip_blanks(reader: &mut dyn BufRead) -> io::Result<Vec<u8>> {
@@ -207,7 +246,7 @@ mod tests {
         std::fs::write(&path, bytes).unwrap();
         Contents::of_file(&path)
             .map(|item| match item {
-                Ok(Item::Vcon { text, line }) => format!("{line} {}", String::from_utf8_lossy(&text).trim_end()),
+                Ok(Item::Vcon { text, line, .. }) => format!("{line} {}", String::from_utf8_lossy(&text).trim_end()),
                 Ok(Item::Recording { bytes, filename, .. }) => format!("{} {}", filename.unwrap(), bytes.len()),
                 Err(refusal) => refusal.message,
             })

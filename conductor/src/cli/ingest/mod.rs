@@ -2,10 +2,8 @@
 
 mod batch;
 mod contents;
-mod inputs;
 mod party;
 mod recording;
-mod refusal;
 mod taken;
 
 use std::path::PathBuf;
@@ -19,20 +17,21 @@ use vconductor_core::vcon::uuid8::Generator;
 
 use self::batch::Batches;
 use self::contents::{Contents, Item};
-use self::inputs::{Input, Inputs};
 use self::party::Party;
-use self::refusal::Refusal;
 use self::taken::Taken;
 use super::configuration::counted;
 use super::exit::{Exit, Result};
+use super::inputs::{Input, Inputs};
 use super::output::{self, BAD, Format, WARN};
 use super::progress::{self, Progress};
+use super::refusal::Refusal;
 use super::{configuration, store};
 
 const ABOUT: &str = "\
 Take conversations in: store them and put them on ingress lists
 
-PATH is a vCon (.json, .vcon), vCons line by line (.jsonl, .ndjson), either of them compressed (.gz), a recording (MP3, \
+PATH is a vCon (.json, .vcon), vCons line by line (.jsonl, .ndjson), either of them compressed (.gz), a bundle of vCons \
+(.vconz; its media files are left out), a recording (MP3, \
 WAV, Ogg, FLAC, M4A), a directory (recursive, by name), a pattern, or - for stdin. What a file holds is found from its \
 bytes. A recording becomes a vCon; its dialog starts at the file's time.
 
@@ -105,7 +104,7 @@ impl Ingest {
         let mut progress = Progress::start();
         let generator = taken::generator();
         let mut batches = Batches::new(store, self.list.clone(), keep()?);
-        for input in Inputs::new(&self.paths) {
+        for input in Inputs::new(&self.paths, contents::is_read) {
             let (name, named, contents) = match input {
                 Ok(Input::Stdin) => ("stdin".to_owned(), true, Contents::of_stdin()),
                 Ok(Input::File { path, named }) => (path.display().to_string(), named, Contents::of_file(&path)),
@@ -140,7 +139,10 @@ impl Ingest {
 
     fn take(&self, item: Item, name: &str, generator: &Generator) -> Result<Taken, Refusal> {
         match item {
-            Item::Vcon { text, line } => taken::take(text, name, line, generator),
+            Item::Vcon { text, line, entry: None } => taken::take(text, name, line, generator),
+            Item::Vcon { text, line, entry: Some(entry) } => {
+                taken::take(text, &format!("{name}!{entry}"), line, generator)
+            }
             Item::Recording { bytes, filename, modified } => {
                 recording::take(&bytes, filename.as_deref(), modified, &self.party, generator)
                     .map_err(|error| Refusal::of(&error, name, 1))

@@ -5,7 +5,7 @@ use vconductor_core::document::{Document, Kind};
 use vconductor_core::vcon::uuid8::Generator;
 use vconductor_core::vcon::{Form, Vcon};
 
-use super::refusal::Refusal;
+use crate::cli::refusal::Refusal;
 
 /// A vCon that can be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

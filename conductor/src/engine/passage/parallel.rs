@@ -113,7 +113,7 @@ fn place(edit: &Edit) -> Edit {
     match edit {
         Edit::Set { pointer: at, .. } => Edit::Set { pointer: at.clone(), value: Value::Null.into() },
         Edit::Append { pointer: at, .. } => Edit::Append { pointer: at.clone(), value: Value::Null.into() },
-        Edit::Replace(_) => Edit::Replace(Value::Null.into()),
+        Edit::Replace(_) | Edit::Rewrap(_) => Edit::Replace(Value::Null.into()),
         Edit::AddAnalysis(analysis) => Edit::AddAnalysis(analysis.clone().member("body", Value::Null)),
         Edit::AddTag { .. } | Edit::Remove { .. } => edit.clone(),
     }

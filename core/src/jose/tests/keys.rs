@@ -66,6 +66,8 @@ fn nothing_of_a_bad_key_is_shown() {
 #[test]
 fn short_and_strange_keys_are_refused() {
     // Certificates with keys that cannot be used are read: they may stand in a chain.
+    let version_2 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    assert_eq!(keys(&[&version_2.serialize_pem()]).keys()[0].public().kind(), KeyKind::Ed25519);
     let p384 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
     let error = Keys::read("k", p384.public_key_pem().as_bytes()).unwrap_err();
     assert!(error.message().contains("not P-256"), "{error}");

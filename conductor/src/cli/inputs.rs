@@ -6,13 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::refusal::Refusal;
 
-/// Extensions that are looked at in directories; a file that is named itself is always looked at.
-const EXTENSIONS: [&str; 15] =
-    ["json", "vcon", "jsonl", "ndjson", "gz", "mp3", "wav", "wave", "ogg", "oga", "opus", "flac", "m4a", "mp4", "aac"];
-
 /// One thing to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Input {
+pub(crate) enum Input {
     /// Standard input.
     Stdin,
     /// A file.
@@ -28,7 +24,9 @@ pub(super) enum Input {
 
 /// Walks through everything that the arguments stand for, in order; directories recursively and by name. Holds the
 /// names of the directories on its way and nothing else.
-pub(super) struct Inputs {
+pub(crate) struct Inputs {
+    /// Which files of a directory are looked at; a file that is named itself always is.
+    wanted: fn(&Path) -> bool,
     arguments: VecDeque<String>,
     /// What is still to be seen of the present argument, next one last.
     pending: Vec<Pending>,
@@ -40,8 +38,8 @@ enum Pending {
 }
 
 impl Inputs {
-    pub(super) fn new(arguments: &[String]) -> Self {
-        Inputs { arguments: arguments.iter().cloned().collect(), pending: Vec::new() }
+    pub(crate) fn new(arguments: &[String], wanted: fn(&Path) -> bool) -> Self {
+        Inputs { wanted, arguments: arguments.iter().cloned().collect(), pending: Vec::new() }
     }
 
     fn argument(&mut self, argument: &str) -> Option<Result<Input, Refusal>> {
@@ -73,7 +71,7 @@ impl Inputs {
             Err(error) => return Some(Err(Refusal::new(place, format!("cannot be read: {}", reason(&error))))),
         };
         if !is_directory {
-            let file = if named || is_read(&path) { Input::File { path, named } } else { Input::Skipped(path) };
+            let file = if named || (self.wanted)(&path) { Input::File { path, named } } else { Input::Skipped(path) };
             return Some(Ok(file));
         }
         // A link to a directory may lead back to where we came from.
@@ -123,12 +121,8 @@ fn names(directory: &Path) -> std::io::Result<Vec<std::ffi::OsString>> {
     Ok(names)
 }
 
-fn is_read(path: &Path) -> bool {
-    path.extension().is_some_and(|own| EXTENSIONS.iter().any(|known| own.eq_ignore_ascii_case(known)))
-}
-
 /// The operating system's words without its number.
-pub(super) fn reason(error: &std::io::Error) -> String {
+pub(crate) fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
@@ -145,7 +139,7 @@ mod tests {
             Ok(Input::Skipped(path)) => format!("{} skipped", name(path)),
             Err(refusal) => format!("refused: {}", refusal.message),
         };
-        Inputs::new(arguments).map(line).collect()
+        Inputs::new(arguments, |path| path.extension().is_some_and(|own| own != "md")).map(line).collect()
     }
 
     #[test]

@@ -6,28 +6,28 @@ use vconductor_core::error::Error;
 
 /// One item that is not taken in; the rest goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     /// `file`, `file:line` or `file:line:column`.
-    pub(super) place: String,
+    pub(crate) place: String,
     /// What is wrong.
-    pub(super) message: String,
+    pub(crate) message: String,
     /// What to do.
-    pub(super) help: Option<String>,
+    pub(crate) help: Option<String>,
 }
 
 impl Refusal {
-    pub(super) fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
         Refusal { place: place.into(), message: message.into(), help: None }
     }
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
     /// From an error about the text that begins in `line` of a file; the place of the error in the text becomes a
     /// place in the file.
-    pub(super) fn of(error: &Error, file: &str, line: usize) -> Self {
+    pub(crate) fn of(error: &Error, file: &str, line: usize) -> Self {
         let text = error.chain_text();
         let mut refusal = match position(&text) {
             Some((found_line, column, rest)) => {
