@@ -303,8 +303,9 @@ async fn bare_lane(mut connection: MultiplexedConnection, lane: u8) -> redis::Re
         pipe.arg(1).arg(0).arg(250).arg(30_000).arg(0).arg(BATCH).arg(1).arg("{in}");
         let mut values = connection.send_packed_commands(&pipe, 0, pipe.len()).await?;
         let answer: Vec<Value> = from_redis_value(values.pop().unwrap_or(Value::Nil))?;
-        let taken: Vec<(u8, i64, String, String, u8, u8)> =
-            from_redis_value(answer.get(4).cloned().unwrap_or(Value::Nil))?;
+        let elements: Vec<String> = from_redis_value(answer.get(4).cloned().unwrap_or(Value::Nil))?;
+        // An element is entry, run and uuid.
+        let taken: Vec<&str> = elements.iter().filter_map(|element| element.rsplit(' ').next()).collect();
         if taken.is_empty() && ended == 0 {
             return Ok(());
         }
@@ -316,7 +317,7 @@ async fn bare_lane(mut connection: MultiplexedConnection, lane: u8) -> redis::Re
         pipe.cmd("WATCH").arg(&wip);
         pipe.cmd("EXISTS").arg(&wip);
         let (mut sides, mut documents) = (redis::cmd("MGET"), redis::cmd("MGET"));
-        for (.., uuid, _, _) in &taken {
+        for uuid in &taken {
             sides.arg(format!("{{vcon:{uuid}}}:rev")).arg(format!("{{vcon:{uuid}}}:keep"));
             documents.arg(format!("vcon:{uuid}"));
         }
@@ -324,9 +325,9 @@ async fn bare_lane(mut connection: MultiplexedConnection, lane: u8) -> redis::Re
         pipe.add_command(documents);
         let mut values = connection.send_packed_commands(&pipe, 0, pipe.len()).await?;
         let Some(Value::Array(documents)) = values.pop() else { continue };
-        for ((.., uuid, _, _), document) in taken.into_iter().zip(documents) {
+        for (uuid, document) in taken.into_iter().zip(documents) {
             if let Value::BulkString(document) = document {
-                batch.push((uuid, document));
+                batch.push((uuid.to_owned(), document));
             }
         }
     }
