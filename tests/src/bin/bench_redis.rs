@@ -33,8 +33,12 @@ struct Options {
     cases: Vec<String>,
 }
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> Outcome {
+fn main() -> Outcome {
+    let mut runtime = if std::env::var_os("CT").is_some() { tokio::runtime::Builder::new_current_thread() } else { tokio::runtime::Builder::new_multi_thread() };
+    runtime.worker_threads(2).enable_all().build()?.block_on(work())
+}
+
+async fn work() -> Outcome {
     let options = options()?;
     for case in &options.cases {
         match case.as_str() {
@@ -115,7 +119,7 @@ async fn connect(server: &RedisServer) -> Outcome<MultiplexedConnection> {
 
 /// Engine, store and bare protocol in turn; fresh server and documents each round, the first round is thrown away.
 async fn throughput(name: &str, links: usize, size: usize, options: &Options) -> Outcome {
-    let mut count = if size > USUAL { 400 } else { 40_000 };
+    let mut count = if let Ok(n) = std::env::var("COUNT") { n.parse()? } else if size > USUAL { 400 } else { 40_000 };
     let limit = if size > USUAL { 1_500 } else { 300_000 };
     let (mut rates, mut costs): ([Vec<f64>; 3], [Vec<Cost>; 3]) = Default::default();
     for round in 0..=options.rounds {
