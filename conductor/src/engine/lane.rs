@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 use tokio_util::sync::CancellationToken;
 use vconductor_core::error::Error;
 use vconductor_core::failpoint;
@@ -20,8 +21,8 @@ use super::{Shared, backoff, refuses};
 
 /// Runs of one exchange. 64 fill a transaction without making the first of them wait.
 const BATCH: usize = 64;
-/// How long a lane takes the runs that it claimed along their chains by itself. Most pass through without waiting for
-/// anything, and need no task then; links that compute for long must use every thread.
+/// How long a lane takes runs of chains that never wait along by itself. They need no task then, but links that
+/// compute for long must use every thread.
 const BY_ITSELF: Duration = Duration::from_millis(1);
 /// How long an idle lane listens before it looks by itself.
 const DOORBELL: Duration = Duration::from_secs(2);
@@ -61,14 +62,32 @@ pub(super) struct Lane {
     running: usize,
     /// Exchanges that failed one after the other.
     failures: u32,
+    /// Held by the lane that listens for work, until it has claimed: one that rings would wake all of them for nothing.
+    door: Arc<Mutex<()>>,
+    listened: Option<OwnedMutexGuard<()>>,
+    /// Where runs go on that the lane does not take along by itself.
+    tasks: Handle,
     /// Claims beyond the places of their chain; given back with the next exchange.
     excess: Vec<Commit>,
 }
 
 impl Lane {
-    pub(super) fn new(shared: Arc<Shared>, chains: Arc<Chains>, places: Arc<Places>) -> Self {
+    /// To be called on the runtime that links work on.
+    pub(super) fn new(shared: Arc<Shared>, chains: Arc<Chains>, places: Arc<Places>, door: Arc<Mutex<()>>) -> Self {
         let (finished, arrivals) = mpsc::unbounded_channel();
-        Lane { shared, chains, places, finished, arrivals, running: 0, failures: 0, excess: Vec::new() }
+        Lane {
+            shared,
+            chains,
+            places,
+            finished,
+            arrivals,
+            running: 0,
+            failures: 0,
+            door,
+            listened: None,
+            tasks: Handle::current(),
+            excess: Vec::new(),
+        }
     }
 
     /// Works until the conductor stops and every run of this lane has ended.
@@ -106,6 +125,7 @@ impl Lane {
 
     /// Waits for a run to finish or, while there is no free place, for one.
     async fn full(&mut self, arrived: &mut Vec<Finished>, stopping: bool) {
+        self.listened = None;
         tokio::select! {
             _ = self.arrivals.recv_many(arrived, BATCH) => {}
             () = self.places.freed() => {}
@@ -124,9 +144,15 @@ impl Lane {
 
     /// Waits for a run to finish or something to claim.
     async fn idle(&mut self, lists: &[String], arrived: &mut Vec<Finished>) {
+        self.listened = None;
+        let listen = async {
+            let listens = Arc::clone(&self.door).lock_owned().await;
+            self.shared.store.doorbell(lists, DOORBELL).await;
+            listens
+        };
         tokio::select! {
             _ = self.arrivals.recv_many(arrived, BATCH) => {}
-            () = self.shared.store.doorbell(lists, DOORBELL) => {}
+            listens = listen => self.listened = Some(listens),
             () = self.shared.stop.cancelled() => {}
         }
     }
@@ -168,6 +194,7 @@ impl Lane {
                 (self.end_all(&commits, error).await, Vec::new())
             }
         };
+        self.listened = None;
         failpoint::hit("after-ack");
         for ((chain, bytes, took, outcome), result) in ended.into_iter().zip(&results[given_back..]) {
             self.places.end(bytes);
@@ -268,7 +295,7 @@ impl Lane {
         for (chain, claimed) in runs {
             if kept[chain] > 0 {
                 kept[chain] -= 1;
-                let by_itself = started.elapsed() < BY_ITSELF;
+                let by_itself = self.chains.chains[chain].never_waits() && started.elapsed() < BY_ITSELF;
                 arrived.extend(self.begin(chain, claimed, over.child_token(), by_itself));
             } else {
                 self.give_back(claimed);
@@ -291,30 +318,21 @@ impl Lane {
 
     /// Begins a passage. `by_itself`: goes through it here as far as it gets without waiting; a run that is finished
     /// then is returned. Otherwise, and from there on, it has a task of its own.
-    fn begin(
-        &mut self,
-        chain: usize,
-        claimed: Claimed,
-        over: CancellationToken,
-        by_itself: bool,
-    ) -> Option<Finished> {
+    fn begin(&mut self, chain: usize, claimed: Claimed, over: CancellationToken, by_itself: bool) -> Option<Finished> {
         self.running += 1;
         let bytes = size(&claimed);
         let shared = Arc::clone(&self.shared);
         let claim = claimed.claim.clone();
         let started = Instant::now();
-        let passage =
-            Passage::run(Arc::clone(&shared), Arc::clone(&self.chains.chains[chain]), claimed, over.clone());
+        let passage = Passage::run(Arc::clone(&shared), Arc::clone(&self.chains.chains[chain]), claimed, over.clone());
         let mut passage = Box::pin(AssertUnwindSafe(passage).catch_unwind().map(move |passed| {
             passed.unwrap_or_else(|panic| Some(Passed::defect(&shared, claim, &panic_text(panic.as_ref()))))
         }));
-        if by_itself
-            && let Some(passed) = passage.as_mut().now_or_never()
-        {
+        if by_itself && let Some(passed) = passage.as_mut().now_or_never() {
             return Some(Finished { chain, bytes, took: started.elapsed(), passed });
         }
         let finished = self.finished.clone();
-        tokio::spawn(async move {
+        self.tasks.spawn(async move {
             // Dropped when the claim was lost, and at the end of the grace time: then it goes back as the process leaves.
             let passed = tokio::select! {
                 passed = passage => passed,

@@ -15,6 +15,7 @@ mod passage;
 mod places;
 pub mod report;
 mod step;
+mod threads;
 mod writer;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -238,10 +239,10 @@ impl Engine {
         let shared = &self.shared;
         shared.store.register(&shared.process()).await?;
         let heartbeat = heartbeat::start(Arc::clone(shared))?;
-        let mut lanes = JoinSet::new();
-        for _ in 0..shared.settings.lanes.max(1) {
-            lanes.spawn(Lane::new(Arc::clone(shared), Arc::clone(&self.chains), Arc::clone(&self.places)).work());
-        }
+        let door = Arc::default();
+        let lane =
+            |_| Lane::new(Arc::clone(shared), Arc::clone(&self.chains), Arc::clone(&self.places), Arc::clone(&door));
+        let mut lanes = threads::start((0..shared.settings.lanes.max(1)).map(lane).collect())?;
         let mut helpers = JoinSet::new();
         helpers.spawn(janitor::work(Arc::clone(shared)));
         helpers.spawn(janitor::drain(Arc::clone(shared), Arc::clone(&self.chains)));

@@ -14,7 +14,7 @@ use redis::{Pipeline, Value, cmd};
 
 use super::commit::{Item, Transaction};
 use super::memory::{EndKind, Wip};
-use super::wire::{is_noscript, list, number, refused, send};
+use super::wire::{Home, is_noscript, list, number, refused, send};
 use super::{Inner, claim, fault, load, scripts};
 use crate::error::{Error, Result};
 use crate::run::RunId;
@@ -27,7 +27,7 @@ const TRIES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) index: usize,
-    connection: Option<MultiplexedConnection>,
+    connection: Option<(MultiplexedConnection, Home)>,
     /// Wip lists that this connection watches and has seen to exist since its last `EXEC`.
     watched: HashSet<Arc<Wip>>,
     /// Number of the last transaction.
@@ -172,7 +172,7 @@ impl Lane {
 
     /// Sends a flight; a broken connection is dropped.
     pub(super) async fn fly(&mut self, inner: &Inner, pipe: &Pipeline) -> Result<Vec<Value>> {
-        let connection = self.connection.as_mut().ok_or_else(|| fault::odd("a lane without a connection"))?;
+        let (connection, _) = self.connection.as_mut().ok_or_else(|| fault::odd("a lane without a connection"))?;
         match send(connection, pipe).await {
             Ok(values) => Ok(values),
             Err(error) => {
@@ -184,8 +184,8 @@ impl Lane {
     }
 
     async fn connect(&mut self, inner: &Inner) -> Result<()> {
-        if self.connection.is_none() {
-            self.connection = Some(inner.wire.lane().await?);
+        if self.connection.as_ref().is_none_or(|(_, home)| home.is_gone()) {
+            self.connection = Some((inner.wire.lane().await?, Home::here()));
             self.watched.clear();
             inner.announce_again();
         }
