@@ -17,6 +17,7 @@ use super::memory::{EndKind, Wip};
 use super::wire::{is_noscript, list, number, refused, send};
 use super::{Inner, claim, fault, load, scripts};
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::run::RunId;
 use crate::store::{ClaimRequest, Claimed, Commit, Committed, End, ProcessId};
 
@@ -99,6 +100,9 @@ impl Lane {
         let mut pipe = Pipeline::new();
         let transaction = self.transaction(inner, &items, &mut pipe);
         let committed = pipe.len();
+        if transaction.is_some() {
+            failpoint::hit("before-exec");
+        }
         if let Some(asked) = &asked {
             inner.memory.start(&asked.batch);
             asked.add_to(&mut pipe, false);
@@ -116,6 +120,7 @@ impl Lane {
         };
         let answered = values.split_off(committed.min(values.len()));
         if let Some(transaction) = transaction {
+            failpoint::hit("after-exec");
             self.doubt = None;
             self.watched.clear();
             match transaction.outcome(inner, &values)? {
@@ -167,6 +172,7 @@ impl Lane {
         if taken.is_empty() {
             return Ok(Vec::new());
         }
+        failpoint::hit("claimed-not-loaded");
         load::load(self, inner, process, asked, taken).await
     }
 
