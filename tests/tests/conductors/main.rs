@@ -83,6 +83,15 @@ impl Scene {
         until("they are registered", || self.number(&["ZCARD", "vconductor:processes"]) >= count).await;
     }
 
+    /// How many members every list and set has, for a test that fails.
+    fn state(&self) -> String {
+        let script = "local all = {} for _, key in ipairs(redis.call('KEYS', '*')) do local kind = redis.call('TYPE', key).ok \
+            local count = kind == 'list' and redis.call('LLEN', key) or kind == 'zset' and redis.call('ZCARD', key) \
+            or kind == 'set' and redis.call('SCARD', key) if count then all[#all + 1] = key .. '=' .. count end end \
+            return table.concat(all, ' ')";
+        self.server.cli(&["EVAL", script, "0"])
+    }
+
     /// Nothing of a run, claim or process is left behind.
     fn is_clean(&self) {
         for pattern in ["*:wip:*", "*:wips", "*:writer", "*:returned", "*:ledger:*", "*:run:*", "vconductor:commits:*"]

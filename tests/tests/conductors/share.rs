@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use vconductor_tests::stage::uuid;
 use vconductor_tests::trace::{Work, read};
 
-use super::{Scene, end, until};
+use super::{LIMIT, Scene, end};
 
 /// Entries of each list: unique uuids, and how many of the busy list's uuids it repeats.
 const LISTS: [(&str, u32, u32); 3] = [("busy", 7_000, 1_900), ("middle", 800, 100), ("short", 200, 0)];
@@ -39,7 +39,11 @@ async fn two_conductors_share_the_work_in_order_and_nobody_starves_or_overlaps()
     let conductors = [launch.start(1), launch.start(2)];
     scene.registered(2).await;
     let pushed = push(&scene);
-    until("all are done", || scene.length("out") == TOTAL).await;
+    let started = Instant::now();
+    while scene.length("out") != TOTAL {
+        assert!(started.elapsed() < LIMIT, "{} of {TOTAL} came out: {}", scene.length("out"), scene.state());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     conductors.into_iter().for_each(end);
     tokio::time::sleep(Duration::from_millis(200)).await;
     monitor.kill().expect("it runs");
