@@ -10,6 +10,7 @@ pub mod document;
 pub mod error;
 pub mod failpoint;
 pub mod http;
+pub mod jose;
 pub mod jq;
 pub mod layers;
 pub mod plugin;
