@@ -75,6 +75,31 @@ async fn a_conductor_that_slept_past_its_lease_changes_nothing_when_it_wakes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_conductor_that_slept_right_before_a_call_does_not_make_it() {
+    let scene = Scene::new().await;
+    let configuration = calling(&scene, "")
+        .replace("links: [call]", "links: [first, call]")
+        .replace("links:\n", "links:\n  first: {module: links.trace, options: {work: 1200}}\n");
+    let launch = scene.launch(&configuration);
+    scene.push("in", &uuids(0..10));
+    let mut sleeper = launch.start(1);
+    until("they are claimed", || scene.length("in") == 0).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    sleeper.signal("STOP");
+    let other = launch.start(2);
+    until("the other has done them", || scene.length("out") == 10).await;
+    sleeper.signal("CONT");
+    until("it knows", || sleeper.log().contains("the lease was lost")).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let calls = scene.recorder.calls();
+    assert_eq!(calls.iter().filter(|call| call.caller == 1).count(), 0, "it called for runs that it had lost");
+    assert_eq!(calls.len(), 10);
+    end(sleeper);
+    end(other);
+    scene.is_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_takes_longer_than_the_lease_is_done_once() {
     let mut scene = Scene::new().await;
     scene.recorder = Recorder::start(Duration::from_secs(4)).await.expect("a recorder");
