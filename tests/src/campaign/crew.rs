@@ -129,10 +129,12 @@ impl Crew {
         true
     }
 
-    /// Tells one to end; it gives back what it holds.
+    /// Tells one to end; it finishes what it holds. Telling it again would make it give up, as a kill does.
     pub(super) fn terminate(&mut self) -> bool {
         let index = self.rng.usize(0..self.members.len().max(1));
-        let Some(member) = self.members.get_mut(index).filter(|member| member.stopped.is_none()) else { return false };
+        let Some(member) = self.members.get_mut(index).filter(|member| member.stopped.is_none() && !member.told) else {
+            return false;
+        };
         member.conductor.signal("TERM");
         member.told = true;
         true
