@@ -2,3 +2,4 @@
 
 pub mod proxy;
 pub mod redis;
+pub mod vcon_server;
