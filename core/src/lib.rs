@@ -10,12 +10,15 @@ pub mod document;
 pub mod error;
 pub mod failpoint;
 pub mod http;
+pub mod import;
+pub mod jose;
 pub mod jq;
 pub mod layers;
 pub mod plugin;
 pub mod run;
 pub mod secret;
 pub mod store;
+pub mod transcript;
 pub mod vcon;
 
 pub use error::{Class, Error, Result};

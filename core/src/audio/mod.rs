@@ -121,6 +121,11 @@ pub fn probe_file(path: &Path) -> Result<AudioInfo> {
     probe_source(file, length).map_err(|error| error.within(path.display()))
 }
 
+/// Whether the bytes begin as a recording does; [`probe`] says whether it is a whole one.
+pub fn is_recording(bytes: &[u8]) -> bool {
+    matches!(sniff::sniff(&bytes[..bytes.len().min(sniff::HEAD)]), Found::Audio(_))
+}
+
 fn probe_source(mut source: impl MediaSource, length: u64) -> Result<AudioInfo> {
     let mut head = Vec::with_capacity(sniff::HEAD);
     (&mut source).take(sniff::HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;

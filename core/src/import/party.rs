@@ -1,0 +1,109 @@
+//! Who takes part.
+
+use std::str::FromStr;
+
+use serde::Serialize;
+
+/// A party to be written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Party {
+    /// The telephone number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tel: Option<String>,
+    /// The SIP address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sip: Option<String>,
+    /// The mail address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mailto: Option<String>,
+    /// The name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The role, of the extension for contact centres: `agent`, `customer` ...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// The stable identifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+}
+
+impl Party {
+    /// A party with a name.
+    pub fn named(name: impl Into<String>) -> Party {
+        Party { name: Some(name.into()), ..Party::default() }
+    }
+
+    /// A party that is called as a file or a log calls it: by number, by address, or by name.
+    pub fn called(text: &str) -> Party {
+        let text = text.trim();
+        if is_telephone_number(text) {
+            return Party { tel: Some(text.strip_prefix("tel:").unwrap_or(text).to_owned()), ..Party::default() };
+        }
+        if let Some(address) = text.strip_prefix("sip:") {
+            return Party { sip: Some(address.to_owned()), ..Party::default() };
+        }
+        let address = text.strip_prefix("mailto:").unwrap_or(text);
+        if address.contains('@') && !address.contains(char::is_whitespace) {
+            return Party { mailto: Some(address.to_owned()), ..Party::default() };
+        }
+        Party::named(text)
+    }
+
+    /// Whether both are one: a number, an address, an identifier in common, or the same name where there is nothing else.
+    pub(super) fn is_same(&self, other: &Party) -> bool {
+        let same = |one: &Option<String>, two: &Option<String>| {
+            one.as_deref().zip(two.as_deref()).map(|(one, two)| one.eq_ignore_ascii_case(two))
+        };
+        let addresses = [
+            same(&self.mailto, &other.mailto),
+            same(&self.tel, &other.tel),
+            same(&self.sip, &other.sip),
+            same(&self.uuid, &other.uuid),
+        ];
+        if addresses.contains(&Some(true)) {
+            return true;
+        }
+        addresses.iter().all(Option::is_none) && same(&self.name, &other.name) == Some(true)
+    }
+}
+
+/// A number as people write it: digits, at least five, with a plus sign, spaces, dots, hyphens and parentheses.
+fn is_telephone_number(text: &str) -> bool {
+    let text = text.strip_prefix("tel:").unwrap_or(text);
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    (5..=15).contains(&digits) && text.bytes().all(|byte| byte.is_ascii_digit() || b"+ -.()".contains(&byte))
+}
+
+/// The index of the party, which is added unless it is there; a name that was missing is filled in.
+pub(super) fn index_of(parties: &mut Vec<Party>, party: Party) -> usize {
+    if let Some(index) = parties.iter().position(|known| known.is_same(&party)) {
+        let known = &mut parties[index];
+        known.name = known.name.take().or(party.name);
+        return index;
+    }
+    parties.push(party);
+    parties.len() - 1
+}
+
+impl FromStr for Party {
+    type Err = String;
+
+    /// `name=Alice,tel=+15550100`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut party = Party::default();
+        for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
+            let (key, value) = pair.split_once('=').ok_or_else(|| format!("`{pair}` is not NAME=VALUE"))?;
+            let member = match key.trim() {
+                "tel" => &mut party.tel,
+                "sip" => &mut party.sip,
+                "mailto" => &mut party.mailto,
+                "name" => &mut party.name,
+                "role" => &mut party.role,
+                "uuid" => &mut party.uuid,
+                other => return Err(format!("`{other}` is none of tel, sip, mailto, name, role, uuid")),
+            };
+            *member = Some(value.trim().to_owned());
+        }
+        Ok(party)
+    }
+}
