@@ -12,6 +12,7 @@ pub mod failpoint;
 pub mod http;
 pub mod jq;
 pub mod layers;
+pub mod migrate;
 pub mod plugin;
 pub mod run;
 pub mod secret;

@@ -24,6 +24,7 @@ use crate::document::{Document, Edit, Json, Kind, Tag, View, tags};
 use crate::{Error, Result};
 
 pub use body::Body;
+pub(crate) use body::base64 as base64_bytes;
 pub use date::Date;
 pub use entry::Entry;
 pub use parts::{Analysis, Attachment, Dialog, Party};
