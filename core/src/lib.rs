@@ -5,6 +5,7 @@
 
 pub mod audio;
 pub mod clock;
+pub mod compare;
 pub mod config;
 pub mod document;
 pub mod error;

@@ -1,5 +1,6 @@
 //! How a command ends: its exit code and, when it failed, what is said on stderr.
 
+use std::fmt::Display;
 use std::io;
 use std::process::ExitCode;
 
@@ -55,6 +56,15 @@ impl Failure {
     pub(crate) fn help(self, text: impl Into<String>) -> Self {
         match self {
             Failure::Told { exit, message, .. } => Failure::Told { exit, message, help: Some(text.into()) },
+            silent @ Failure::Silent(_) => silent,
+        }
+    }
+
+    /// Puts where it happened in front of the message.
+    #[must_use]
+    pub(crate) fn within(self, place: impl Display) -> Self {
+        match self {
+            Failure::Told { exit, message, help } => Failure::Told { exit, message: format!("{place}: {message}"), help },
             silent @ Failure::Silent(_) => silent,
         }
     }

@@ -22,6 +22,7 @@ mod replay;
 mod run;
 mod show;
 mod store;
+mod vcon;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -90,6 +91,7 @@ enum Command {
     Run(run::Run),
     Ingest(ingest::Ingest),
     Show(show::Show),
+    Vcon(vcon::Vcon),
     Queue(queue::Queue),
     Dlq(dlq::Dlq),
     Replay(replay::Replay),
@@ -170,6 +172,7 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Run(run) => block_on(run.run()),
         Command::Ingest(ingest) => block_on(ingest.run()),
         Command::Show(show) => block_on(show.run()),
+        Command::Vcon(vcon) => block_on(vcon.run()),
         Command::Queue(queue) => block_on(queue.run()),
         Command::Dlq(dlq) => block_on(dlq.run()),
         Command::Replay(replay) => block_on(replay.run()),

@@ -12,9 +12,13 @@ pub(super) fn migrate(mut object: Object<'_>) {
     }
     date::respell(&mut object, "start");
     content::migrate(&mut object, Mediatype::Demanded);
-    let missing: Vec<_> = ["start", "party", "dialog"].into_iter().filter(|name| object.value(name).is_none()).collect();
+    let missing: Vec<_> =
+        ["start", "party", "dialog"].into_iter().filter(|name| object.value(name).is_none()).collect();
     if let Some(first) = missing.first() {
         let names = missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        object.keep(first, format!("the draft demands {names}, which nobody wrote down; the attachment belongs to the whole vCon"));
+        object.keep(
+            first,
+            format!("the draft demands {names}, which nobody wrote down; the attachment belongs to the whole vCon"),
+        );
     }
 }

@@ -104,7 +104,8 @@ mod tests {
             assert_eq!(respelled(&text).as_deref(), Some(right), "{text}");
         }
         assert_eq!(respelled(right).as_deref(), Some(right));
-        for (alg, digest) in [("LMOTS_SHA256_N32_W8", hex), ("sha512", hex), ("sha256", "AA"), ("sha256", "no base64!")] {
+        for (alg, digest) in [("LMOTS_SHA256_N32_W8", hex), ("sha512", hex), ("sha256", "AA"), ("sha256", "no base64!")]
+        {
             assert_eq!(token(alg, digest), None, "{alg}");
         }
     }

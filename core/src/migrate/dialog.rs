@@ -95,7 +95,11 @@ fn without_content(object: &mut Object<'_>) {
             continue;
         }
         if object.move_to_meta(name) {
-            object.because(name, section, "a dialog without content has no such member since core-04; it is in `meta` now");
+            object.because(
+                name,
+                section,
+                "a dialog without content has no such member since core-04; it is in `meta` now",
+            );
         } else {
             object.keep(name, "a dialog without content has no such member, and `meta` has no place for it");
         }

@@ -3,7 +3,19 @@
 use super::object::Object;
 
 const NAMES: [&str; 14] = [
-    "tel", "sip", "stir", "mailto", "name", "did", "validation", "gmlpos", "civicaddress", "uuid", "type", "org", "dept",
+    "tel",
+    "sip",
+    "stir",
+    "mailto",
+    "name",
+    "did",
+    "validation",
+    "gmlpos",
+    "civicaddress",
+    "uuid",
+    "type",
+    "org",
+    "dept",
     "email",
 ];
 

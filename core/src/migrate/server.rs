@@ -63,7 +63,9 @@ fn newer_names(object: &mut Object<'_>, names: Names) {
 }
 
 fn body_as_text(object: &mut Object<'_>) {
-    let Some(body) = object.get("body").filter(|body| matches!(body.kind(), Kind::Object | Kind::Array)) else { return };
+    let Some(body) = object.get("body").filter(|body| matches!(body.kind(), Kind::Object | Kind::Array)) else {
+        return;
+    };
     let text = Json::string(&body.text());
     object.set("body", text);
     if object.text("encoding").is_none_or(|encoding| encoding != "json") {

@@ -70,7 +70,9 @@ fn older_members_of_every_kind_find_their_place() {
         (
             "dialog",
             json!({"type": "text", "mimetype": "text/plain", "body": "a", "session_id": ["ab30317f1a784dc48ff824d0d3715d86;remote=47755a9de7794ba387653f2099600ef2"]}),
-            text(json!({"session_id": [{"local": "ab30317f1a784dc48ff824d0d3715d86", "remote": "47755a9de7794ba387653f2099600ef2"}]})),
+            text(
+                json!({"session_id": [{"local": "ab30317f1a784dc48ff824d0d3715d86", "remote": "47755a9de7794ba387653f2099600ef2"}]}),
+            ),
         ),
         (
             "dialog",
@@ -102,7 +104,11 @@ fn older_members_of_every_kind_find_their_place() {
                 "meta": {"original": {"transferor": [0, 1]}}}),
         ),
         // Names that would break a rule at their new place stay.
-        ("dialog", json!({"type": "transfer", "transfer-target": 9}), json!({"type": "transfer", "transfer-target": 9})),
+        (
+            "dialog",
+            json!({"type": "transfer", "transfer-target": 9}),
+            json!({"type": "transfer", "transfer-target": 9}),
+        ),
         ("dialog", json!({"type": "text", "transfer-target": 1}), json!({"type": "text", "transfer-target": 1})),
         ("dialog", json!({"type": "text", "mimetype": "nonsense"}), json!({"type": "text", "mimetype": "nonsense"})),
         (
@@ -336,7 +342,8 @@ fn digest(value: &Value) -> Option<Vec<u8>> {
         None if text.starts_with("sha") => text.split_once('-')?.1,
         None => text,
     };
-    let hex: Option<Vec<u8>> = (0..text.len() / 2).map(|at| u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()).collect();
+    let hex: Option<Vec<u8>> =
+        (0..text.len() / 2).map(|at| u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()).collect();
     hex.or_else(|| base64_bytes(text).ok())
 }
 
@@ -351,11 +358,17 @@ fn means_the_same(name: &str, before: &Value, after: &Value) -> bool {
     let bytes = |value: &Value| base64_bytes(value.as_str()?).ok();
     let time = |value: &Value| Some(crate::vcon::Date::parse(value.as_str()?)?.timestamp());
     match name {
-        "body" | "transcript" => json_of(before) == json_of(after) || (bytes(before).is_some() && bytes(before) == bytes(after)),
+        "body" | "transcript" => {
+            json_of(before) == json_of(after) || (bytes(before).is_some() && bytes(before) == bytes(after))
+        }
         "vendor_schema" | "schema" | "schema_version" => json_of(before) == json_of(after),
         // An offset that was not there is lost unless the original is kept: then `meta.original` matched before.
         "start" | "created_at" | "updated_at" | "time" => {
-            time(before).is_some() && time(before) == time(after) && before.as_str().is_some_and(|text| text.ends_with(|last: char| !last.is_ascii_digit()) || text[10..].contains(['+', '-']))
+            time(before).is_some()
+                && time(before) == time(after)
+                && before.as_str().is_some_and(|text| {
+                    text.ends_with(|last: char| !last.is_ascii_digit()) || text[10..].contains(['+', '-'])
+                })
         }
         "session_id" => before.as_str().is_some_and(|text| Some(text) == after["local"].as_str()),
         "transferee" | "transferor" | "transfer_target" | "original" | "consultation" | "target_dialog" => {
@@ -374,11 +387,17 @@ fn the_time_of_a_vcon_is_told_by_its_shape() {
         (json!({"dialog": [{"alg": "SHA-512"}], "parties": [{"jCard": 1}]}), "before 0.0.1 to 0.0.1"),
         (json!({"dialog": [{"mediatype": "a/b", "transfer-target": 1}]}), "0.0.2"),
         (json!({"uuid": "u", "must_support": ["x"], "extensions": ["x"]}), "0.3.0"),
-        (json!({"dialog": [{"session_id": {}, "type": "recording"}], "attachments": [{"type": "tags"}], "amended": {"uuid": "u"}}), "core-01"),
+        (
+            json!({"dialog": [{"session_id": {}, "type": "recording"}], "attachments": [{"type": "tags"}], "amended": {"uuid": "u"}}),
+            "core-01",
+        ),
         (json!({"dialog": [{"type": "transfer", "original": [1]}]}), "core-02 to core-03"),
         (json!({"dialog": [{"type": "recording-set"}]}), "core-03 to after core-04"),
         (json!({"uuid": "u", "events": [{}]}), "after core-04"),
-        (json!({"attachments": [{"encoding": "json", "body": {}, "mimetype": "a/b"}]}), "a mixture of 0.0.1 to core-03"),
+        (
+            json!({"attachments": [{"encoding": "json", "body": {}, "mimetype": "a/b"}]}),
+            "a mixture of 0.0.1 to core-03",
+        ),
     ] {
         let shape = shape(vcon(&value).document().root());
         assert_eq!(shape.to_string(), expected, "{value}: {:?}", shape.evidence);

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
+use super::Options;
 use super::content_hash;
 use super::date;
 use super::object::{Log, Object};
-use super::Options;
 use crate::document::{Document, Json, Kind, View};
 use crate::vcon::Date;
 
@@ -39,7 +39,11 @@ pub(super) fn migrate(mut object: Object<'_>, root: View<'_>, options: &Options<
         let is_empty = |view: View<'_>| matches!(view.kind(), Kind::Object | Kind::Array) && view.is_empty();
         if object.value(name).is_some_and(is_empty) {
             object.remove(name);
-            object.because(name, section, "an object or list without values may be left out, and this one breaks a rule");
+            object.because(
+                name,
+                section,
+                "an object or list without values may be left out, and this one breaks a rule",
+            );
         }
     }
     object.renamed("appended", "amended", "4.1.9", "0.4.0");
@@ -67,7 +71,11 @@ fn identify(object: &mut Object<'_>, root: View<'_>, options: &Options<'_>) {
         && let Some(time) = earliest(root).or(options.now)
     {
         object.set("created_at", Json::string(&time.to_string()));
-        object.because("created_at", "4.1.5", "a vCon has a time of creation; this is when its first dialog began, else now");
+        object.because(
+            "created_at",
+            "4.1.5",
+            "a vCon has a time of creation; this is when its first dialog began, else now",
+        );
         generated.push("created_at");
     }
     // When `meta` is something else, the recorded changes alone say it.
@@ -86,7 +94,8 @@ fn earliest(root: View<'_>) -> Option<Timestamp> {
 /// Names the extension whose members were part of the core up to 0.0.2.
 fn declare_contact_center(object: &mut Object<'_>, root: View<'_>) {
     let elements = |list: &str| root.get(list).into_iter().flat_map(|view| view.elements());
-    let has = |view: View<'_>, names: &[&str]| names.iter().any(|name| view.get(name).is_some_and(|view| !view.is_null()));
+    let has =
+        |view: View<'_>, names: &[&str]| names.iter().any(|name| view.get(name).is_some_and(|view| !view.is_null()));
     let used = elements("parties").any(|party| has(party, &["contact_list"]))
         || elements("dialog").any(|dialog| has(dialog, &CC_DIALOG));
     if !used {

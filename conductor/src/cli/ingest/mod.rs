@@ -23,6 +23,7 @@ use self::inputs::{Input, Inputs};
 use self::party::Party;
 use self::refusal::Refusal;
 use self::taken::Taken;
+pub(crate) use self::taken::generator;
 use super::configuration::counted;
 use super::exit::{Exit, Result};
 use super::output::{self, BAD, Format, WARN};
