@@ -3,6 +3,7 @@
 //!
 //! `core` knows no plugin by name. Links and storages depend on it, the conductor depends on all.
 
+pub mod amend;
 pub mod audio;
 pub mod clock;
 pub mod compare;
@@ -15,6 +16,8 @@ pub mod jq;
 pub mod layers;
 pub mod migrate;
 pub mod plugin;
+pub mod prior;
+pub mod redact;
 pub mod run;
 pub mod secret;
 pub mod store;
