@@ -12,6 +12,7 @@ pub mod document;
 pub mod error;
 pub mod failpoint;
 pub mod http;
+pub mod jose;
 pub mod jq;
 pub mod layers;
 pub mod migrate;

@@ -38,6 +38,11 @@ pub fn amend(vcon: &Vcon, prior: &Prior, changes: &[Edit], uuid: &str, now: Time
     Ok((amended, edits))
 }
 
+/// Whether an edit changes what makes a version what it is: its uuid, its time of creation, its references.
+pub fn belongs_to_version(edit: &Edit) -> bool {
+    forbidden(edit).is_some()
+}
+
 fn forbidden(edit: &Edit) -> Option<&str> {
     match edit {
         Edit::Set { pointer, .. } | Edit::Remove { pointer } | Edit::Append { pointer, .. } => {

@@ -60,7 +60,7 @@ fn what_makes_the_version_is_not_changed_by_hand() {
         Edit::set("", json!({"uuid": "x"})),
         Edit::Replace(json!({"uuid": "x"}).into()),
     ] {
-        assert!(amend(&old(), &prior, &[edit.clone()], NEW, now()).is_err(), "{edit:?}");
+        assert!(amend(&old(), &prior, std::slice::from_ref(&edit), NEW, now()).is_err(), "{edit:?}");
     }
     assert!(amend(&old(), &prior, &[Edit::set("/uuid_of_mine", json!(1))], NEW, now()).is_ok());
     let signed = Vcon::read(json!({"payload": "e30", "signatures": [{}]}).to_string()).unwrap();

@@ -146,7 +146,6 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let beside = PathBuf::from(beside);
     let written = std::fs::File::create_new(&beside).and_then(|mut file| {
         file.write_all(bytes)?;
-        file.write_all(b"\n")?;
         file.sync_all()
     });
     let renamed = written.and_then(|()| std::fs::rename(&beside, path));

@@ -1,24 +1,37 @@
 //! `vcon`: work on single vCon files.
 
+mod amend;
 mod convert;
+mod decrypt;
 mod diff;
+mod encrypt;
 mod files;
+mod keys;
+mod redact;
+mod sign;
+mod verify;
 
 use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Result};
 
 const ABOUT: &str = "\
-Convert, compare, redact and amend vCon files
+Convert, compare, redact, amend, sign, verify, encrypt and decrypt vCon files
 
 Works on files and pipes, without a store. No input is ever overwritten unless --in-place says so.";
 
 const EXAMPLES: &str = "\
 Examples:
   vconductor vcon convert old.vcon --to core-04 > new.vcon
-  vconductor vcon diff old.vcon new.vcon";
+  vconductor vcon diff old.vcon new.vcon
+  vconductor vcon redact call.vcon --party 1 --with-dependents > redacted.vcon
+  vconductor vcon amend call.vcon --tag topic:refund > amended.vcon
+  vconductor vcon sign call.vcon --key signer.pem --cert chain.pem > signed.vcon
+  vconductor vcon verify signed.vcon --trust root.pem
+  vconductor vcon encrypt signed.vcon --to partner.crt --out partner.vcon
+  vconductor vcon decrypt partner.vcon --key partner.key | vconductor vcon verify - --trust root.pem";
 
-/// Convert, compare, redact and amend vCon files
+/// Convert, compare, redact, amend, sign, verify, encrypt and decrypt vCon files
 #[derive(Debug, Args)]
 #[command(long_about = ABOUT, after_help = EXAMPLES)]
 pub(crate) struct Vcon {
@@ -30,6 +43,12 @@ pub(crate) struct Vcon {
 enum Action {
     Convert(convert::Convert),
     Diff(diff::Diff),
+    Redact(redact::Redact),
+    Amend(amend::Amend),
+    Sign(sign::Sign),
+    Verify(verify::Verify),
+    Encrypt(encrypt::Encrypt),
+    Decrypt(decrypt::Decrypt),
 }
 
 impl Vcon {
@@ -37,6 +56,12 @@ impl Vcon {
         match &self.action {
             Action::Convert(convert) => convert.run(),
             Action::Diff(diff) => diff.run(),
+            Action::Redact(redact) => redact.run(),
+            Action::Amend(amend) => amend.run(),
+            Action::Sign(sign) => sign.run(),
+            Action::Verify(verify) => verify.run().await,
+            Action::Encrypt(encrypt) => encrypt.run(),
+            Action::Decrypt(decrypt) => decrypt.run(),
         }
     }
 }
