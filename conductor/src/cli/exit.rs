@@ -64,7 +64,9 @@ impl Failure {
     #[must_use]
     pub(crate) fn within(self, place: impl Display) -> Self {
         match self {
-            Failure::Told { exit, message, help } => Failure::Told { exit, message: format!("{place}: {message}"), help },
+            Failure::Told { exit, message, help } => {
+                Failure::Told { exit, message: format!("{place}: {message}"), help }
+            }
             silent @ Failure::Silent(_) => silent,
         }
     }

@@ -20,7 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-pub use content_hash::{content_hash, content_hash_of};
+pub use content_hash::{content_hash, content_hash_of, matches_token};
 use sniff::Found;
 use symphonia::core::io::MediaSource;
 

@@ -77,8 +77,7 @@ impl Sign {
         if signers.is_empty() {
             return Err(Failure::new(Exit::Usage, "--key holds no private key"));
         }
-        let options =
-            SignOptions { algorithm: self.alg.map(Into::into), gzip: self.gzip, x5u: self.x5u.clone() };
+        let options = SignOptions { algorithm: self.alg.map(Into::into), gzip: self.gzip, x5u: self.x5u.clone() };
         files::each(&self.files, &self.target, |vcon| {
             let signed = sign(vcon, &signers, &options).map_err(files::of_the_file)?;
             let names: Vec<_> = signers.iter().map(|key| key.name()).collect();
