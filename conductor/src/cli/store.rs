@@ -111,7 +111,7 @@ fn place(choice: &Choice) -> Result<Place> {
             Err(refused("store `embedded:` names no directory".to_owned()).help(format!("write {FALLBACK}")))
         }
         Some(("embedded", path)) => Ok(Place::Directory(path.into())),
-        Some((scheme, _)) if scheme.starts_with("redis") || scheme == "unix" || scheme == "valkey" => {
+        Some((scheme, _)) if scheme.starts_with("redis") || scheme.starts_with("valkey") || scheme == "unix" => {
             Ok(Place::Redis(url.clone()))
         }
         _ => Err(refused(format!("store {:?} is of no known kind", shown(url)))

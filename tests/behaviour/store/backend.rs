@@ -19,6 +19,11 @@ pub(crate) trait Backend: Send + Sync {
     /// Its name in trial names.
     fn name(&self) -> &'static str;
 
+    /// Whether it promises less than a case asks for.
+    fn leaves_out(&self, _case: &str) -> bool {
+        false
+    }
+
     /// An empty store of its own.
     async fn open(&self) -> Box<dyn Instance>;
 }

@@ -25,6 +25,25 @@ impl Backend for Redis {
     }
 }
 
+/// The same, where documents are RedisJSON values.
+pub(crate) struct RedisJson;
+
+#[async_trait]
+impl Backend for RedisJson {
+    fn name(&self) -> &'static str {
+        "redis_json"
+    }
+
+    /// RedisJSON writes texts anew.
+    fn leaves_out(&self, case: &str) -> bool {
+        case == "a_document_is_kept_byte_for_byte"
+    }
+
+    async fn open(&self) -> Box<dyn Instance> {
+        Box::new(Server::open(Arc::new(RedisServer::with_json())).await)
+    }
+}
+
 /// An empty store on a server, with a clock that can be moved ahead of the server's.
 pub(crate) struct Server {
     server: Arc<RedisServer>,

@@ -1,39 +1,20 @@
 //! The store on Redis when the network, the server or other programs misbehave: every uuid is pushed exactly once.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Trial;
 use vconductor_core::store::redis::{RedisStore, Settings};
 use vconductor_core::store::{Commit, Committed, Documents, End, Operations, ProcessId, Queue, Store};
 use vconductor_core::{Class, store::dead_letter_queue};
 use vconductor_tests::servers::proxy::{Harm, Proxy};
 use vconductor_tests::servers::redis::RedisServer;
 
-use crate::world::{self, ending, failure, ledger, new_vcon, push, request, save};
+use crate::world::{self, ending, failure, ledger, new_vcon, push, request, save, trials};
 
-type Test = fn() -> Pin<Box<dyn Future<Output = ()>>>;
-
-macro_rules! tests {
-    ($($name:ident),* $(,)?) => {
-        pub(crate) fn trials() -> Vec<Trial> {
-            let tests: Vec<(&str, Test)> = vec![$((stringify!($name), || Box::pin($name()))),*];
-            let trial = |(name, test): (&str, Test)| {
-                Trial::test(format!("redis::faults::{name}"), move || {
-                    world::runtime().block_on(test());
-                    Ok(())
-                })
-            };
-            tests.into_iter().map(trial).collect()
-        }
-    };
-}
-
-tests![
+trials![
+    "redis::faults",
     a_lost_reply_is_not_a_lost_or_doubled_run,
     a_lost_reply_to_a_claim_gives_the_runs_back,
     a_transaction_that_arrives_late_changes_nothing,
@@ -66,7 +47,7 @@ async fn open(url: &str) -> Arc<RedisStore> {
     RedisStore::connect(url, quick()).await.expect("a store")
 }
 
-async fn fill(store: &RedisStore, list: &str, count: usize) {
+pub(crate) async fn fill(store: &RedisStore, list: &str, count: usize) {
     let vcons: Vec<_> = (0..count).map(|index| new_vcon(&format!("{list}-{index}"), &[list])).collect();
     for vcons in vcons.chunks(500) {
         store.ingest(vcons.to_vec()).await.expect("an ingest");
@@ -74,7 +55,7 @@ async fn fill(store: &RedisStore, list: &str, count: usize) {
 }
 
 /// Works as a conductor does until `total` uuids are on `out`: what fails is tried again as it is.
-async fn conduct(store: Arc<RedisStore>, lists: &[(&str, u32)], total: usize, ended: &AtomicBool) -> usize {
+pub(crate) async fn conduct(store: Arc<RedisStore>, lists: &[(&str, u32)], total: usize, ended: &AtomicBool) -> usize {
     let process = ProcessId::random();
     while store.register(&process).await.is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -486,8 +467,7 @@ async fn what_is_missing_is_named() {
         assert!(!error.chain_text().contains("wrong@"), "no secrets: {}", error.chain_text());
     }
     server.cli(&["-a", "right", "ACL", "SETUSER", "few", "on", ">few", "~*", "+@all", "-evalsha", "-eval"]);
-    let store = RedisStore::connect(&format!("redis://few:few@127.0.0.1:{port}"), quick()).await.expect("a store");
-    let error = store.register(&ProcessId::random()).await.expect_err("a script is needed");
+    let error = failing(format!("redis://few:few@127.0.0.1:{port}")).await;
     assert_eq!(error.class(), Class::Configuration, "{}", error.chain_text());
     assert!(error.help_text().is_some_and(|help| help.to_lowercase().contains("eval")), "{:?}", error.help_text());
     let closed = Proxy::start(port);

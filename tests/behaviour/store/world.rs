@@ -33,6 +33,19 @@ macro_rules! cases {
 }
 pub(crate) use cases;
 
+/// Lists the trials of a module that only one backend has, under a name in front.
+macro_rules! trials {
+    ($front:literal, $($name:ident),* $(,)?) => {
+        pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
+            vec![$(libtest_mimic::Trial::test(concat!($front, "::", stringify!($name)), || {
+                crate::world::runtime().block_on($name());
+                Ok(())
+            })),*]
+        }
+    };
+}
+pub(crate) use trials;
+
 pub(crate) fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime starts")
 }

@@ -1,4 +1,6 @@
 //! Real servers for tests: private processes on free ports, each with a data folder of its own, ended on drop.
 
+pub mod certificates;
 pub mod proxy;
 pub mod redis;
+pub mod sentinel;

@@ -3,11 +3,14 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use redis::{Client, Connection};
+use redis::{Client, Connection, RedisResult};
 use tempfile::TempDir;
+
+use super::certificates::Certificates;
 
 /// A running `redis-server`.
 #[derive(Debug)]
@@ -27,6 +30,24 @@ impl RedisServer {
     /// Starts a server that has every write on disk before it answers.
     pub fn durable() -> Self {
         Self::with(&["--save", "", "--appendonly", "yes", "--appendfsync", "always"])
+    }
+
+    /// Starts a server that keeps nothing on disk and has a stand-in for RedisJSON (`json_module.c` says what it can).
+    pub fn with_json() -> Self {
+        Self::with(&["--save", "", "--appendonly", "no", "--loadmodule", &json_module().display().to_string()])
+    }
+
+    /// Starts a server that also listens with TLS, and accepts only clients with a certificate of the authority.
+    /// Answers the TLS port, too.
+    pub fn with_tls(certificates: &Certificates, more: &[&str]) -> (Self, u16) {
+        let port = free_port();
+        let file = |name: &str| certificates.path(name);
+        let (authority, certificate, key) = (file("ca.pem"), file("server.pem"), file("server.key"));
+        let port_option = port.to_string();
+        let mut options = vec!["--save", "", "--appendonly", "no", "--tls-port", &port_option];
+        options.extend(["--tls-ca-cert-file", &authority, "--tls-cert-file", &certificate, "--tls-key-file", &key]);
+        options.extend(more);
+        (Self::with(&options), port)
     }
 
     /// Starts a server with these options.
@@ -56,7 +77,10 @@ impl RedisServer {
             .expect("`redis-server` is installed");
         self.child = Some(child);
         let started = Instant::now();
-        while self.try_connect().and_then(|mut open| redis::cmd("PING").exec(&mut open).ok()).is_none() {
+        // One that asks for a password is there, too.
+        let answers =
+            |result: RedisResult<()>| result.is_ok() || result.is_err_and(|error| error.code() == Some("NOAUTH"));
+        while !self.try_connect().is_some_and(|mut open| answers(redis::cmd("PING").exec(&mut open))) {
             assert!(started.elapsed() < Duration::from_secs(20), "redis-server does not come up");
             sleep(Duration::from_millis(5));
         }
@@ -117,7 +141,24 @@ impl Drop for RedisServer {
     }
 }
 
-fn free_port() -> u16 {
+/// The stand-in for RedisJSON, compiled once.
+fn json_module() -> PathBuf {
+    static MODULE: OnceLock<TempDir> = OnceLock::new();
+    let folder = MODULE.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let source = folder.path().join("json_module.c");
+        std::fs::write(&source, include_str!("json_module.c")).expect("the source is written");
+        let mut compile = Command::new("cc");
+        compile.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-o"]);
+        let made = compile.arg(folder.path().join("json.so")).arg(source).status().expect("a C compiler is installed");
+        assert!(made.success(), "the stand-in for RedisJSON does not compile");
+        folder
+    });
+    folder.path().join("json.so")
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("an address").port()
 }

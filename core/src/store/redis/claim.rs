@@ -41,6 +41,7 @@ pub(super) struct Taken {
     pub(super) uuid: String,
     pub(super) known: bool,
     pub(super) json: bool,
+    pub(super) large: bool,
 }
 
 /// Writes the question for the claim script.
@@ -69,6 +70,7 @@ pub(super) fn prepare(inner: &Inner, lane: usize, process: &ProcessId, request: 
     arguments.extend([solo_at.to_string(), turn.to_string(), credit.to_string()]);
     arguments.extend([WRITER_BACKOFF.0.to_string(), WRITER_BACKOFF.1.to_string()]);
     arguments.push(u8::from(inner.has_json).to_string());
+    arguments.push(inner.settings.large.to_string());
     for (quota, wip) in request.quotas.iter().zip(&wips) {
         arguments.extend([quota.limit.to_string(), quota.weight.to_string(), wip.base.clone()]);
     }
@@ -125,7 +127,7 @@ impl Asked {
         let entry = number(&row.next()?);
         let run = RunId(uuid::Uuid::parse_str(&text(row.next()?)?).ok()?);
         let uuid = text(row.next()?)?;
-        let (known, json) = (number(&row.next()?) == 1, number(&row.next()?) == 1);
-        Some(Taken { wip: Arc::clone(wip), entry, run, uuid, known, json })
+        let (known, kind) = (number(&row.next()?) == 1, number(&row.next()?));
+        Some(Taken { wip: Arc::clone(wip), entry, run, uuid, known, json: kind & 1 == 1, large: kind & 2 == 2 })
     }
 }

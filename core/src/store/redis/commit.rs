@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use redis::{Pipeline, ToRedisArgs, Value, cmd};
 
+use super::bulk::{adopt, is_large};
 use super::lane::text_of;
 use super::memory::{Held, Wip};
 use super::wire::refused;
@@ -127,7 +128,11 @@ impl Parts {
         if let Some((uuid, revision, json)) = item.revision(inner)
             && let Some(save) = &commit.save
         {
-            store(pipe, &uuid, &save.document, json);
+            if is_large(inner, save) {
+                adopt(pipe, &uuid, &run);
+            } else {
+                store(pipe, &uuid, &save.document, json);
+            }
             self.revisions.push((keys::revision(&uuid), revision));
         }
         if let Some(keep) = commit.keep {
@@ -241,13 +246,35 @@ impl Parts {
     }
 }
 
-/// Writes a document under the time to live that it has.
+/// Writes a document under the time to live that it has; part of a transaction. What RedisJSON cannot hold is
+/// written as a string, since a document may not be lost for its form.
 pub(super) fn store(pipe: &mut Pipeline, uuid: &str, document: &[u8], json: bool) {
-    if json {
-        pipe.cmd("JSON.SET").arg(keys::document(uuid)).arg("$").arg(document);
+    let key = keys::document(uuid);
+    if json && fits_json(document) {
+        let mut ready = scripts::KIND.whole(&[]);
+        ready.arg(&key);
+        pipe.add_command(ready);
+        pipe.cmd("JSON.SET").arg(key).arg("$").arg(document);
     } else {
-        pipe.cmd("SET").arg(keys::document(uuid)).arg(document).arg("KEEPTTL");
+        pipe.cmd("SET").arg(key).arg(document).arg("KEEPTTL");
     }
+}
+
+/// Whether RedisJSON takes a text: it must be JSON, of fewer than 128 levels.
+pub(super) fn fits_json(document: &[u8]) -> bool {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in document {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => depth += 1,
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest < 128 && serde_json::from_slice::<serde::de::IgnoredAny>(document).is_ok()
 }
 
 fn restart(pipe: &mut Pipeline, uuid: &str, keep: Option<u64>) {
@@ -288,4 +315,18 @@ fn add(call: &mut redis::Cmd, argument: impl ToRedisArgs) {
 /// Our own records always have a JSON form.
 pub(super) fn json_of(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redis_json_gets_only_what_it_takes() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(fits_json(nested(127).as_bytes()));
+        assert!(!fits_json(nested(128).as_bytes()));
+        assert!(fits_json(format!(r#"{{"a\\\"":"{}"}}"#, "[".repeat(200)).as_bytes()));
+        assert!(!fits_json(b"edited") && !fits_json(b"{") && !fits_json(b""));
+    }
 }

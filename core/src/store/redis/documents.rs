@@ -5,9 +5,9 @@ use serde::Deserialize;
 
 use super::commit::{millis, store};
 use super::lane::text_of;
-use super::load::{self, stored};
+use super::load::{self, JSON, read_json, stored};
 use super::wire::{list, maybe_number, number, refused, text};
-use super::{Inner, fault, keys, scripts};
+use super::{Inner, bulk, fault, keys, scripts};
 use crate::error::{Error, Result};
 use crate::store::{Claim, NewVcon, Stored};
 
@@ -58,7 +58,9 @@ pub(super) async fn ingest(inner: &Inner, vcons: Vec<NewVcon>) -> Result<()> {
         pipe.cmd("SADD").arg(keys::LISTS).arg(&new);
     }
     pipe.cmd("EXEC");
-    let result = inner.wire.ask(&pipe).await.and_then(|values| match values.last() {
+    let large = |vcon: &NewVcon| vcon.document.as_ref().is_some_and(|document| document.len() >= inner.settings.large);
+    let sent = if vcons.iter().any(large) { bulk::ask(inner, &pipe).await } else { inner.wire.ask(&pipe).await };
+    let result = sent.and_then(|values| match values.last() {
         Some(Value::Array(results)) => match results.iter().find_map(refused) {
             Some(error) => Err(inner.wire.explain(error)),
             None => Ok(()),
@@ -89,7 +91,7 @@ async fn kinds(inner: &Inner, vcons: &[NewVcon]) -> Result<Vec<bool>> {
         .into_iter()
         .map(|kind| match text(kind).as_deref() {
             Some("string") => false,
-            Some("ReJSON-RL") => true,
+            Some(JSON) => true,
             _ => inner.new_as_json(),
         })
         .collect())
@@ -128,27 +130,52 @@ fn seconds(created_at: &serde_json::Value) -> Option<i64> {
     }
 }
 
-/// A document and its revision.
+/// A document and its revision. A large one comes over a connection of its own.
 pub(super) async fn get(inner: &Inner, uuid: &str) -> Result<Option<Stored>> {
+    let (key, large) = (keys::document(uuid), inner.settings.large);
     let mut pipe = Pipeline::new();
     pipe.cmd("GET").arg(keys::revision(uuid));
+    pipe.cmd("STRLEN").arg(&key);
+    pipe.cmd("GETRANGE").arg(&key).arg(0).arg(large - 1);
     if inner.has_json {
-        pipe.cmd("TYPE").arg(keys::document(uuid));
-        let answers = inner.wire.ask(&pipe).await?;
-        let is_json = answers.get(1).cloned().and_then(text).as_deref() == Some("ReJSON-RL");
-        let document = inner.wire.one(read(uuid, is_json)).await?;
-        return Ok(stored(Some(document), answers.first().and_then(maybe_number), inner.now()));
+        pipe.cmd("JSON.DEBUG").arg("MEMORY").arg(&key).arg(".");
     }
-    pipe.add_command(read(uuid, false));
-    let mut answers = inner.wire.ask(&pipe).await?;
-    let document = answers.pop();
-    Ok(stored(document, answers.first().and_then(maybe_number), inner.now()))
+    let answers = inner.wire.try_ask(&pipe).await?;
+    let [revision, length, head, rest @ ..] = &answers[..] else { return Err(fault::odd("a read")) };
+    let revision = maybe_number(revision);
+    let document = match (refused(length), rest.first()) {
+        (Some(error), Some(memory)) if error.code() == Some("WRONGTYPE") && refused(memory).is_none() => {
+            let size = usize::try_from(number(memory)).unwrap_or(usize::MAX);
+            read(inner, uuid, true, size).await?
+        }
+        (Some(error), _) => return Err(inner.wire.explain(error)),
+        (None, _) => match usize::try_from(number(length)).unwrap_or(usize::MAX) {
+            0 => return Ok(None),
+            size if size > large => read(inner, uuid, false, size).await?,
+            _ => head.clone(),
+        },
+    };
+    Ok(stored(Some(document), revision, inner.now()))
 }
 
-fn read(uuid: &str, json: bool) -> redis::Cmd {
-    let mut read = cmd(if json { "JSON.GET" } else { "GET" });
-    read.arg(keys::document(uuid));
-    read
+async fn read(inner: &Inner, uuid: &str, json: bool, size: usize) -> Result<Value> {
+    if size >= inner.settings.large {
+        return bulk::read(inner, uuid, json).await;
+    }
+    let mut plain = cmd("GET");
+    plain.arg(keys::document(uuid));
+    inner.wire.one(if json { read_json(uuid) } else { plain }).await
+}
+
+/// How much memory a document takes; near enough.
+async fn size(inner: &Inner, uuid: &str, json: bool) -> Result<usize> {
+    let mut size = cmd(if json { "JSON.DEBUG" } else { "STRLEN" });
+    if json {
+        size.arg("MEMORY").arg(keys::document(uuid)).arg(".");
+    } else {
+        size.arg(keys::document(uuid));
+    }
+    Ok(usize::try_from(number(&inner.wire.one(size).await?)).unwrap_or(usize::MAX))
 }
 
 /// Deletes a document; false if there was none. Its revision stays, so that it never turns back.
@@ -243,7 +270,8 @@ pub(super) async fn switch(inner: &Inner, claim: &Claim, uuid: &str) -> Result<O
     pipe.cmd("TYPE").arg(keys::document(uuid));
     let answers = inner.wire.ask(&pipe).await?;
     let copy = load::target_copy(&answers, inner.now());
-    let document = inner.wire.one(read(uuid, copy.json)).await?;
+    let size = size(inner, uuid, copy.json).await?;
+    let document = read(inner, uuid, copy.json, size).await?;
     inner.memory.change(&claim.process, claim.run, |held| {
         // The record names the other vCon now.
         held.known = true;

@@ -61,6 +61,24 @@ pub(super) fn explain(error: RedisError, place: &str) -> Error {
             format!("{place} lacks a command: {}", error.detail().unwrap_or_default()),
             "Redis 6.2 or newer, or Valkey, is needed, with that command not renamed".to_owned(),
         ),
+        _ if matches!(error.kind(), ErrorKind::MasterNameNotFoundBySentinel) => (
+            Class::Configuration,
+            format!("no Sentinel of {place} knows this master"),
+            "the name behind the hosts is that of `sentinel monitor` in the Sentinels' configuration".to_owned(),
+        ),
+        _ if text.contains("invalid peer certificate") => (
+            Class::Configuration,
+            format!("the certificate of {place} is not trusted"),
+            "name the file of its authority: rediss://...?ssl_ca_certs=/path/ca.pem; \
+             the host in the URL must be one of the certificate's names"
+                .to_owned(),
+        ),
+        _ if text.contains("certificaterequired") || text.contains("received fatal alert") => (
+            Class::Configuration,
+            format!("{place} does not accept this client over TLS"),
+            "it may ask for a certificate: rediss://...?ssl_certfile=/path/cert.pem&ssl_keyfile=/path/key.pem"
+                .to_owned(),
+        ),
         _ if matches!(error.kind(), ErrorKind::InvalidClientConfig) => (
             Class::Configuration,
             "the Redis URL cannot be used".to_owned(),
@@ -69,7 +87,14 @@ pub(super) fn explain(error: RedisError, place: &str) -> Error {
         _ if error.is_timeout() => (
             Class::Retryable,
             format!("{place} did not answer in time"),
-            "it is tried again; look whether the server is overloaded or paused".to_owned(),
+            match place.split_once("://") {
+                Some(("rediss" | "valkeys" | "rediss+sentinel" | "valkeys+sentinel", _)) => {
+                    "it is tried again; look whether the server is overloaded or paused, and whether it speaks TLS \
+                     on this port (without TLS write redis://, with one s)"
+                }
+                _ => "it is tried again; look whether the server is overloaded or paused",
+            }
+            .to_owned(),
         ),
         _ if error.is_connection_refusal() || error.is_connection_dropped() || error.is_io_error() => (
             Class::Retryable,
@@ -83,6 +108,12 @@ pub(super) fn explain(error: RedisError, place: &str) -> Error {
         ),
     };
     Error::new(class, message).help(help).caused_by(error)
+}
+
+/// A server that Sentinel named but that is not the master, or not any more.
+pub(super) fn no_master(place: &str) -> Error {
+    Error::retryable(format!("the server that {place} names is not the master now"))
+        .help("a failover is under way; it is tried again and goes on when the new master is named")
 }
 
 /// A reply that does not have the form that the command promises.

@@ -12,7 +12,7 @@ use super::lane::{Lane, Wanted};
 use super::memory::{EndKind, Memory};
 use super::settings::{Encoding, Settings};
 use super::wire::Wire;
-use super::{process, sweep};
+use super::{bulk, process, sweep};
 use crate::clock::{Clock, Millis, SystemClock};
 use crate::error::Result;
 use crate::run::RunId;
@@ -111,6 +111,7 @@ impl Inner {
         if lock(&self.strays).contains(process) {
             process::give_back_strays(self, process).await?;
         }
+        bulk::draft(self, &commits).await?;
         let mut results = vec![Committed::Lost; commits.len()];
         // One process per transaction, since its mark is the process's.
         type Group = (Option<usize>, ProcessId);
@@ -132,8 +133,17 @@ impl Inner {
             done.extend(answer.inspect_err(|_| self.remember_done(&ends, &done))?.0);
         }
         let (lane, wanted) = last.map_or((None, Vec::new()), |((lane, _), wanted)| (lane, wanted));
-        let answer = self.lane(lane).await.exchange(self, process, wanted, request).await;
-        let (committed, claimed) = answer.inspect_err(|_| self.remember_done(&ends, &done))?;
+        let mut lane = self.lane(lane).await;
+        let answer = lane.exchange(self, process, wanted, request).await;
+        let large = std::mem::take(&mut lane.large);
+        drop(lane);
+        let (committed, mut claimed) = answer.inspect_err(|_| self.remember_done(&ends, &done))?;
+        if let Err(error) = bulk::load(self, &mut claimed, &large).await {
+            // What was committed is committed.
+            tracing::warn!(error = %error.chain_text(), "a large document could not be loaded; its claim goes back");
+            process::return_unheard(self, process, &claimed).await;
+            claimed.clear();
+        }
         for (index, committed) in done.into_iter().chain(committed) {
             results[index] = committed;
         }

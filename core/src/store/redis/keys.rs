@@ -45,6 +45,11 @@ pub(super) fn writer(uuid: &str) -> String {
     format!("{{vcon:{uuid}}}:writer")
 }
 
+/// A large document that its commit has yet to give its name.
+pub(super) fn draft(uuid: &str, run: &str) -> String {
+    format!("{{vcon:{uuid}}}:draft:{run}")
+}
+
 /// The ledger of a run; in the slot of its vCon, since both are saved in one step.
 pub(super) fn ledger(uuid: &str, run: &str) -> String {
     format!("{{vcon:{uuid}}}:ledger:{run}")

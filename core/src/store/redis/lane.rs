@@ -14,7 +14,7 @@ use redis::{Pipeline, Value, cmd};
 
 use super::commit::{Item, Transaction};
 use super::memory::{EndKind, Wip};
-use super::wire::{is_noscript, list, number, refused, send};
+use super::wire::{is_elsewhere, is_noscript, list, number, refused, send};
 use super::{Inner, claim, fault, load, scripts};
 use crate::error::{Error, Result};
 use crate::run::RunId;
@@ -34,6 +34,8 @@ pub(super) struct Lane {
     transaction: u64,
     /// The transaction whose answer was lost.
     doubt: Option<Doubt>,
+    /// Runs of the last claim whose documents are still to be loaded, and whether these are RedisJSON values.
+    pub(super) large: Vec<(RunId, bool)>,
 }
 
 #[derive(Debug)]
@@ -63,7 +65,7 @@ pub(super) type Answer = (Vec<(usize, Committed)>, Vec<Claimed>);
 
 impl Lane {
     pub(super) fn new(index: usize) -> Self {
-        Lane { index, connection: None, watched: HashSet::new(), transaction: 0, doubt: None }
+        Lane { index, connection: None, watched: HashSet::new(), transaction: 0, doubt: None, large: Vec::new() }
     }
 
     /// Commits and claims. What is done when it fails half-way answers so when it is asked again.
@@ -174,7 +176,13 @@ impl Lane {
     pub(super) async fn fly(&mut self, inner: &Inner, pipe: &Pipeline) -> Result<Vec<Value>> {
         let connection = self.connection.as_mut().ok_or_else(|| fault::odd("a lane without a connection"))?;
         match send(connection, pipe).await {
-            Ok(values) => Ok(values),
+            Ok(values) => {
+                if values.iter().any(is_elsewhere) {
+                    self.connection = None;
+                    self.watched.clear();
+                }
+                Ok(values)
+            }
             Err(error) => {
                 self.connection = None;
                 self.watched.clear();

@@ -14,6 +14,9 @@ use crate::error::Result;
 use crate::run::RunId;
 use crate::store::{Claim, Claimed, ProcessId, Stored, WaitReason};
 
+/// The type of a RedisJSON value; that of valkey-json has the same name.
+pub(super) const JSON: &str = "ReJSON-RL";
+
 /// What a record says of a run.
 #[derive(Default)]
 struct Record {
@@ -80,19 +83,19 @@ pub(super) async fn load(
     let watching = pipe.len();
     let (mut plain, mut sides) = (cmd("MGET"), cmd("MGET"));
     for run in &taken {
-        if !run.json {
+        if !run.json && !run.large {
             plain.arg(keys::document(&run.uuid));
         }
         sides.arg(keys::revision(&run.uuid)).arg(keys::keep(&run.uuid));
     }
-    let any_plain = taken.iter().any(|run| !run.json);
+    let any_plain = taken.iter().any(|run| !run.json && !run.large);
     pipe.add_command(sides);
     if any_plain {
         pipe.add_command(plain);
     }
     for run in &taken {
-        if run.json {
-            pipe.cmd("JSON.GET").arg(keys::document(&run.uuid));
+        if run.json && !run.large {
+            pipe.add_command(read_json(&run.uuid));
         }
         if run.known {
             let id = text_of(run.run);
@@ -113,7 +116,15 @@ pub(super) async fn load(
     let now = inner.now();
     for run in taken {
         let (revision, keep) = (sides.next(), sides.next());
-        let document = if run.json { rest.next() } else { plain.next() };
+        let document = match (run.large, run.json) {
+            // Loaded later, over a connection of its own.
+            (true, _) => {
+                lane.large.push((run.run, run.json));
+                Some(Value::BulkString(Vec::new()))
+            }
+            (false, true) => rest.next(),
+            (false, false) => plain.next(),
+        };
         let (fields, ledger) = if run.known { (rest.next(), rest.next()) } else { (None, None) };
         let revision = revision.as_ref().and_then(maybe_number);
         let keep = keep.as_ref().and_then(maybe_number).and_then(|keep| u64::try_from(keep).ok());
@@ -161,6 +172,13 @@ pub(super) async fn load(
     Ok(claimed)
 }
 
+/// Reads a RedisJSON value. The root is named: what is meant without a path differs between versions and protocols.
+pub(super) fn read_json(uuid: &str) -> redis::Cmd {
+    let mut read = cmd("JSON.GET");
+    read.arg(keys::document(uuid)).arg(".");
+    read
+}
+
 /// Looks up what is known of the other vCons that claimed runs write.
 async fn targets(lane: &mut Lane, inner: &Inner, claimed: &[Claimed]) -> Result<()> {
     let mut pipe = Pipeline::new();
@@ -195,7 +213,7 @@ pub(super) fn target_copy(answers: &[Value], now: i64) -> Copy {
     Copy {
         revision: if kind == "none" { 0 } else { revision },
         keep: sides.get(1).and_then(maybe_number).and_then(|keep| u64::try_from(keep).ok()),
-        json: kind == "ReJSON-RL",
+        json: kind == JSON,
     }
 }
 

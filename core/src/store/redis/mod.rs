@@ -12,7 +12,9 @@
 //!
 //! One server (with replicas behind it) holds all keys; scripts touch keys of several slots.
 
+mod address;
 mod bell;
+mod bulk;
 mod claim;
 mod commit;
 mod desk;
@@ -24,6 +26,7 @@ mod lane;
 mod load;
 mod memory;
 mod operate;
+mod probe;
 mod process;
 mod scripts;
 mod settings;
@@ -35,13 +38,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::{Pipeline, Value};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use self::bell::Bell;
 use self::inner::{Heard, Inner, LANES, lock};
 use self::lane::Lane;
 use self::memory::Memory;
+pub use self::probe::commands_needed;
 use self::process::Heart;
 pub use self::settings::{Encoding, Settings};
 use self::wire::Wire;
@@ -61,19 +64,20 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connects to a server and looks whether it can be used: `redis://[user:password@]host[:port][/database]`, or
-    /// `rediss://` for TLS.
+    /// Connects to a server and looks whether it can be used: `redis://[user:password@]host[:port][/database]`,
+    /// `rediss://` for TLS, `unix:///path`, or `redis+sentinel://host[,host]/master` ([`address`] has it all).
     ///
     /// # Errors
     ///
-    /// Configuration: the URL or password is wrong, the server is older than 6.2, or the user lacks a command.
+    /// Configuration: the URL or password is wrong, the server is older than 6.2, or it lacks a command or does
+    /// not allow it to the user.
     /// Retryable: the server cannot be reached.
     pub async fn connect(url: &str, settings: Settings) -> Result<Arc<Self>> {
-        let wire = Arc::new(Wire::new(url, &settings)?);
-        let mut pipe = Pipeline::new();
-        pipe.cmd("PING");
-        wire.ask(&pipe).await?;
-        let has_json = probe(&wire, &settings).await?;
+        let mut wire = Wire::new(url, &settings)?;
+        let server = probe::probe(&wire, &settings).await?;
+        wire.found(&server);
+        tracing::debug!(place = %wire.place, server = %server.name, json = server.json, "connected");
+        let wire = Arc::new(wire);
         let heart = Heart::new(&wire, &settings);
         let lanes = (0..LANES).map(|index| Arc::new(AsyncMutex::new(Lane::new(index)))).collect();
         let bell = Bell::new(Arc::clone(&wire));
@@ -89,7 +93,7 @@ impl RedisStore {
             own: Mutex::default(),
             strays: Mutex::default(),
             swept: Mutex::default(),
-            has_json,
+            has_json: server.json,
         };
         Ok(Arc::new(RedisStore { inner: Arc::new(inner), heart }))
     }
@@ -99,38 +103,6 @@ impl RedisStore {
     pub async fn protect(&self, horizon: Duration) -> Result<()> {
         sweep::protect(&self.inner, horizon).await
     }
-}
-
-/// Looks at the server's version; answers whether it has RedisJSON.
-async fn probe(wire: &Wire, settings: &Settings) -> Result<bool> {
-    let mut pipe = Pipeline::new();
-    pipe.cmd("INFO").arg("server");
-    pipe.cmd("COMMAND").arg("INFO").arg("JSON.SET").arg("BLMOVE");
-    let mut answers = wire.try_ask(&pipe).await?.into_iter();
-    // A user without INFO and COMMAND may still be able to do all that is needed.
-    let info = answers.next().and_then(wire::text).unwrap_or_default();
-    if let Some(version) = info.lines().find_map(|line| line.strip_prefix("redis_version:")) {
-        let mut parts = version.trim().split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-        if (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) < (6, 2) {
-            return Err(Error::configuration(format!("{} is version {}", wire.place, version.trim()))
-                .help("Redis 6.2 or newer, or Valkey, is needed"));
-        }
-    }
-    if info.lines().any(|line| line.trim() == "redis_mode:cluster") {
-        return Err(Error::configuration(format!("{} is a node of a Redis Cluster", wire.place))
-            .help("use a single server, with replicas behind it; scripts here touch keys of several slots"));
-    }
-    let known = answers.next().map(wire::list).unwrap_or_default();
-    let has = |index: usize| known.get(index).is_some_and(|entry| !matches!(entry, Value::Nil));
-    if known.len() == 2 && !has(1) {
-        return Err(Error::configuration(format!("{} lacks the command BLMOVE", wire.place))
-            .help("Redis 6.2 or newer, or Valkey, is needed, with that command not renamed"));
-    }
-    if settings.encoding == Encoding::Json && !has(0) {
-        return Err(Error::configuration(format!("{} has no RedisJSON", wire.place))
-            .help("load the module, or leave the encoding at `auto`"));
-    }
-    Ok(has(0))
 }
 
 #[async_trait]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use redis::{Client, Connection, Pipeline, Value};
+use redis::{Connection, Pipeline, Value};
 
 use super::wire::{Wire, list, maybe_number, number, text};
 use super::{Inner, Settings, keys, lock, scripts};
@@ -41,7 +41,6 @@ fn lease(inner: &Inner, process: &ProcessId, only_renew: bool) -> Vec<String> {
 
 /// The heartbeat's own connection. It must not depend on the runtime.
 pub(super) struct Heart {
-    client: Client,
     wire: Arc<Wire>,
     timeout: Duration,
     connection: Mutex<Option<Connection>>,
@@ -57,7 +56,7 @@ impl Heart {
     pub(super) fn new(wire: &Arc<Wire>, settings: &Settings) -> Self {
         // A renewal that takes longer than a third of the lease is better tried again.
         let timeout = (settings.lease / 3).clamp(Duration::from_millis(100), Duration::from_secs(5));
-        Heart { client: wire.client.clone(), wire: Arc::clone(wire), timeout, connection: Mutex::default() }
+        Heart { wire: Arc::clone(wire), timeout, connection: Mutex::default() }
     }
 
     /// Renews a lease; false if the process was declared dead.
@@ -65,7 +64,7 @@ impl Heart {
         let mut slot = lock(&self.connection);
         let mut connection = match slot.take() {
             Some(connection) => connection,
-            None => self.open()?,
+            None => self.wire.address.connect_blocking(self.timeout).map_err(|error| self.wire.explain(error))?,
         };
         let mut call = scripts::REGISTER.whole(&[keys::PROCESSES]);
         call.arg(lease(inner, process, true));
@@ -73,14 +72,6 @@ impl Heart {
         let renewed: i64 = call.query(&mut connection).map_err(|error| self.wire.explain(error))?;
         *slot = Some(connection);
         Ok(renewed == 1)
-    }
-
-    fn open(&self) -> Result<Connection> {
-        let explain = |error| self.wire.explain(error);
-        let connection = self.client.get_connection_with_timeout(self.timeout).map_err(explain)?;
-        connection.set_read_timeout(Some(self.timeout)).map_err(explain)?;
-        connection.set_write_timeout(Some(self.timeout)).map_err(explain)?;
-        Ok(connection)
     }
 }
 

@@ -23,10 +23,12 @@ macro_rules! scripts {
 }
 
 scripts! {
+    ADOPT = "lua/adopt.lua",
     CLAIM = "lua/claim.lua",
     DOUBT = "lua/doubt.lua",
     END = "lua/end.lua",
     INGEST = "lua/ingest.lua",
+    KIND = "lua/kind.lua",
     PROTECT = "lua/protect.lua",
     PUMP = "lua/pump.lua",
     RAISE = "lua/raise.lua",

@@ -39,8 +39,13 @@ pub struct Settings {
     pub horizon: Duration,
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
-    /// How long an answer may take.
+    /// How long an answer may take. A heartbeat waits for a third of the lease, an idle list's bell a little longer
+    /// than it listens.
     pub response_timeout: Duration,
+    /// How long one large document may take.
+    pub bulk_timeout: Duration,
+    /// From this size on a document is large: it has a connection of its own. Bytes.
+    pub large: usize,
     /// Shifts the store's time against the server's, in milliseconds. For tests.
     #[doc(hidden)]
     pub clock_shift: Arc<AtomicI64>,
@@ -60,6 +65,8 @@ impl Default for Settings {
             horizon: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_secs(10),
+            bulk_timeout: Duration::from_secs(60),
+            large: 4 << 20,
             clock_shift: Arc::default(),
         }
     }

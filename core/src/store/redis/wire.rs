@@ -1,11 +1,14 @@
 //! Connections: one kind for each purpose, with its own time limit.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, Value, from_redis_value};
+use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, Value, cmd, from_redis_value};
 use tokio::sync::Mutex;
 
+use super::address::Address;
+use super::probe::Server;
 use super::scripts::{self, Script};
 use super::{Settings, fault};
 use crate::error::{Error, Result};
@@ -13,30 +16,38 @@ use crate::error::{Error, Result};
 /// How to reach the server.
 #[derive(Debug)]
 pub(super) struct Wire {
-    pub(super) client: Client,
+    pub(super) address: Arc<Address>,
     /// The server as people name it, without secrets.
     pub(super) place: String,
     connect: Duration,
     answer: Duration,
+    bulk: Duration,
     /// For operations that need no state on their connection.
     desk: Mutex<Option<MultiplexedConnection>>,
 }
 
 impl Wire {
     pub(super) fn new(url: &str, settings: &Settings) -> Result<Self> {
-        let client = Client::open(url).map_err(|error| fault::explain(error, "Redis"))?;
-        let info = client.get_connection_info();
-        let place = match info.redis_settings().db() {
-            0 => format!("redis://{}", info.addr()),
-            db => format!("redis://{}/{db}", info.addr()),
-        };
+        let address = Address::parse(url)?;
         Ok(Wire {
-            client,
-            place,
+            place: address.place.clone(),
+            address: Arc::new(address),
             connect: settings.connect_timeout,
             answer: settings.response_timeout,
+            bulk: settings.bulk_timeout,
             desk: Mutex::default(),
         })
+    }
+
+    /// Names the server as what it is.
+    pub(super) fn found(&mut self, server: &Server) {
+        if server.is_valkey() {
+            for (scheme, own) in [("rediss", "valkeys"), ("redis", "valkey")] {
+                if let Some(rest) = self.place.strip_prefix(scheme).filter(|rest| rest.starts_with([':', '+'])) {
+                    self.place = format!("{own}{rest}");
+                }
+            }
+        }
     }
 
     pub(super) fn explain(&self, error: RedisError) -> Error {
@@ -47,8 +58,36 @@ impl Wire {
     pub(super) async fn open(&self, answer: Duration) -> Result<MultiplexedConnection> {
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(self.connect)).set_response_timeout(Some(answer));
-        let connected = self.client.get_multiplexed_async_connection_with_config(&config).await;
-        connected.map_err(|error| self.explain(error))
+        let client = self.client().await?;
+        let connected = client.get_multiplexed_async_connection_with_config(&config).await;
+        let mut connection = connected.map_err(|error| self.explain(error))?;
+        if self.address.moves() {
+            // What a Sentinel names may just have stopped to be the master. A server that does not say is believed:
+            // a replica refuses to write.
+            let role = connection.send_packed_command(&cmd("ROLE")).await.map(list).unwrap_or_default();
+            if role.into_iter().next().and_then(text).is_some_and(|role| role != "master") {
+                return Err(fault::no_master(&self.place));
+            }
+        }
+        Ok(connection)
+    }
+
+    /// The server to connect to now.
+    pub(super) async fn client(&self) -> Result<Client> {
+        let (address, patience) = (Arc::clone(&self.address), self.connect);
+        let found = if address.moves() {
+            tokio::task::spawn_blocking(move || address.client(patience))
+                .await
+                .map_err(|error| Error::retryable("the question to Sentinel was cut off").caused_by(error))?
+        } else {
+            address.client(patience)
+        };
+        found.map_err(|error| self.explain(error))
+    }
+
+    /// A connection for one large document. It is thrown away afterwards, with the buffers that it has grown.
+    pub(super) async fn bulk(&self) -> Result<MultiplexedConnection> {
+        self.open(self.bulk).await
     }
 
     /// A new connection for a lane.
@@ -86,7 +125,12 @@ impl Wire {
     pub(super) async fn try_ask(&self, pipe: &Pipeline) -> Result<Vec<Value>> {
         let mut connection = self.desk().await?;
         match send(&mut connection, pipe).await {
-            Ok(values) => Ok(values),
+            Ok(values) => {
+                if values.iter().any(is_elsewhere) {
+                    *self.desk.lock().await = None;
+                }
+                Ok(values)
+            }
             Err(error) => {
                 // The next one connects anew.
                 *self.desk.lock().await = None;
@@ -154,6 +198,11 @@ pub(super) fn refused(value: &Value) -> Option<RedisError> {
 /// Whether the server does not know a script any more.
 pub(super) fn is_noscript(value: &Value) -> bool {
     matches!(value, Value::ServerError(error) if error.code() == "NOSCRIPT")
+}
+
+/// Whether the server says that another one is the master now: the next command needs a new connection.
+pub(super) fn is_elsewhere(value: &Value) -> bool {
+    matches!(value, Value::ServerError(error) if matches!(error.code(), "READONLY" | "MASTERDOWN"))
 }
 
 fn only(mut values: Vec<Value>) -> Value {

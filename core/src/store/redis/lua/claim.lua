@@ -1,9 +1,10 @@
 -- Claims runs for a living process: ids only, documents are loaded afterwards.
 -- KEYS: processes, paused, lists...
 -- ARGV: process, batch, prefix of new run ids, clock shift, limit, bytes, holds any, holds a solo run,
---       solo from so many crashes, turn, credit, first and longest back-off, RedisJSON; then per list: limit, weight, base
+--       solo from so many crashes, turn, credit, first and longest back-off, RedisJSON,
+--       from which size a document is large; then per list: limit, weight, base
 -- Answers: alive, turn, credit, state of each list (0 empty, 1 more, 2 closed for now), runs as
---          (list, entry, run, uuid, has a record, is RedisJSON)
+--          (list, entry, run, uuid, has a record, 1 if it is RedisJSON, plus 2 if it is large)
 local process, batch, prefix = ARGV[1], ARGV[2], ARGV[3]
 if not redis.call('ZSCORE', KEYS[1], process) then return {0} end
 local time = redis.call('TIME')
@@ -12,11 +13,12 @@ local limit, budget = tonumber(ARGV[5]), tonumber(ARGV[6])
 local held_any, held_solo, solo_at = ARGV[7] == '1', ARGV[8] == '1', tonumber(ARGV[9])
 local turn, credit = tonumber(ARGV[10]), tonumber(ARGV[11])
 local backoff, backoff_max, json = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14] == '1'
+local large = tonumber(ARGV[15])
 local CHUNK, SET_ASIDE = 64, 256
 
 local lanes = {}
 for i = 1, #KEYS - 2 do
-  local at = 14 + (i - 1) * 3
+  local at = 15 + (i - 1) * 3
   local lane = { list = KEYS[i + 2], left = tonumber(ARGV[at + 1]), weight = math.max(tonumber(ARGV[at + 2]), 1),
     base = ARGV[at + 3], ahead = {}, at = 1, offset = 0, popped = 0, returned = true, elements = {} }
   lane.paused = redis.call('SISMEMBER', KEYS[2], lane.list) == 1
@@ -176,7 +178,7 @@ end
 local function measure(uuid)
   local key = 'vcon:' .. uuid
   local is_json = json and redis.call('TYPE', key).ok == 'ReJSON-RL'
-  local size = is_json and redis.pcall('JSON.DEBUG', 'MEMORY', key) or redis.pcall('STRLEN', key)
+  local size = is_json and redis.pcall('JSON.DEBUG', 'MEMORY', key, '.') or redis.pcall('STRLEN', key)
   return tonumber(size) or 0, is_json
 end
 
@@ -245,7 +247,7 @@ while not blocked and #taken < limit and aside < SET_ASIDE do
     lane.left, credit = lane.left - 1, credit - 1
     lane.elements[#lane.elements + 1] = candidate.entry .. ' ' .. candidate.run .. ' ' .. candidate.uuid
     taken[#taken + 1] = { turn, candidate.entry, candidate.run, candidate.uuid,
-      candidate.known and 1 or 0, is_json and 1 or 0 }
+      candidate.known and 1 or 0, (is_json and 1 or 0) + (size >= large and 2 or 0) }
     blocked = alone
   else
     set_aside(lane, candidate)
