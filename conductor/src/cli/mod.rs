@@ -24,8 +24,8 @@ mod replay;
 mod run;
 mod show;
 mod store;
-mod vcon;
 mod validate;
+mod vcon;
 
 use std::future::Future;
 use std::process::ExitCode;
