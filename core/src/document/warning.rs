@@ -54,7 +54,7 @@ fn collect<'a>(view: View<'a>, path: &mut Vec<Step<'a>>, found: &mut Vec<Warning
         Kind::Object => {
             let mut names = Names::default();
             for (name, value) in view.members() {
-                let is_new = names.insert(&name);
+                let is_new = names.insert(name.clone());
                 path.push(Step::Name(name));
                 if !is_new {
                     found.push(Warning::DuplicateName(pointer(path)));
@@ -86,15 +86,15 @@ impl<'a> Names<'a> {
     const FEW: usize = 16;
 
     /// Whether `name` was not there yet.
-    fn insert(&mut self, name: &Cow<'a, str>) -> bool {
-        if self.few.contains(name) {
+    fn insert(&mut self, name: Cow<'a, str>) -> bool {
+        if self.few.contains(&name) {
             return false;
         }
         if self.few.len() < Self::FEW {
-            self.few.push(name.clone());
+            self.few.push(name);
             return true;
         }
-        self.many.insert(name.clone())
+        self.many.insert(name)
     }
 }
 
