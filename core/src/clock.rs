@@ -20,8 +20,21 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Millis {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as Millis)
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as Millis) + error()
     }
+}
+
+/// By how much the machine's clock is wrong in a test of that: `VCONDUCTOR_CLOCK_SHIFT`, in milliseconds.
+#[cfg(feature = "failpoints")]
+fn error() -> Millis {
+    static ERROR: std::sync::OnceLock<Millis> = std::sync::OnceLock::new();
+    *ERROR.get_or_init(|| std::env::var("VCONDUCTOR_CLOCK_SHIFT").ok().and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+fn error() -> Millis {
+    0
 }
 
 /// A clock that stands still until a test moves it.

@@ -2,12 +2,14 @@
 
 pub mod authority;
 pub mod campaign;
+pub mod conductors;
 pub mod faulty;
 pub mod link_stage;
 pub mod probes;
 pub mod recorder;
 pub mod servers;
 pub mod stage;
+pub mod trace;
 
 use vconductor_links as _;
 use vconductor_storages as _;

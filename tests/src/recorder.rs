@@ -21,11 +21,13 @@ pub struct Call {
     pub effect_id: String,
     /// The vCon's uuid.
     pub uuid: String,
+    /// The conductor that called, as its header `x-conductor` says.
+    pub caller: u32,
     /// When the request was complete.
     pub began: Instant,
     /// When the answer was sent, or the caller went away.
     pub ended: Option<Instant>,
-    /// Whether it was answered.
+    /// Whether it was answered with 200.
     pub answered: bool,
 }
 
@@ -100,6 +102,7 @@ async fn record(State(recorder): State<Recorder>, uri: Uri, headers: HeaderMap, 
             path: uri.path().to_owned(),
             effect_id: header("webhook-id"),
             uuid: vcon["uuid"].as_str().unwrap_or_default().to_owned(),
+            caller: header("x-conductor").parse().unwrap_or_default(),
             began: Instant::now(),
             ended: None,
             answered: false,
@@ -109,7 +112,7 @@ async fn record(State(recorder): State<Recorder>, uri: Uri, headers: HeaderMap, 
         (running, log.delay, status)
     };
     tokio::time::sleep(delay).await;
-    running.answered = true;
+    running.answered = status == 200;
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
@@ -131,19 +134,17 @@ pub fn overlaps(calls: &[Call]) -> Vec<(Call, Call)> {
     found
 }
 
-/// Effect ids that were answered more than once, with the times of the earlier answers.
-pub fn repetitions(calls: &[Call]) -> Vec<(String, Vec<Instant>)> {
-    let mut by_id: BTreeMap<&str, Vec<Instant>> = BTreeMap::new();
+/// Calls that were answered although the same effect was executed again later, in the order of their beginning.
+pub fn repeated(calls: &[Call]) -> Vec<Call> {
+    let mut by_id: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
     for call in calls.iter().filter(|call| call.answered) {
-        by_id.entry(&call.effect_id).or_default().push(call.ended.unwrap_or(call.began));
+        by_id.entry(&call.effect_id).or_default().push(call);
     }
-    by_id
-        .into_iter()
-        .filter(|(_, answers)| answers.len() > 1)
-        .map(|(id, mut answers)| {
-            answers.sort();
-            answers.pop();
-            (id.to_owned(), answers)
-        })
-        .collect()
+    let mut found = Vec::new();
+    for calls in by_id.values_mut() {
+        calls.sort_by_key(|call| call.began);
+        calls.pop();
+        found.extend(calls.iter().map(|call| (*call).clone()));
+    }
+    found
 }

@@ -6,27 +6,45 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use vconductor_core::error::Class;
-use vconductor_tests::campaign::{Plan, run};
+use vconductor_tests::campaign::{Findings, Place, Plan, run};
+use vconductor_tests::servers::redis::RedisServer;
 use vconductor_tests::stage::{Stage, uuid, vcon};
 
 fn under_test() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_conductor_under_test"))
 }
 
+async fn campaign(place: Place, conductors: usize, kills: u32, seconds: u64) -> Findings {
+    let folder = tempfile::tempdir().expect("a folder");
+    let limit = Duration::from_secs(seconds);
+    let plan = Plan { binary: under_test().to_owned(), place, conductors, seed: 20_260_102, kills, limit };
+    let found = run(&plan, folder.path()).await.expect("the campaign runs");
+    if !found.breaches.is_empty() {
+        println!("logs: {}", folder.keep().display());
+    }
+    assert_eq!(found.breaches, Vec::<String>::new(), "seed {}", plan.seed);
+    assert!(found.done + found.dead >= found.enqueued && found.done > 0, "{found:?}");
+    println!("{found:?}");
+    found
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_conductors_lose_nothing_and_repeat_only_what_was_in_flight() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let plan = Plan {
-        binary: under_test().to_owned(),
-        seed: 20_260_102,
-        kills: 16,
-        limit: Duration::from_secs(120),
-        redis: None,
-    };
-    let found = run(&plan, folder.path()).await.expect("the campaign runs");
-    assert_eq!(found.breaches, Vec::<String>::new(), "seed {}", plan.seed);
+    let found = campaign(Place::Embedded, 1, 16, 120).await;
     assert!(found.total_kills() >= 10, "too few kills to mean anything: {found:?}");
-    assert_eq!(found.done + found.dead, found.enqueued);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_conductors_on_redis_lose_nothing_and_repeat_only_what_was_in_flight() {
+    let server = RedisServer::start();
+    let found = campaign(Place::Redis(server.url()), 2, 16, 60).await;
+    assert!(found.total_kills() >= 10, "too few kills to mean anything: {found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_kills_and_faults_around_conductors_loses_nothing() {
+    let found = campaign(Place::Storm, 3, 1000, 20).await;
+    assert!(found.total_kills() >= 5 && found.harms.len() >= 5, "too little happened to mean anything: {found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

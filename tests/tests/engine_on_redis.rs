@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use vconductor::engine::report::RunOutcome;
 use vconductor_core::store::redis::{RedisStore, Settings};
 use vconductor_tests::probes::{count, seen};
 use vconductor_tests::servers::redis::RedisServer;
@@ -26,6 +27,28 @@ async fn a_producer_that_only_knows_set_and_rpush_is_served() {
     assert!(stored.contains("paid:paid") && stored.contains("1e3"), "{stored}");
 }
 
+async fn three_times(stage: Stage, log: &str) {
+    let (id, other) = (uuid(7), uuid(8));
+    stage.give("in", &id, &vcon(&id)).await;
+    stage
+        .give_many(vec![("in".to_owned(), id.clone(), vcon(&id)), ("in".to_owned(), other.clone(), vcon(&other))])
+        .await;
+    stage.give("in", &id, &vcon(&id)).await;
+    let figures = stage.run(&CHAIN.replace("LOG", log)).await;
+    assert_eq!(figures.total(RunOutcome::Done), 4);
+    assert_eq!((count(log, &format!("paid {id}")), count(log, &format!("paid {other}"))), (3, 1));
+    let out = stage.take("out").await;
+    assert_eq!((out.get(&id), out.get(&other)), (Some(&3), Some(&1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_uuid_that_is_enqueued_three_times_is_done_three_times_on_both_stores() {
+    three_times(Stage::new(), "three-embedded").await;
+    let server = RedisServer::start();
+    let store = RedisStore::connect(&server.url(), Settings::default()).await.expect("a store");
+    three_times(Stage::on(store), "three-redis").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_goes_away_while_busy_costs_nothing_but_time() {
     let mut server = RedisServer::durable();
@@ -41,7 +64,7 @@ async fn a_redis_that_goes_away_while_busy_costs_nothing_but_time() {
     server.up();
     let back = Instant::now();
     conductor.until("work goes on", Duration::from_secs(10), async || seen("away").len() > before).await;
-    assert!(back.elapsed() < Duration::from_secs(2), "work went on only {:?} after the return", back.elapsed());
+    assert!(back.elapsed() < Duration::from_secs(1), "work went on only {:?} after the return", back.elapsed());
     conductor
         .until("all are done", Duration::from_secs(60), async || server.cli(&["LLEN", "out"]).trim() == "400")
         .await;

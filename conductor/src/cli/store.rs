@@ -20,9 +20,25 @@ struct Choice {
     by: &'static str,
 }
 
+/// How a conductor's life on a store is judged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Life {
+    /// Silence after which it counts as dead.
+    pub(crate) lease: Duration,
+    /// The crash that makes a run a dead letter.
+    pub(crate) poison_at: u32,
+    /// How often it sweeps.
+    pub(crate) sweep: Duration,
+}
+
 /// Opens the store: `--store` over `store:` of the configuration over `REDIS_URL` over the embedded one.
 pub(crate) async fn open(flag: Option<&str>, configured: Option<&str>) -> Result<Arc<dyn Store>> {
-    open_place(place(&chosen(flag, configured))?).await
+    open_place(place(&chosen(flag, configured))?, None).await
+}
+
+/// Opens the store as [`open`] does, for a conductor.
+pub(crate) async fn open_for_work(flag: Option<&str>, configured: Option<&str>, life: Life) -> Result<Arc<dyn Store>> {
+    open_place(place(&chosen(flag, configured))?, Some(life)).await
 }
 
 /// Opens the store as [`open`] does, to look into it: one that is not there is not made.
@@ -34,16 +50,27 @@ pub(crate) async fn open_existing(flag: Option<&str>, configured: Option<&str>) 
         return Err(Failure::new(Exit::Findings, format!("there is no store in {}", directory.display()))
             .help("name another one with --store, or take vCons in with `vconductor ingest`"));
     }
-    open_place(place).await
+    open_place(place, None).await
 }
 
-async fn open_place(place: Place) -> Result<Arc<dyn Store>> {
+async fn open_place(place: Place, life: Option<Life>) -> Result<Arc<dyn Store>> {
     match place {
         Place::Directory(directory) => {
-            let settings = embedded::Settings { dead_letter_keep: dead_letter_keep()?, ..Default::default() };
+            let mut settings = embedded::Settings { dead_letter_keep: dead_letter_keep()?, ..Default::default() };
+            if let Some(life) = life {
+                (settings.lease, settings.poison_at) = (life.lease, life.poison_at);
+            }
             Ok(EmbeddedStore::open(&directory, settings)?)
         }
-        Place::Redis(url) => Ok(RedisStore::connect(&url, redis_settings()?).await?),
+        Place::Redis(url) => {
+            let mut settings = redis_settings()?;
+            if let Some(life) = life {
+                (settings.lease, settings.poison_at) = (life.lease, life.poison_at);
+                // What would expire before the sweep after next is kept, also if that one comes late.
+                settings.horizon = settings.horizon.max(life.sweep * 6);
+            }
+            Ok(RedisStore::connect(&url, settings).await?)
+        }
     }
 }
 

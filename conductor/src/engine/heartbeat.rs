@@ -71,8 +71,9 @@ fn beat(shared: &Shared, runtime: &tokio::runtime::Handle, stopped: &AtomicBool,
             tracing::error!("the runtime does not move; the lease is not renewed and others take over");
             continue;
         }
+        let asked = Instant::now();
         match shared.store.renew(&shared.process()) {
-            Ok(true) => {}
+            Ok(true) => shared.lease.renewed(asked),
             Ok(false) => runtime.block_on(new_identity(shared)),
             Err(error) => tracing::warn!(error = %error.chain_text(), "cannot renew the lease"),
         }
@@ -83,8 +84,12 @@ fn beat(shared: &Shared, runtime: &tokio::runtime::Handle, stopped: &AtomicBool,
 async fn new_identity(shared: &Shared) {
     let process = ProcessId::random();
     tracing::warn!(old = %shared.process(), new = %process, "the lease was lost; going on under a new identity");
+    let asked = Instant::now();
     match shared.store.register(&process).await {
-        Ok(()) => shared.replace_process(process),
+        Ok(()) => {
+            shared.replace_process(process);
+            shared.lease.renewed(asked);
+        }
         Err(error) => tracing::warn!(error = %error.chain_text(), "cannot register again"),
     }
 }

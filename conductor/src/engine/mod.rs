@@ -11,6 +11,7 @@ mod failure;
 mod heartbeat;
 mod janitor;
 mod lane;
+mod lease;
 mod passage;
 mod places;
 pub mod report;
@@ -18,7 +19,7 @@ mod step;
 mod writer;
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::task::{JoinError, JoinSet};
@@ -32,6 +33,7 @@ use vconductor_core::store::{Commit, Committed, NewVcon, Pending, ProcessId, Sto
 
 use chain::{Chain, Chains};
 use lane::Lane;
+use lease::Lease;
 use places::Places;
 use report::Report;
 pub use writer::StorageWriter;
@@ -52,6 +54,8 @@ pub struct Settings {
     pub missing_document: Duration,
     /// How long runs may go on after the signal to stop.
     pub grace: Duration,
+    /// How long this process counts as alive after a renewal; the store's own lease.
+    pub lease: Duration,
     /// How often the lease is renewed.
     pub heartbeat: Duration,
     /// How often dead processes are looked for and expired documents deleted.
@@ -69,6 +73,7 @@ impl Default for Settings {
             bytes: 64 << 20,
             missing_document: Duration::from_secs(10),
             grace: Duration::from_secs(25),
+            lease: Duration::from_secs(30),
             heartbeat: Duration::from_secs(10),
             sweep: Duration::from_secs(10),
             keep: Some(Duration::from_secs(3600)),
@@ -90,6 +95,7 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     /// The grace time is over: give up what still runs.
     pub(crate) abort: CancellationToken,
+    lease: Lease,
     identity: RwLock<Identity>,
 }
 
@@ -186,9 +192,9 @@ pub(crate) fn refuses(error: &Error) -> bool {
     error.class() == Class::Permanent
 }
 
-/// Wait before the store is asked again: 50 ms doubling to 1 s, so that work goes on within a second of its return.
+/// Wait before the store is asked again: 50 ms doubling to 400 ms, so that work goes on within a second of its return.
 pub(crate) fn backoff(attempt: u32) -> Duration {
-    Duration::from_millis(50 << attempt.saturating_sub(1).min(4)).min(Duration::from_secs(1))
+    Duration::from_millis(50 << attempt.saturating_sub(1).min(3))
 }
 
 /// A conductor that runs chains on a store.
@@ -210,6 +216,7 @@ impl Engine {
         let places = Arc::new(Places::new(&chains, settings.bytes, settings.lanes));
         let abort = CancellationToken::new();
         let identity = Identity { process: ProcessId::random(), over: abort.child_token() };
+        let lease = Lease::new(settings.lease);
         let shared = Shared {
             store,
             http,
@@ -219,6 +226,7 @@ impl Engine {
             hooks: hooks(),
             stop: CancellationToken::new(),
             abort,
+            lease,
             identity: RwLock::new(identity),
         };
         Engine { shared: Arc::new(shared), chains: Arc::new(chains), places }
@@ -236,7 +244,9 @@ impl Engine {
     /// conductor itself died, without which it would only seem to work.
     pub async fn run(&self) -> Result<()> {
         let shared = &self.shared;
+        let asked = Instant::now();
         shared.store.register(&shared.process()).await?;
+        shared.lease.renewed(asked);
         let heartbeat = heartbeat::start(Arc::clone(shared))?;
         let mut lanes = JoinSet::new();
         for _ in 0..shared.settings.lanes.max(1) {

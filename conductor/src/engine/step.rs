@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use vconductor_core::clock::Millis;
 use vconductor_core::error::{Error, Result};
 use vconductor_core::layers::timeout::with_timeout;
-use vconductor_core::plugin::{Checkpoint, LinkContext, Outcome, Requested, Step as StepInfo};
+use vconductor_core::plugin::{Checkpoint, Effect, LinkContext, Outcome, Requested, Step as StepInfo};
 use vconductor_core::run::{Recorded, StepEntry};
 use vconductor_core::store::{Claim, Commit, End, Push, Resumption, Save};
 use vconductor_core::vcon::{Form, Vcon};
@@ -104,6 +104,9 @@ pub(super) async fn execute(
         parts.clone(),
         resumption,
     );
+    if step.effect == Effect::External {
+        at.shared.lease.held().await;
+    }
     let started = Instant::now();
     let result = guarded(step, at.vcon, &context).await;
     let requested = context.into_requested();

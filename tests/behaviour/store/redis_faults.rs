@@ -26,6 +26,7 @@ trials![
     a_stopped_server_is_waited_for,
     two_conductors_share_three_lists_fairly,
     a_producer_needs_only_redis_cli,
+    what_is_put_back_at_the_head_goes_first,
     a_uuid_moved_out_of_the_dead_letters_continues_its_run,
     a_save_keeps_the_time_to_live_and_the_ack_restores_it,
     nothing_expires_on_a_list_that_is_swept,
@@ -355,6 +356,20 @@ async fn a_producer_needs_only_redis_cli() {
     store.exchange(&process, vec![commit], None).await.expect("an exchange");
     assert_eq!(server.cli(&["LPOP", "done"]), "u1", "a bare uuid, as other programs expect it");
     assert_eq!(server.cli(&["LPOP", "context:done:u1"]), "{\"trace_id\":\"abc\"}", "the trace goes on");
+}
+
+/// Other programs give back what they could not finish with `LPUSH`; the oldest is at the head.
+async fn what_is_put_back_at_the_head_goes_first() {
+    let server = RedisServer::start();
+    let store = open(&server.url()).await;
+    let process = ProcessId::random();
+    store.register(&process).await.expect("a process");
+    server.cli(&["RPUSH", "calls", "c", "d"]);
+    server.cli(&["LPUSH", "calls", "b"]);
+    server.cli(&["LPUSH", "calls", "a"]);
+    let (_, claimed) =
+        store.exchange(&process, Vec::new(), Some(request(&[("calls", 9, 1)], 9))).await.expect("an exchange");
+    assert_eq!(world::uuids(&claimed), ["a", "b", "c", "d"]);
 }
 
 async fn a_uuid_moved_out_of_the_dead_letters_continues_its_run() {

@@ -24,6 +24,8 @@ struct State {
     plan: Mutex<Option<(Harm, Vec<u8>, usize)>>,
     done: AtomicUsize,
     delay: AtomicU64,
+    /// Both ends of every connection.
+    open: Mutex<Vec<TcpStream>>,
     refusing: AtomicBool,
 }
 
@@ -64,6 +66,18 @@ impl Proxy {
         *self.state.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
     }
 
+    /// Harms nothing any more.
+    pub fn spare(&self) {
+        *self.state.plan.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Ends every connection.
+    pub fn cut_all(&self) {
+        for stream in self.state.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            stream.shutdown(Shutdown::Both).unwrap_or_default();
+        }
+    }
+
     /// How many replies were harmed.
     pub fn harmed(&self) -> usize {
         self.state.done.load(Ordering::SeqCst)
@@ -84,6 +98,9 @@ fn serve(client: TcpStream, target: u16, state: &Arc<State>) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else { return };
     for stream in [&client, &server] {
         stream.set_nodelay(true).expect("an option");
+    }
+    if let (Ok(client), Ok(server)) = (client.try_clone(), server.try_clone()) {
+        state.open.lock().unwrap_or_else(PoisonError::into_inner).extend([client, server]);
     }
     let harm: Arc<Mutex<Option<Harm>>> = Arc::default();
     let (requests, replies) = (client.try_clone().expect("a clone"), server.try_clone().expect("a clone"));

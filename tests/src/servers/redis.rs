@@ -95,6 +95,13 @@ impl RedisServer {
         }
     }
 
+    /// Waits until it has ended by itself.
+    pub fn gone(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.wait().expect("it ends");
+        }
+    }
+
     /// Sends it a signal by name.
     pub fn signal(&self, name: &str) {
         let pid = self.child.as_ref().expect("it runs").id().to_string();

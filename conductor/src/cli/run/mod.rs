@@ -3,6 +3,7 @@
 mod chains;
 mod live;
 mod summary;
+mod times;
 mod watch;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use clap::Args;
 use vconductor_core::config::Config;
 use vconductor_core::store::Store;
 
+use self::times::Times;
 use self::watch::{End, Watch};
 use super::configuration::{self, Configuration};
 use super::exit::{Exit, Failure, Result};
@@ -27,7 +29,7 @@ Run the chains of a configuration
 Takes vCons from the ingress lists of the chains, runs each through its links and storages, and hands it on. CONFIG is a \
 file or a folder of *.yml files; several are joined. Without CONFIG: CONSERVER_CONFIG_FILE, else ./example_config.yml.
 
-SIGTERM and Ctrl-C let what is at work end within 25 s; a second one gives it back at once. Nothing is lost either way, \
+SIGTERM and Ctrl-C let what is at work end within --grace; a second one gives it back at once. Nothing is lost either way, \
 nor when the process is killed.";
 
 const EXAMPLES: &str = "\
@@ -36,6 +38,7 @@ Examples:
   vconductor run chains.yml --until-idle                 # a batch: ends when nothing is left to do
   vconductor run chains.yml --until-idle --output json   # figures for scripts
   vconductor run chains/ --store embedded:/var/lib/vconductor
+  vconductor run chains.yml --grace 50s                  # longer than the links take
 
 Environment:
   CONSERVER_CONFIG_FILE          the configuration, when none is named
@@ -64,10 +67,13 @@ pub(crate) struct Run {
     /// The form of the summary at the end
     #[arg(long, value_enum, default_value_t)]
     output: Format,
+    #[command(flatten)]
+    times: Times,
 }
 
 impl Run {
     pub(crate) async fn run(&self) -> Result<Exit> {
+        self.times.check()?;
         let registry = plugins::registry()?;
         let configuration = Configuration::load(&configuration::paths(&self.config, "run")?, &registry);
         configuration::complain(&configuration.findings);
@@ -82,9 +88,11 @@ impl Run {
             return Err(Failure::new(Exit::Configuration, "no chain takes from any list")
                 .help("give a chain `ingress_lists`, or enable one"));
         }
-        let store = store::open(self.store.as_deref(), config.store.as_ref().map(|store| store.value.as_str())).await?;
+        let named = config.store.as_ref().map(|store| store.value.as_str());
+        let life = store::Life { lease: self.times.lease, poison_at: self.times.poison_at, sweep: self.times.sweep };
+        let store = store::open_for_work(self.store.as_deref(), named, life).await?;
         output::say(self.start_line(&configuration, config, &*store));
-        let engine = Engine::new(Arc::clone(&store), http, chains, Arc::clone(&report), settings()?);
+        let engine = Engine::new(Arc::clone(&store), http, chains, Arc::clone(&report), self.times.apply(&settings()?));
         let end = Watch::new(Arc::new(engine), Arc::clone(&report), self.until_idle).until_end().await?;
         self.tell(&*store, &report, &end).await?;
         let failed = report.total(RunOutcome::Dead) > 0;

@@ -23,6 +23,7 @@ impl Passage {
         if missing.is_empty() {
             return Ok(());
         }
+        self.shared.lease.held().await;
         let failures = self.write_all(&missing).await?;
         if failures.is_empty() {
             return Ok(());

@@ -290,6 +290,7 @@ fn end(inner: &Inner, item: &Item, run: &str) -> redis::Cmd {
     let (commit, held) = (&item.commit, &item.held);
     let mut call = scripts::END.whole(&[]);
     call.arg(&held.wip.base).arg(&held.wip.list).arg(run).arg(&held.uuid).arg(held.entry).arg(inner.shift());
+    let there = |due: &Millis| inner.there(*due);
     let mut kind = |name: &str, due: Millis, rest: &[String]| {
         add(&mut call, name);
         add(&mut call, due);
@@ -297,9 +298,9 @@ fn end(inner: &Inner, item: &Item, run: &str) -> redis::Cmd {
     };
     match &commit.end {
         End::Continue | End::Done | End::Release => kind("release", 0, &[]),
-        End::Retry { due, failure } => kind("retry", *due, &[json_of(failure)]),
-        End::Wait { due, reason } => kind("wait", *due, &[json_of(reason)]),
-        End::Park { token, until } => kind("park", *until, std::slice::from_ref(token)),
+        End::Retry { due, failure } => kind("retry", there(due), &[json_of(failure)]),
+        End::Wait { due, reason } => kind("wait", there(due), &[json_of(reason)]),
+        End::Park { token, until } => kind("park", there(until), std::slice::from_ref(token)),
         End::Dead { queue, failure } => {
             let keep = inner.settings.dead_letter_keep.map_or(0, millis);
             kind("dead", Millis::try_from(keep).unwrap_or(0), &[queue.clone(), json_of(failure)]);

@@ -47,7 +47,7 @@ async fn holders(inner: &Inner, base: &str, batches: &[String]) -> Result<Vec<Ho
     let holder = |(process, (runs, lease_until)): (&str, (u64, Option<i64>))| Holder {
         process: ProcessId(process.to_owned()),
         runs,
-        lease_until,
+        lease_until: lease_until.map(|until| inner.here(until)),
     };
     Ok(held.into_iter().map(holder).filter(|holder| holder.runs > 0).collect())
 }
@@ -92,7 +92,7 @@ pub(super) async fn peek(inner: &Inner, name: &str, limit: usize) -> Result<Vec<
         for (run, record) in returned.iter().zip(inner.wire.ask(&pipe).await?) {
             let mut fields = list(record).into_iter();
             let Some(uuid) = fields.next().and_then(text) else { continue };
-            let enqueued_at = fields.next().as_ref().and_then(maybe_number);
+            let enqueued_at = fields.next().as_ref().and_then(maybe_number).map(|at| inner.here(at));
             let attempts = fields.next().as_ref().and_then(maybe_number).unwrap_or(0);
             head.push(Queued {
                 uuid,

@@ -1,7 +1,7 @@
 //! What all parts of a store handle share, and the way of an exchange over its lanes.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, oneshot};
@@ -21,6 +21,9 @@ use crate::store::{ClaimRequest, Claimed, Commit, Committed, ProcessId};
 /// Lanes of a handle; each has a connection once it is used.
 pub(super) const LANES: usize = 4;
 
+/// A smaller difference of two clocks is the network's.
+const AGREEMENT: Millis = 250;
+
 /// What all parts of a handle share.
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -39,6 +42,8 @@ pub(super) struct Inner {
     /// Where the sweep goes on.
     pub(super) swept: Mutex<sweep::Place>,
     pub(super) has_json: bool,
+    /// How far the server's clock is ahead of this machine's; the server's is the one that all go by.
+    pub(super) ahead: AtomicI64,
 }
 
 impl Inner {
@@ -46,8 +51,28 @@ impl Inner {
         self.settings.clock_shift.load(Ordering::SeqCst)
     }
 
+    /// The server's time.
     pub(super) fn now(&self) -> Millis {
-        SystemClock.now() + self.shift()
+        self.there(SystemClock.now()) + self.shift()
+    }
+
+    /// A time of this machine as the server would say it.
+    pub(super) fn there(&self, here: Millis) -> Millis {
+        here.saturating_add(self.ahead.load(Ordering::Relaxed))
+    }
+
+    /// A time of the server as this machine would say it.
+    pub(super) fn here(&self, there: Millis) -> Millis {
+        there.saturating_sub(self.ahead.load(Ordering::Relaxed))
+    }
+
+    /// Compares the clocks: the server has just said that it is this late.
+    pub(super) fn compare_clocks(&self, server: Millis) {
+        let ahead = server - SystemClock.now();
+        let ahead = if ahead.abs() < AGREEMENT { 0 } else { ahead };
+        if self.ahead.swap(ahead, Ordering::Relaxed) == 0 && ahead != 0 {
+            tracing::warn!(ahead_ms = ahead, "the server's clock and this machine's differ; the server's counts");
+        }
     }
 
     pub(super) fn solo_at(&self) -> u32 {

@@ -17,6 +17,7 @@ use super::memory::{EndKind, Wip};
 use super::wire::{is_elsewhere, is_noscript, list, number, refused, send};
 use super::{Inner, claim, fault, load, scripts};
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::run::RunId;
 use crate::store::{ClaimRequest, Claimed, Commit, Committed, End, ProcessId};
 
@@ -101,6 +102,9 @@ impl Lane {
         let mut pipe = Pipeline::new();
         let transaction = self.transaction(inner, &items, &mut pipe);
         let committed = pipe.len();
+        if transaction.is_some() {
+            failpoint::hit("before-exec");
+        }
         if let Some(asked) = &asked {
             inner.memory.start(&asked.batch);
             asked.add_to(&mut pipe, false);
@@ -118,6 +122,7 @@ impl Lane {
         };
         let answered = values.split_off(committed.min(values.len()));
         if let Some(transaction) = transaction {
+            failpoint::hit("after-exec");
             self.doubt = None;
             self.watched.clear();
             match transaction.outcome(inner, &values)? {
@@ -169,6 +174,7 @@ impl Lane {
         if taken.is_empty() {
             return Ok(Vec::new());
         }
+        failpoint::hit("claimed-not-loaded");
         load::load(self, inner, process, asked, taken).await
     }
 

@@ -160,8 +160,8 @@ pub(super) async fn load(
             attempts: record.attempts,
             crashes: record.crashes,
             // A bare uuid has no time of its own; its document was usually written just before it was pushed.
-            enqueued_at: record.enqueued_at.or(revision).unwrap_or(now).min(now),
-            waiting_since: waiting.map(|(_, since)| since),
+            enqueued_at: inner.here(record.enqueued_at.or(revision).unwrap_or(now).min(now)),
+            waiting_since: waiting.map(|(_, since)| inner.here(since)),
             resumption: record.resumption,
             context: record.context,
             stored,

@@ -33,7 +33,7 @@ mod settings;
 mod sweep;
 mod wire;
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicI64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -94,7 +94,9 @@ impl RedisStore {
             strays: Mutex::default(),
             swept: Mutex::default(),
             has_json: server.json,
+            ahead: AtomicI64::new(0),
         };
+        process::up_since(&inner).await;
         Ok(Arc::new(RedisStore { inner: Arc::new(inner), heart }))
     }
 

@@ -80,7 +80,7 @@ async fn statuses(inner: &Inner, names: &[String], until: i64) -> Result<Vec<Sta
             parked: count(3),
             dead: count(4),
             paused: count(5) == 1,
-            oldest: fields.get(6).and_then(maybe_number),
+            oldest: fields.get(6).and_then(maybe_number).map(|oldest| inner.here(oldest)),
         };
         Status { list, due: count(7), parked_due: count(8) }
     };

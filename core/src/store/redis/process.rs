@@ -195,6 +195,7 @@ pub(super) async fn reap(inner: &Inner) -> Result<Vec<Reaped>> {
     let up_since = up_since(inner).await;
     let mut reaped = Vec::new();
     for process in known.iter().chain(&lost) {
+        crate::failpoint::hit("in-reap");
         reaped.extend(reclaim(inner, &ProcessId(process.clone()), Mode::Dead, up_since, &[]).await?);
     }
     if !reaped.is_empty() {
@@ -203,14 +204,18 @@ pub(super) async fn reap(inner: &Inner) -> Result<Vec<Reaped>> {
     Ok(reaped)
 }
 
-/// Since when the server is up; 0 if it does not say.
-async fn up_since(inner: &Inner) -> i64 {
+/// Since when the server is up; 0 if it does not say. Compares the clocks as well.
+pub(super) async fn up_since(inner: &Inner) -> i64 {
     let mut pipe = Pipeline::new();
     pipe.cmd("TIME");
     pipe.cmd("INFO").arg("server");
     let Ok(answers) = inner.wire.try_ask(&pipe).await else { return 0 };
     let mut answers = answers.into_iter();
-    let now = answers.next().map(list).and_then(|time| time.first().and_then(maybe_number));
+    let time: Vec<i64> = answers.next().map(list).unwrap_or_default().iter().filter_map(maybe_number).collect();
+    let now = time.first().copied();
+    if let [seconds, micros] = time[..] {
+        inner.compare_clocks(seconds * 1000 + micros / 1000);
+    }
     let info = answers.next().and_then(text).unwrap_or_default();
     let uptime = info.lines().find_map(|line| line.strip_prefix("uptime_in_seconds:")?.trim().parse::<i64>().ok());
     now.zip(uptime).map_or(0, |(now, uptime)| (now - uptime - 1) * 1000)
