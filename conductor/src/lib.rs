@@ -15,6 +15,7 @@
 pub mod catalog;
 pub mod cli;
 pub mod engine;
+pub mod follow;
 pub mod reference;
 mod sections;
 

@@ -6,6 +6,8 @@ use vconductor_core::http::HttpClient;
 use vconductor_core::http::guard::Guard;
 use vconductor_core::{Error, Result};
 
+use crate::follow;
+
 /// The section `http`: the client that all links share.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -40,12 +42,10 @@ pub(crate) fn check(config: &Config, findings: &mut Vec<Finding>) {
     if let Some(media) = &config.media {
         idle(&media.node.span, "media", "recordings stay where they are");
     }
-    if let Some(follower) = config.followers.first() {
-        idle(&follower.name.span, "followers", "nothing is pulled from other servers");
-    }
     if let Some(auth) = config.ingress_auth.first() {
         idle(&auth.list.span, "ingress_auth", "nothing is received over HTTP");
     }
+    follow::check(config, findings);
 }
 
 /// The client that all links share, as the section `http` wants it.

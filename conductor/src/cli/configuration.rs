@@ -10,7 +10,7 @@ use super::exit::{Exit, Failure, Result};
 use super::output;
 use super::plugins;
 use crate::catalog::PluginCatalog;
-use crate::sections;
+use crate::{follow, sections};
 
 /// The file that vcon-server reads when nobody says anything.
 const FALLBACK: &str = "./example_config.yml";
@@ -140,7 +140,7 @@ impl Configured {
         self.store.as_deref()
     }
 
-    /// Whether a chain takes from the list.
+    /// Whether a chain, or a follower of the configuration, takes from the list.
     pub(crate) fn takes_from(&self, list: &str) -> bool {
         self.lists.iter().any(|own| own == list)
     }
@@ -178,7 +178,8 @@ pub(crate) fn for_store(given: &[PathBuf]) -> Result<Option<Configured>> {
         return Err(Failure::Silent(Exit::Configuration));
     };
     let chains: Vec<Chain> = config.chains.iter().map(Chain::of).collect();
-    let lists = chains.iter().flat_map(|chain| chain.ingress_lists.iter().cloned()).collect();
+    let taken = chains.iter().flat_map(|chain| chain.ingress_lists.iter().cloned());
+    let lists = taken.chain(config.followers.iter().map(|follower| follow::list_of(&follower.name))).collect();
     Ok(Some(Configured { store: config.store.as_ref().map(|store| store.value.clone()), lists, chains }))
 }
 

@@ -53,6 +53,14 @@ pub(crate) async fn open_existing(flag: Option<&str>, configured: Option<&str>) 
     open_place(place, None).await
 }
 
+/// The folder for what this machine must remember besides the store.
+pub(crate) fn folder(flag: Option<&str>, configured: Option<&str>) -> Result<PathBuf> {
+    Ok(match place(&chosen(flag, configured))? {
+        Place::Directory(directory) => directory,
+        Place::Redis(_) => PathBuf::from(FALLBACK.trim_start_matches("embedded:")),
+    })
+}
+
 async fn open_place(place: Place, life: Option<Life>) -> Result<Arc<dyn Store>> {
     match place {
         Place::Directory(directory) => {

@@ -265,7 +265,8 @@ impl Builder<'_> {
         // Null reads as an empty map, so that its missing keys are reported at the name.
         let empty = Node::null(&key.span);
         let node = if node.is_null() { &empty } else { node };
-        let written: Written = self.read(node, &format!("followers.{}", key.name))?;
+        let path = format!("followers.{}", key.name);
+        let written: Written = self.read(node, &path)?;
         Some(Follower {
             name: spanned(key),
             url: written.url,
@@ -274,6 +275,7 @@ impl Builder<'_> {
             auth_token: written.auth_token,
             pulling_interval: written.pulling_interval.0,
             fetch_vcon_limit: written.fetch_vcon_limit,
+            written: Options { node: node.clone(), path },
         })
     }
 }

@@ -90,6 +90,8 @@ codes! {
     BadCondition = "VC0504",
     /// A chain can never run.
     ChainNeverRuns = "VC0505",
+    /// A follower puts what it pulls on a list that no chain takes from.
+    UntakenList = "VC0506",
     /// The file is read in compatibility mode and some settings have no effect.
     Compatibility = "VC0601",
     /// A section that this build does not act on.

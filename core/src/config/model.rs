@@ -268,4 +268,6 @@ pub struct Follower {
     pub pulling_interval: Duration,
     /// Most vCons of one pull.
     pub fetch_vcon_limit: u32,
+    /// All of it as written, for the places of later findings.
+    pub written: Options,
 }

@@ -91,6 +91,10 @@ instruments! {
     STORAGE_ERRORS = "vconductor_storage_errors_total", Counter, Count, ["storage", "error_type"];
     /// Webhook deliveries that were tried, by class of the answer: 2xx to 5xx, or none.
     WEBHOOK_ATTEMPTS = "vconductor_webhook_attempts_total", Counter, Count, ["endpoint", "code_class"];
+    /// Questions to the server of a follower, by result: ok, or the class of the error.
+    FOLLOWER_PULLS = "vconductor_follower_pulls_total", Counter, Count, ["follower", "result"];
+    /// vCons of a follower by what became of them: taken, stored, repeated, retried or dead.
+    FOLLOWER_VCONS = "vconductor_follower_vcons_total", Counter, Count, ["follower", "outcome"];
     /// Money spent with a provider, in US dollars by the price table.
     COST = "vconductor_cost_usd_total", Gauge, Count, ["chain", "link", "provider", "model"];
     /// Calls to a model that the price table does not know: their cost is missing from the sum.
@@ -234,6 +238,19 @@ pub fn webhook_attempted(endpoint: &str, status: Option<u16>) {
         None => "none",
     };
     counter!(WEBHOOK_ATTEMPTS, "endpoint" => endpoint.to_owned(), "code_class" => code_class).increment(1);
+}
+
+/// Counts a question to the server of a follower; `error` is the class when it failed.
+pub fn follower_pulled(follower: &str, error: Option<Class>) {
+    let result = error.map_or("ok", Class::as_str);
+    counter!(FOLLOWER_PULLS, "follower" => follower.to_owned(), "result" => result).increment(1);
+}
+
+/// Counts vCons of a follower; `outcome` is one of the names in [`FOLLOWER_VCONS`].
+pub fn follower_vcons(follower: &str, outcome: &'static str, count: u64) {
+    if count > 0 {
+        counter!(FOLLOWER_VCONS, "follower" => follower.to_owned(), "outcome" => outcome).increment(count);
+    }
 }
 
 /// Reports a wait for a rate limit.

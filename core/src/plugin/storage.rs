@@ -8,9 +8,9 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::configure::{Configure, configured};
+use super::configure::{Asked, Configure, configured};
 use crate::clock::Millis;
-use crate::config::Options;
+use crate::config::{Finding, Options};
 use crate::error::{Error, Result};
 use crate::vcon::Vcon;
 
@@ -122,6 +122,12 @@ pub trait StoragePlugin: Storage + Sized + 'static {
         options
     }
 
+    /// Makes of the options what vcon-server makes of them, where it does something else than they say, and names each
+    /// difference in `findings`. Asked in compatibility mode only.
+    fn compatible(options: Options, _findings: &mut Vec<Finding>) -> Options {
+        options
+    }
+
     /// Builds the storage. Opens no socket and touches no file: it also runs in `check`.
     ///
     /// # Errors
@@ -163,7 +169,13 @@ impl StorageEntry {
             },
             aliases: P::ALIASES,
             configure: |asked, findings| {
-                configured(asked, findings, P::adapt, P::new).map(|plugin| Arc::new(plugin) as Arc<dyn Storage>)
+                let mut options = P::adapt(asked.module, asked.options.clone());
+                if !asked.mode.is_native() {
+                    options = P::compatible(options, findings);
+                }
+                let adapted = Asked { options: &options, ..asked };
+                configured(adapted, findings, |_, options| options, P::new)
+                    .map(|plugin| Arc::new(plugin) as Arc<dyn Storage>)
             },
         }
     }

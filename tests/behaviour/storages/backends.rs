@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use vconductor_tests::servers::redis::RedisServer;
 
 /// One row of the table.
 pub(crate) struct Backend {
@@ -30,6 +31,7 @@ pub(crate) struct Place {
 pub(crate) const BACKENDS: &[Backend] = &[
     Backend { module: "storage.file", place: file },
     Backend { module: "storage.sqlite", place: sqlite },
+    Backend { module: "storage.redis_storage", place: redis_storage },
     Backend { module: "storage.webhook", place: webhook },
 ];
 
@@ -49,6 +51,15 @@ fn sqlite() -> Place {
         options: json!({"path": folder.path().join("vcons.sqlite")}),
         broken: json!({"path": folder.path().join("missing/vcons.sqlite")}),
         _guard: Box::new(folder),
+    }
+}
+
+fn redis_storage() -> Place {
+    let server = RedisServer::start();
+    Place {
+        options: json!({"redis_url": server.url()}),
+        broken: json!({"redis_url": server.url().replace("//", "//nobody:wrong@")}),
+        _guard: Box::new(server),
     }
 }
 

@@ -7,6 +7,7 @@ mod backends;
 mod cases;
 mod crash;
 mod list_cases;
+mod redis;
 mod vcons;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ fn main() {
             Ok(())
         }),
     ];
+    trials.extend(redis::trials());
     for (module, entry) in &registered {
         match BACKENDS.iter().find(|backend| backend.module == *module) {
             Some(backend) => trials.extend(trials_of(backend, entry)),

@@ -4,3 +4,4 @@ pub mod certificates;
 pub mod proxy;
 pub mod redis;
 pub mod sentinel;
+pub mod vcon_server;

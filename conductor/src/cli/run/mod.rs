@@ -18,9 +18,10 @@ use self::watch::{End, Watch};
 use super::configuration::{self, Configuration};
 use super::exit::{Exit, Failure, Result};
 use super::output::{self, Format, STRONG, styled};
-use super::{plugins, store};
+use super::{age, plugins, store};
 use crate::engine::report::{Report, RunOutcome};
 use crate::engine::{Engine, Settings};
+use crate::follow::Followers;
 use crate::sections;
 
 const ABOUT: &str = "\
@@ -88,13 +89,19 @@ impl Run {
             return Err(Failure::new(Exit::Configuration, "no chain takes from any list")
                 .help("give a chain `ingress_lists`, or enable one"));
         }
-        let named = config.store.as_ref().map(|store| store.value.as_str());
+        let (flag, named) = (self.store.as_deref(), config.store.as_ref().map(|store| store.value.as_str()));
         let life = store::Life { lease: self.times.lease, poison_at: self.times.poison_at, sweep: self.times.sweep };
-        let store = store::open_for_work(self.store.as_deref(), named, life).await?;
+        let store = store::open_for_work(flag, named, life).await?;
         output::say(self.start_line(&configuration, config, &*store));
-        let engine = Engine::new(Arc::clone(&store), http, chains, Arc::clone(&report), self.times.apply(&settings()?));
-        let end = Watch::new(Arc::new(engine), Arc::clone(&report), self.until_idle).until_end().await?;
-        self.tell(&*store, &report, &end).await?;
+        let followers = Followers::start(&config.followers, &store, &http, &store::folder(flag, named)?).await?;
+        let settings = self.times.apply(&settings()?);
+        let engine = Arc::new(Engine::new(Arc::clone(&store), http, chains, Arc::clone(&report), settings));
+        let watch =
+            Watch::new(engine, Arc::clone(&store), Arc::clone(&followers), Arc::clone(&report), self.until_idle);
+        let end = watch.until_end().await;
+        followers.stop().await;
+        let end = end?;
+        self.tell(&*store, &report, &followers, &end).await?;
         let failed = report.total(RunOutcome::Dead) > 0;
         Ok(if self.until_idle && failed { Exit::Findings } else { Exit::Done })
     }
@@ -113,16 +120,25 @@ impl Run {
         for (index, chain) in chains.enumerate() {
             text.push_str(&format!("\n  {}{chain}", if index == 0 { "chains         " } else { "               " }));
         }
+        for (index, follower) in config.followers.iter().enumerate() {
+            let head = if index == 0 { "followers      " } else { "               " };
+            let list = &follower.follower_ingress_list;
+            text.push_str(&format!(
+                "\n  {head}{} -> {list}, every {}",
+                follower.name,
+                age::short(follower.pulling_interval)
+            ));
+        }
         text
     }
 
-    async fn tell(&self, store: &dyn Store, report: &Report, end: &End) -> Result<()> {
+    async fn tell(&self, store: &dyn Store, report: &Report, followers: &Followers, end: &End) -> Result<()> {
         let left = summary::left(store).await?;
-        let figures = report.figures();
+        let (figures, states) = (report.figures(), followers.states());
         match self.output {
-            Format::Table => output::print(&summary::text(&figures, report.elapsed(), &left, end))?,
-            Format::Json => output::print_json(&summary::document(&figures, report.elapsed(), &left, end))?,
-            Format::Jsonl => output::print_jsonl([summary::document(&figures, report.elapsed(), &left, end)])?,
+            Format::Table => output::print(&summary::text(&figures, states, report.elapsed(), &left, end))?,
+            Format::Json => output::print_json(&summary::document(&figures, states, report.elapsed(), &left, end))?,
+            Format::Jsonl => output::print_jsonl([summary::document(&figures, states, report.elapsed(), &left, end)])?,
         }
         Ok(())
     }

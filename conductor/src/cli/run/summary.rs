@@ -1,5 +1,6 @@
 //! The figures at the end: chains, links, storages, time, and what is left.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use comfy_table::{Cell, Table};
@@ -13,6 +14,7 @@ use crate::cli::exit::Result;
 use crate::cli::output::{self, STRONG, number, styled};
 use crate::cli::progress::rate;
 use crate::engine::report::{Calls, ChainFigures, Figures, RunOutcome};
+use crate::follow::{Counts, State};
 
 /// Lists that still hold something.
 pub(super) async fn left(store: &dyn Store) -> Result<Vec<ListStatus>> {
@@ -21,9 +23,18 @@ pub(super) async fn left(store: &dyn Store) -> Result<Vec<ListStatus>> {
 }
 
 /// For people.
-pub(super) fn text(figures: &Figures, elapsed: Duration, left: &[ListStatus], end: &End) -> String {
+pub(super) fn text(
+    figures: &Figures,
+    followers: &[Arc<State>],
+    elapsed: Duration,
+    left: &[ListStatus],
+    end: &End,
+) -> String {
     let mut text = String::new();
-    for table in [chains(figures), links(figures), storages(figures), lists(left)].into_iter().flatten() {
+    for table in [self::followers(followers), chains(figures), links(figures), storages(figures), lists(left)]
+        .into_iter()
+        .flatten()
+    {
         text.push_str(&output::table_text(&table));
         text.push('\n');
     }
@@ -60,6 +71,19 @@ fn remarks(figures: &Figures, left: &[ListStatus]) -> Vec<String> {
     remark(figures.recovered, "taken over from a process that died");
     remark(figures.lost, "given up because this process was declared dead");
     remarks
+}
+
+fn followers(states: &[Arc<State>]) -> Option<Table> {
+    let mut table =
+        output::table(&["FOLLOWER", "PULLS", "NO ANSWER", "TAKEN", "STORED", "REPEATED", "RETRIED", "FAILED"]);
+    for state in states {
+        let Counts { pulls, failed_pulls, taken, stored, repeated, retried, dead } = state.counts();
+        let [pulls, failed_pulls, taken, stored] = [pulls, failed_pulls, taken, stored].map(number);
+        let [repeated, retried, dead] = [repeated, retried, dead].map(number);
+        let name = Cell::new(state.name());
+        table.add_row([name, pulls, failed_pulls, taken, stored, repeated, retried, dead]);
+    }
+    filled(table)
 }
 
 fn chains(figures: &Figures) -> Option<Table> {
@@ -139,7 +163,20 @@ fn time(micros: u64) -> String {
 }
 
 /// For programs.
-pub(super) fn document(figures: &Figures, elapsed: Duration, left: &[ListStatus], end: &End) -> Value {
+pub(super) fn document(
+    figures: &Figures,
+    followers: &[Arc<State>],
+    elapsed: Duration,
+    left: &[ListStatus],
+    end: &End,
+) -> Value {
+    let followers = followers.iter().map(|state| {
+        let Counts { pulls, failed_pulls, taken, stored, repeated, retried, dead } = state.counts();
+        json!({
+            "follower": state.name(), "pulls": pulls, "failed_pulls": failed_pulls, "taken": taken, "stored": stored,
+            "repeated": repeated, "retried": retried, "failed": dead,
+        })
+    });
     let chains = figures.chains.iter().map(|(name, chain)| {
         let links = chain.links.iter().map(|(link, calls)| named("link", link, calls));
         json!({
@@ -158,6 +195,7 @@ pub(super) fn document(figures: &Figures, elapsed: Duration, left: &[ListStatus]
     json!({
         "end": match end { End::Idle => "idle", End::Stopped => "stopped" },
         "seconds": elapsed.as_secs_f64(),
+        "followers": followers.collect::<Vec<_>>(),
         "chains": chains.collect::<Vec<_>>(),
         "storages": storages.collect::<Vec<_>>(),
         "recovered": figures.recovered,

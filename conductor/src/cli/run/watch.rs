@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use vconductor_core::Error;
+use vconductor_core::store::Store;
 
 use super::live;
 use crate::cli::exit::{Exit, Failure, Result};
@@ -13,6 +15,7 @@ use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::engine::Engine;
 use crate::engine::report::Report;
+use crate::follow::Followers;
 
 /// How far ahead a retry still counts as work to wait for.
 const HORIZON: Duration = Duration::from_secs(60);
@@ -35,14 +38,22 @@ pub(super) enum End {
 /// An engine and what is watched of it.
 pub(super) struct Watch {
     engine: Arc<Engine>,
+    store: Arc<dyn Store>,
+    followers: Arc<Followers>,
     report: Arc<Report>,
     until_idle: bool,
     end: End,
 }
 
 impl Watch {
-    pub(super) fn new(engine: Arc<Engine>, report: Arc<Report>, until_idle: bool) -> Self {
-        Watch { engine, report, until_idle, end: End::Stopped }
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        store: Arc<dyn Store>,
+        followers: Arc<Followers>,
+        report: Arc<Report>,
+        until_idle: bool,
+    ) -> Self {
+        Watch { engine, store, followers, report, until_idle, end: End::Stopped }
     }
 
     /// Runs the engine to its end.
@@ -77,7 +88,7 @@ impl Watch {
                 _ = looks.tick() => {
                     if shown.elapsed() >= REFRESH {
                         shown = Instant::now();
-                        progress.show(|| live::lines(&self.report.figures(), self.report.elapsed(), self.engine.working()));
+                        progress.show(|| self.lines());
                     }
                     if self.until_idle && !stopping {
                         // Between a claim and its place there is a moment: only two looks in a row count.
@@ -85,6 +96,7 @@ impl Watch {
                         if idle_looks == 2 {
                             self.end = End::Idle;
                             stopping = true;
+                            self.followers.hush();
                             self.engine.stopper().stop();
                         }
                     }
@@ -101,14 +113,27 @@ impl Watch {
         } else {
             let working = self.engine.working();
             output::say(format_args!("stopping: {working} at work may end; once more to give up at once"));
+            self.followers.hush();
             self.engine.stopper().stop();
         }
     }
 
+    fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self.followers.states().iter().map(|state| state.line()).collect();
+        lines.extend(live::lines(&self.report.figures(), self.report.elapsed(), self.engine.working()));
+        lines
+    }
+
     /// A store that does not answer is not idle.
     async fn is_idle(&self) -> bool {
-        match self.engine.pending(HORIZON).await {
-            Ok(pending) => pending.is_idle() && self.engine.working() == 0,
+        let pending = async {
+            // In the order in which vCons move, so that none passes behind our back.
+            let followed = self.store.pending(&self.followers.lists(), HORIZON).await?;
+            let pending = self.engine.pending(HORIZON).await?;
+            Ok::<_, Error>(followed.is_idle() && pending.is_idle())
+        };
+        match pending.await {
+            Ok(idle) => idle && self.followers.is_idle() && self.engine.working() == 0,
             Err(error) => {
                 tracing::warn!(error = %error.chain_text(), "cannot tell whether anything is left to do");
                 false

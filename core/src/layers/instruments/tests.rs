@@ -64,6 +64,8 @@ fn record_everything() {
     ledger_hit("support", "transcribe");
     storage_written("s3", second, Some(Class::Retryable));
     webhook_attempted("crm", Some(204));
+    follower_pulled("north", None);
+    follower_vcons("north", "taken", 2);
     rate_limit_waited("openai", second);
     circuit_changed("openai", true);
     let used = Usage { cost_usd: Some(0.1), input_tokens: 5, output_tokens: 1, audio_seconds: 3.0, ..Usage::default() };

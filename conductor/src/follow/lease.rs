@@ -1,0 +1,99 @@
+//! A process identity of our own in the store, kept alive while the runtime is.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use vconductor_core::error::Result;
+use vconductor_core::store::{Claim, Commit, Committed, End, ProcessId, Push, Store};
+
+use crate::engine::backoff;
+
+/// How often it is renewed.
+const RENEW: Duration = Duration::from_secs(10);
+/// How long the store may take to let us go.
+const LEAVE: Duration = Duration::from_secs(3);
+
+/// A registered process. Its renewal is a task of the runtime, so that a runtime that is stuck does not look alive.
+pub(super) struct Lease {
+    store: Arc<dyn Store>,
+    process: RwLock<ProcessId>,
+    over: CancellationToken,
+}
+
+impl Lease {
+    pub(super) async fn take(store: Arc<dyn Store>) -> Result<Arc<Self>> {
+        let process = ProcessId::random();
+        store.register(&process).await?;
+        let lease = Arc::new(Lease { store, process: RwLock::new(process), over: CancellationToken::new() });
+        tokio::spawn(Arc::clone(&lease).keep());
+        Ok(lease)
+    }
+
+    pub(super) fn process(&self) -> ProcessId {
+        self.process.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn keep(self: Arc<Self>) {
+        let mut pause = RENEW;
+        loop {
+            tokio::select! {
+                () = self.over.cancelled() => return,
+                () = sleep(pause) => {}
+            }
+            let (store, process) = (Arc::clone(&self.store), self.process());
+            let renewed = tokio::task::spawn_blocking(move || store.renew(&process)).await;
+            pause = match renewed {
+                Ok(Ok(true)) => RENEW,
+                Ok(Ok(false)) => self.replace().await,
+                Ok(Err(error)) => {
+                    tracing::warn!(error = %error.chain_text(), "the followers' lease cannot be renewed now");
+                    Duration::from_secs(1)
+                }
+                Err(_) => Duration::from_secs(1),
+            };
+        }
+    }
+
+    /// It was declared dead: what it held is somebody else's now.
+    async fn replace(&self) -> Duration {
+        let process = ProcessId::random();
+        match self.store.register(&process).await {
+            Ok(()) => {
+                tracing::warn!(%process, "the followers' lease was lost; going on under a new name");
+                *self.process.write().unwrap_or_else(PoisonError::into_inner) = process;
+                RENEW
+            }
+            Err(_) => Duration::from_secs(1),
+        }
+    }
+
+    /// Ends a claim, waiting while the store is away. False: it is not ours any more.
+    pub(super) async fn end(&self, claim: Claim, pushes: Vec<Push>, end: End) -> bool {
+        let commit = Commit { claim, save: None, ledger: None, keep: None, pushes, end };
+        let mut attempt = 0;
+        loop {
+            match self.store.exchange(&commit.claim.process, vec![commit.clone()], None).await {
+                Ok((results, _)) => return results.first() == Some(&Committed::Done),
+                Err(error) => {
+                    attempt += 1;
+                    tracing::warn!(error = %error.chain_text(), attempt, "the store does not answer; the step is kept");
+                    sleep(backoff(attempt)).await;
+                }
+            }
+        }
+    }
+
+    /// Gives back what is still held.
+    pub(super) async fn leave(&self) {
+        self.over.cancel();
+        match tokio::time::timeout(LEAVE, self.store.deregister(&self.process())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(error = %error.chain_text(), "what the followers held is recovered later");
+            }
+            Err(_) => tracing::warn!("the store does not answer; what the followers held is recovered later"),
+        }
+    }
+}
