@@ -80,12 +80,7 @@ pub fn check_encrypted(encrypted: &Document) -> Envelope {
 /// The shape is wrong, or an algorithm is not supported; or [`Reason::NotDecryptable`], which says the same whether a key
 /// is missing or something was altered (RFC 7516, section 11.5); or the content is no signed vCon of the uuid outside.
 pub fn decrypt(encrypted: &Document, keys: &Keys) -> Result<Decrypted, Fault> {
-    let Parsed { envelope, shares, aad, sealed } = parse(encrypted)?;
-    let private: Vec<&Key> = keys.private().collect();
-    if private.is_empty() {
-        return Err(Fault::new(Reason::NotDecryptable, "", "no private key was given"));
-    }
-    let (plaintext, recipient, key) = open(&shares, &private, &aad, &sealed)?;
+    let Opened { envelope, plaintext, recipient, key } = open_content(encrypted, keys)?;
     let fault = |reason, what: String| Fault::new(reason, "/ciphertext", what);
     let text = gunzip(plaintext, MOST_INFLATED)
         .map_err(|what| fault(Reason::Compression, format!("the plaintext cannot be decompressed: {what}")))?;
@@ -104,6 +99,28 @@ pub fn decrypt(encrypted: &Document, keys: &Keys) -> Result<Decrypted, Fault> {
         return Err(Fault::new(Reason::EnvelopeUuidMismatch, "/unprotected/uuid", message));
     }
     Ok(Decrypted { vcon, recipient, key, warnings: envelope.warnings })
+}
+
+/// The bytes inside, not looked at yet.
+pub(super) struct Opened {
+    envelope: Envelope,
+    pub(super) plaintext: Vec<u8>,
+    recipient: usize,
+    key: String,
+}
+
+/// Decrypts without a look at what comes out.
+///
+/// # Errors
+/// As those of [`decrypt`], without those of the content.
+pub(super) fn open_content(encrypted: &Document, keys: &Keys) -> Result<Opened, Fault> {
+    let Parsed { envelope, shares, aad, sealed } = parse(encrypted)?;
+    let private: Vec<&Key> = keys.private().collect();
+    if private.is_empty() {
+        return Err(Fault::new(Reason::NotDecryptable, "", "no private key was given"));
+    }
+    let (plaintext, recipient, key) = open(&shares, &private, &aad, &sealed)?;
+    Ok(Opened { envelope, plaintext, recipient, key })
 }
 
 /// Opens the content with the first share that gives the right key.

@@ -20,6 +20,7 @@ mod jwk;
 mod key;
 mod keys;
 mod payload;
+mod seals;
 mod sign;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub use fault::{Fault, Reason};
 pub use key::{KeyKind, PrivateKey, PublicKey};
 pub use keys::{Key, Keys};
 pub use payload::Payload;
+pub use seals::KeySeals;
 pub use sign::{SignOptions, sign};
 pub use trust::{Standing, Trust};
 pub use verdict::{SignatureVerdict, Signers, Verdict};

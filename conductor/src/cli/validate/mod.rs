@@ -5,8 +5,6 @@ mod record;
 mod seals;
 mod table;
 
-use std::path::PathBuf;
-
 use clap::Args;
 use vconductor_core::format::Limits;
 use vconductor_core::http::{Guard, HttpClient};
@@ -46,12 +44,15 @@ pub(crate) struct Validate {
     /// Fail on everything that the draft says MUST
     #[arg(long)]
     strict: bool,
-    /// Certificates (PEM) that a chain of a signature must lead to; may be given several times
+    /// Certificates or public keys (PEM or JWK) to trust: roots, or signers themselves; may be given several times
     #[arg(long, value_name = "FILE")]
-    trust: Vec<PathBuf>,
-    /// A private key (PEM or JWK) to decrypt with; may be given several times
-    #[arg(long, value_name = "FILE")]
-    key: Vec<PathBuf>,
+    trust: Vec<String>,
+    /// A private key (PEM or JWK, or env:NAME) to decrypt with; may be given several times
+    #[arg(long, value_name = "KEY")]
+    key: Vec<String>,
+    /// Let certificates of X.509 version 1 issue others, as in the test chains of early vCon libraries
+    #[arg(long)]
+    lenient_chain: bool,
     /// Fetch what vCons refer to by URL (https, public addresses) and compare it with its content_hash
     #[arg(long)]
     fetch: bool,
@@ -80,12 +81,12 @@ struct Tally {
 
 impl Validate {
     pub(crate) async fn run(&self) -> Result<Exit> {
-        let seals = seals::open(&self.trust, &self.key)?;
+        let seals = seals::open(&self.trust, &self.key, self.lenient_chain)?;
         let validator = Validator {
             mode: if self.strict { Mode::Strict } else { Mode::Tolerant },
             limits: Limits::default(),
             supported: Vec::new(),
-            seals: seals.as_deref(),
+            seals: Some(&seals),
         };
         let client = if self.fetch { Some(self.client()?) } else { None };
         let mut tally = Tally::default();

@@ -1,15 +1,14 @@
 //! The keys of the command line.
 
-use std::path::PathBuf;
+use jiff::Timestamp;
+use vconductor_core::jose::{KeySeals, Trust};
 
-use vconductor_core::validate::Seals;
+use crate::cli::exit::Result;
+use crate::cli::vcon::keys;
 
-use crate::cli::exit::{Exit, Failure, Result};
-
-/// What verifies with the certificates in `trust` and decrypts with the keys in `key`; nothing when there are none.
-pub(super) fn open(trust: &[PathBuf], key: &[PathBuf]) -> Result<Option<Box<dyn Seals>>> {
-    if trust.is_empty() && key.is_empty() {
-        return Ok(None);
-    }
-    Err(Failure::new(Exit::Usage, "this build verifies no signatures and decrypts nothing"))
+/// What verifies with the certificates and keys in `trust` and decrypts with the keys in `key`. Without any, signatures are
+/// compared with the certificates that they carry.
+pub(super) fn open(trust: &[String], key: &[String], lenient: bool) -> Result<KeySeals> {
+    let trust = Trust::nobody(Timestamp::now()).anchors(&keys::read(trust)?).lenient(lenient);
+    Ok(KeySeals::new(trust, keys::read(key)?))
 }

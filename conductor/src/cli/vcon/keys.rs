@@ -11,7 +11,7 @@ const ENVIRONMENT: &str = "env:";
 ///
 /// # Errors
 /// 2 when it is not there, 78 when it holds nothing that can be used.
-pub(super) fn read(arguments: &[String]) -> Result<Keys> {
+pub(crate) fn read(arguments: &[String]) -> Result<Keys> {
     let mut keys = Keys::default();
     for argument in arguments {
         keys.add(Keys::read(name(argument), &source(argument)?)?);

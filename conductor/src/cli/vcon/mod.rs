@@ -3,7 +3,7 @@
 mod decrypt;
 mod encrypt;
 mod files;
-mod keys;
+pub(super) mod keys;
 mod sign;
 mod verify;
 

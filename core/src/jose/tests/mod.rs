@@ -4,6 +4,7 @@ mod attacks;
 mod encryption;
 mod keys;
 mod published;
+mod seals;
 mod signatures;
 
 use std::path::{Path, PathBuf};

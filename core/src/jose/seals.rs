@@ -1,0 +1,94 @@
+//! What keys and trust anchors add to the checks of a vCon: 95, 96 and 101, and what must be decrypted for the others.
+
+use bytes::Bytes;
+
+use super::decrypt::open_content;
+use super::fault::{Fault, Reason};
+use super::keys::Keys;
+use super::trust::{Standing, Trust};
+use super::verdict::SignatureVerdict;
+use super::verify::verify;
+use super::x5u::Chains;
+use crate::document::{Document, View};
+use crate::validate::{Finding, Findings, Seals, Severity};
+
+/// Verifies against anchors and decrypts with keys. Fetches nothing.
+#[derive(Debug, Clone)]
+pub struct KeySeals {
+    trust: Trust,
+    keys: Keys,
+}
+
+impl KeySeals {
+    /// Verifies as `trust` says; without anchors and keys in it, signatures are still compared with the certificates that
+    /// they carry. Decrypts with the private ones of `keys`.
+    pub fn new(trust: Trust, keys: Keys) -> KeySeals {
+        KeySeals { trust, keys }
+    }
+
+    fn signature(&self, number: usize, signature: &SignatureVerdict, found: &mut Findings) -> Option<String> {
+        for fault in &signature.faults {
+            if let Some(severity) = self.severity(fault) {
+                let message = fault.message.clone();
+                found.push(Finding { check: fault.reason.check(), severity, pointer: fault.pointer.clone(), message });
+            }
+        }
+        let signer = signature.certificate.as_ref().map_or("an unnamed key", |certificate| certificate.name());
+        let told = match (&signature.standing, signature.intact) {
+            (Standing::Anchor { anchor, lenient: false }, _) => format!("by `{signer}`, trusted through `{anchor}`"),
+            (Standing::Anchor { anchor, lenient: true }, _) => {
+                format!("by `{signer}`, trusted through `{anchor}` with a lenient chain (X.509 version 1)")
+            }
+            (Standing::Key { name }, _) => format!("by the trusted key `{name}`"),
+            (Standing::Unasked, Some(true)) => format!("intact, by `{signer}`; whom to trust was not said (--trust)"),
+            _ if signature.faults.iter().any(|fault| fault.reason == Reason::ChainUnavailable) => {
+                "not verified: its certificate chain lies elsewhere (x5u)".to_owned()
+            }
+            _ => return None,
+        };
+        Some(format!("signature {number} {told}"))
+    }
+
+    /// How bad a fault is; `None` for what is found without keys.
+    fn severity(&self, fault: &Fault) -> Option<Severity> {
+        match fault.reason {
+            Reason::SignatureWrong | Reason::AlgorithmMismatch => Some(Severity::Refused),
+            // Of `x5t#S256`; the other conflicts are found without keys.
+            Reason::HeaderConflict if fault.pointer.ends_with("/x5t#S256") => Some(Severity::Refused),
+            Reason::ChainUntrusted
+            | Reason::LegacyCertificate
+            | Reason::CertificateUnreadable
+            | Reason::Expired
+            | Reason::NotYetValid => {
+                // Who did not ask whose signature it is may have an archive before him.
+                Some(if self.trust.is_empty() { Severity::Advice } else { Severity::Refused })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Seals for KeySeals {
+    fn verify(&self, jws: View<'_>, found: &mut Findings) -> Vec<String> {
+        // The text was parsed before, so that it is parsed again.
+        let Ok(signed) = Document::parse(jws.text().into_owned()) else { return Vec::new() };
+        let verdict = verify(&signed, &self.trust, &Chains::none());
+        let signatures = verdict.signatures.iter().enumerate();
+        signatures.filter_map(|(number, signature)| self.signature(number, signature, found)).collect()
+    }
+
+    fn decrypt(&self, jwe: View<'_>, found: &mut Findings) -> Option<Bytes> {
+        self.keys.private().next()?;
+        let encrypted = Document::parse(jwe.text().into_owned()).ok()?;
+        match open_content(&encrypted, &self.keys) {
+            Ok(opened) => Some(opened.plaintext.into()),
+            Err(fault) if fault.reason == Reason::NotDecryptable => {
+                let (check, severity) = (fault.reason.check(), Severity::Refused);
+                found.push(Finding { check, severity, pointer: fault.pointer, message: fault.message });
+                None
+            }
+            // The shape is judged without keys.
+            Err(_) => None,
+        }
+    }
+}

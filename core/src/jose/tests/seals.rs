@@ -1,0 +1,75 @@
+//! The checks that need keys, made by `validate`.
+
+use super::*;
+use crate::validate::{Level, Mode, Report, Validator};
+
+const NOW: &str = "2026-11-25T00:00:00Z";
+
+/// Errors and warnings of the outermost form among the checks that need keys, and what is noted.
+fn checked(bytes: impl Into<bytes::Bytes>, trust: Trust, keys: &Keys) -> (Vec<(u16, Level)>, Report) {
+    let seals = KeySeals::new(trust, keys.clone());
+    let validator = Validator { mode: Mode::Tolerant, seals: Some(&seals), ..Validator::default() };
+    let report = validator.check(bytes).swap_remove(0).1;
+    let sealed = report.found.iter().filter(|finding| (95..=103).contains(&finding.check));
+    // A uuid that no header names is not the matter here.
+    let found = sealed.map(|finding| (finding.check, finding.level(Mode::Tolerant)));
+    (found.filter(|found| *found != (97, Level::Warning)).collect(), report)
+}
+
+#[test]
+fn signatures_are_verified_with_and_without_anchors() {
+    let none = Keys::default();
+    let interop = || at(NOW).anchors(&certificates(&["interop/ca_root.crt"]));
+    for (path, trust, expected) in [
+        ("valid/synthetic-jose/jws_ps256.json", interop().lenient(true), None),
+        ("valid/synthetic-jose/jws_ps256.json", interop(), Some((96, Level::Error))),
+        ("valid/synthetic-jose/jws_ps256.json", at(NOW), None),
+        ("valid/synthetic-jose/jws_x5u.json", interop().lenient(true), None),
+        ("valid/ietf-core-03/ab_call_ext_rec_signed.vcon", at(NOW), None),
+        ("invalid/jose/jws_payload_tampered.json", at(NOW), Some((95, Level::Error))),
+        ("invalid/jose/jws_expired_cert.json", interop().lenient(true), Some((96, Level::Error))),
+        ("invalid/jose/jws_expired_cert.json", at(NOW), Some((96, Level::Warning))),
+        ("invalid/jose/jws_uuid_mismatch.json", interop().lenient(true), Some((97, Level::Error))),
+        ("invalid/jose/jws_payload_not_vcon.json", interop().lenient(true), Some((98, Level::Error))),
+        (
+            "invalid/jose/jws_untrusted_root.json",
+            at(NOW).anchors(&certificates(&["interop/ca2_root.crt"])).lenient(true),
+            Some((96, Level::Error)),
+        ),
+    ] {
+        let (found, report) = checked(file(&format!("vcon/{path}")), trust, &none);
+        assert_eq!(found, Vec::from_iter(expected), "{path}: {:?}", report.found);
+        assert_eq!(report.notes.is_empty(), matches!(expected, Some((95 | 96, _))), "{path}: {:?}", report.notes);
+    }
+    let (_, report) =
+        checked(file("vcon/valid/synthetic-jose/jws_ps256.json"), interop().lenient(true), &Keys::default());
+    assert!(report.notes[0].contains("trusted through `fakevcon.io` with a lenient chain"), "{:?}", report.notes);
+}
+
+#[test]
+fn what_is_encrypted_is_looked_into() {
+    let authority = Authority::new();
+    let signer = authority.signer(Kind::Rsa, "a");
+    let keys = keys(&[&signer.bundle()]);
+    let signed = signed_by(&signer);
+    let encrypted = encrypt(&signed, &[&keys.keys()[0]], &EncryptOptions::default()).unwrap();
+    let (found, report) = checked(encrypted.to_bytes(), trusting(&authority), &keys);
+    assert_eq!(found, []);
+    let inside = report.payload.as_deref().unwrap();
+    assert!(inside.notes[0].contains("trusted through `Test Root`"), "{:?}", inside.notes);
+    assert!(inside.payload.is_some(), "down to the conversation");
+    let altered = changed(&encrypted, |value| value["tag"] = value["iv"].as_str().unwrap().repeat(2)[..43].into());
+    let uuid =
+        changed(&encrypted, |value| value["unprotected"]["uuid"] = "019f15a6-a752-826f-b9a2-279e0d16bc46".into());
+    for (document, keys, expected) in [
+        (&altered, &keys, (101, Level::Error)),
+        (encrypted.document(), &super::keys(&[&Kind::Rsa.key().serialize_pem()]), (101, Level::Error)),
+        (&uuid, &keys, (103, Level::Error)),
+    ] {
+        let (found, report) = checked(document.to_bytes(), trusting(&authority), keys);
+        assert_eq!(found, [expected], "{:?}", report.found);
+    }
+    let (found, report) = checked(encrypted.to_bytes(), trusting(&authority), &Keys::default());
+    assert_eq!(found, []);
+    assert!(report.notes[0].contains("not decryptable"), "{:?}", report.notes);
+}
