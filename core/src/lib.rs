@@ -3,8 +3,10 @@
 //!
 //! `core` knows no plugin by name. Links and storages depend on it, the conductor depends on all.
 
+pub mod amend;
 pub mod audio;
 pub mod clock;
+pub mod compare;
 pub mod config;
 pub mod document;
 pub mod error;
@@ -15,7 +17,10 @@ pub mod import;
 pub mod jose;
 pub mod jq;
 pub mod layers;
+pub mod migrate;
 pub mod plugin;
+pub mod prior;
+pub mod redact;
 pub mod run;
 pub mod secret;
 pub mod store;

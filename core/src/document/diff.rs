@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use super::pointer::child;
-use super::text::Json;
 use super::{Document, Edit, Kind, View};
 
 /// Edits that turn `before` into `after`, equal as JSON.
@@ -13,7 +12,7 @@ use super::{Document, Edit, Kind, View};
 pub fn diff(before: &Document, after: &Document) -> Vec<Edit> {
     let (before, after) = (before.root(), after.root());
     if before.kind() != Kind::Object || after.kind() != Kind::Object {
-        return if before.equals(after) { Vec::new() } else { vec![Edit::Replace(json(after))] };
+        return if before.equals(after) { Vec::new() } else { vec![Edit::Replace(after.to_json())] };
     }
     let old_members: HashMap<_, _> = before.members().collect();
     let new_members: HashMap<_, _> = after.members().collect();
@@ -33,7 +32,7 @@ pub fn diff(before: &Document, after: &Document) -> Vec<Edit> {
             Some(&old) if old.kind() == Kind::Array && new.kind() == Kind::Array => {
                 elements(&pointer, old, new, &mut edits);
             }
-            _ => edits.push(Edit::Set { pointer, value: json(new) }),
+            _ => edits.push(Edit::Set { pointer, value: new.to_json() }),
         }
     }
     edits
@@ -48,16 +47,12 @@ fn elements(pointer: &str, before: View<'_>, after: View<'_>, edits: &mut Vec<Ed
             Some(old) => {
                 kept += 1;
                 if !old.equals(new) {
-                    edits.push(Edit::Set { pointer: format!("{pointer}/{index}"), value: json(new) });
+                    edits.push(Edit::Set { pointer: format!("{pointer}/{index}"), value: new.to_json() });
                 }
             }
-            None => edits.push(Edit::Append { pointer: pointer.to_owned(), value: json(new) }),
+            None => edits.push(Edit::Append { pointer: pointer.to_owned(), value: new.to_json() }),
         }
     }
     let surplus = old.count();
     edits.extend((kept..kept + surplus).rev().map(|index| Edit::Remove { pointer: format!("{pointer}/{index}") }));
-}
-
-fn json(view: View<'_>) -> Json {
-    Json::checked(view.bytes().into_owned())
 }

@@ -34,6 +34,7 @@ pub use analysis::NewAnalysis;
 pub use conflict::conflicts;
 pub use diff::diff;
 pub use edit::Edit;
+pub use pointer::child as child_pointer;
 pub use scan::MAX_DEPTH;
 pub use tags::{Tag, tags};
 pub use text::Json;

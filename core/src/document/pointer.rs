@@ -45,8 +45,8 @@ pub(super) fn unescaped(token: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(out))
 }
 
-/// `pointer` extended by a member name.
-pub(super) fn child(pointer: &str, name: &str) -> String {
+/// The JSON pointer to the member `name` of what is at `pointer`.
+pub fn child(pointer: &str, name: &str) -> String {
     format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Document;
+use super::{Document, View};
 use super::scan::Trusting;
 use crate::{Error, Result};
 
@@ -80,6 +80,16 @@ impl Json {
         }
     }
 
+    /// The value, for reading.
+    pub fn view(&self) -> View<'_> {
+        View::of_text(&self.0)
+    }
+
+    /// `{}`
+    pub fn empty_object() -> Json {
+        Json(Bytes::from_static(b"{}"))
+    }
+
     /// The JSON string `text`.
     pub fn string(text: &str) -> Json {
         Json(quoted(text).into())
@@ -107,9 +117,9 @@ impl Json {
         &self.0
     }
 
-    /// The value; see [`View::to_value`](super::View::to_value) for what is replaced.
+    /// The value; see [`View::to_value`] for what is replaced.
     pub fn to_value(&self) -> Value {
-        super::View::of_text(&self.0).to_value()
+        self.view().to_value()
     }
 }
 

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
 
 use super::scan::Trusting;
-use super::text::{decoded, means, trusted};
+use super::text::{Json, decoded, means, trusted};
 use super::tree::{Member, Node};
 use crate::{Error, Result};
 
@@ -143,6 +143,11 @@ impl<'a> View<'a> {
         let mut out = Vec::with_capacity(node.written_len());
         node.write(self.source, &mut out);
         Cow::Owned(out)
+    }
+
+    /// The value to write elsewhere, spelled as it is.
+    pub fn to_json(&self) -> Json {
+        Json::checked(self.bytes().into_owned())
     }
 
     /// The member called `name`, the last one when there are several.

@@ -76,7 +76,11 @@ fn is_binary(entry: &Entry<'_>) -> bool {
     })
 }
 
-fn base64(text: &str) -> Result<Vec<u8>> {
+/// The bytes of base64 in either alphabet, padded or not, also in broken lines.
+///
+/// # Errors
+/// Permanent, when it is not base64.
+pub(crate) fn base64(text: &str) -> Result<Vec<u8>> {
     let standard = memchr::memchr2(b'+', b'/', text.as_bytes()).is_some();
     let engine = if standard { &BASE64_STANDARD } else { &BASE64_URL };
     let decoded = engine.decode(text.as_bytes()).or_else(|_| {

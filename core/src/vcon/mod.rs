@@ -26,6 +26,7 @@ use crate::{Error, Result};
 
 pub(crate) use body::BASE64_URL;
 pub use body::Body;
+pub(crate) use body::base64 as base64_bytes;
 pub use date::Date;
 pub use entry::Entry;
 pub use parts::{Analysis, Attachment, Dialog, Party};

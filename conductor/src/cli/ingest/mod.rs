@@ -19,6 +19,7 @@ use self::batch::Batches;
 use self::contents::{Contents, Item};
 use self::party::Party;
 use self::taken::Taken;
+pub(crate) use self::taken::generator;
 use super::configuration::counted;
 use super::exit::{Exit, Result};
 use super::inputs::{Input, Inputs};

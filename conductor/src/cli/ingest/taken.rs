@@ -42,7 +42,7 @@ pub(super) fn take(text: Bytes, file: &str, line: usize, generator: &Generator) 
 
 /// Makes uuids under the domain of `UUID8_DOMAIN_NAME`. The tail of a uuid is one per domain and its counter starts
 /// anew in every process: so that two processes never make the same uuid, each is a host of its own in the domain.
-pub(super) fn generator() -> Generator {
+pub(crate) fn generator() -> Generator {
     let domain = std::env::var("UUID8_DOMAIN_NAME").ok().filter(|name| !name.is_empty());
     Generator::new(&format!("{:016x}.{}", fastrand::u64(..), domain.as_deref().unwrap_or("vconductor.invalid")))
 }

@@ -1,9 +1,13 @@
 //! `vcon`: work on single vCon files.
 
+mod amend;
+mod convert;
 mod decrypt;
+mod diff;
 mod encrypt;
 mod files;
 pub(super) mod keys;
+mod redact;
 mod sign;
 mod verify;
 
@@ -12,18 +16,22 @@ use clap::{Args, Subcommand};
 use super::exit::{Exit, Result};
 
 const ABOUT: &str = "\
-Sign, verify, encrypt and decrypt vCon files
+Convert, compare, redact, amend, sign, verify, encrypt and decrypt vCon files
 
 Works on files and pipes, without a store. No input is ever overwritten unless --in-place says so.";
 
 const EXAMPLES: &str = "\
 Examples:
+  vconductor vcon convert old.vcon --to core-04 > new.vcon
+  vconductor vcon diff old.vcon new.vcon
+  vconductor vcon redact call.vcon --party 1 --with-dependents > redacted.vcon
+  vconductor vcon amend call.vcon --tag topic:refund > amended.vcon
   vconductor vcon sign call.vcon --key signer.pem --cert chain.pem > signed.vcon
   vconductor vcon verify signed.vcon --trust root.pem
   vconductor vcon encrypt signed.vcon --to partner.crt --out partner.vcon
   vconductor vcon decrypt partner.vcon --key partner.key | vconductor vcon verify - --trust root.pem";
 
-/// Sign, verify, encrypt and decrypt vCon files
+/// Convert, compare, redact, amend, sign, verify, encrypt and decrypt vCon files
 #[derive(Debug, Args)]
 #[command(long_about = ABOUT, after_help = EXAMPLES)]
 pub(crate) struct Vcon {
@@ -33,6 +41,10 @@ pub(crate) struct Vcon {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    Convert(convert::Convert),
+    Diff(diff::Diff),
+    Redact(redact::Redact),
+    Amend(amend::Amend),
     Sign(sign::Sign),
     Verify(verify::Verify),
     Encrypt(encrypt::Encrypt),
@@ -42,6 +54,10 @@ enum Action {
 impl Vcon {
     pub(crate) async fn run(&self) -> Result<Exit> {
         match &self.action {
+            Action::Convert(convert) => convert.run(),
+            Action::Diff(diff) => diff.run(),
+            Action::Redact(redact) => redact.run(),
+            Action::Amend(amend) => amend.run(),
             Action::Sign(sign) => sign.run(),
             Action::Verify(verify) => verify.run().await,
             Action::Encrypt(encrypt) => encrypt.run(),
