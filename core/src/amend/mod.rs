@@ -50,7 +50,7 @@ fn forbidden(edit: &Edit) -> Option<&str> {
                 |own: &&str| pointer.strip_prefix(*own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             (pointer.is_empty() || OWN.iter().any(at_or_in)).then_some(pointer)
         }
-        Edit::Replace(_) => Some(""),
+        Edit::Replace(_) | Edit::Rewrap(_) => Some(""),
         Edit::AddAnalysis(_) | Edit::AddTag { .. } => None,
     }
 }

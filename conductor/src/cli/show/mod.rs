@@ -12,6 +12,8 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use uuid::Uuid;
+use vconductor_core::error::Error;
+use vconductor_core::format::{self, Limits};
 use vconductor_core::jose::{Chains, Payload, SignatureVerdict, Standing, Trust, verify};
 use vconductor_core::vcon::{Form, Vcon};
 
@@ -46,7 +48,7 @@ enum Page {
     Markdown,
     /// A page that needs nothing else
     Html,
-    /// The document itself, byte for byte
+    /// The document itself, byte for byte (unpacked, where it came packed)
     Json,
     /// The document in one line
     Jsonl,
@@ -73,19 +75,12 @@ pub(crate) struct Show {
 impl Show {
     pub(crate) async fn run(&self) -> Result<Exit> {
         let bytes = self.read().await?;
-        let unreadable = |error: vconductor_core::Error| {
-            let failure = Failure::new(Exit::Data, format!("{}: {}", self.what, error.chain_text()));
-            match error.help_text() {
-                Some(help) => failure.help(help),
-                None => failure,
-            }
-        };
-        let vcon = Vcon::read(bytes.clone()).map_err(unreadable)?;
+        let vcon = format::read(bytes, &Limits::default()).map_err(|error| self.broken(&error))?;
         match self.output {
             Page::Table => output::print(&terminal::render(&self.story(&vcon)?, width()))?,
             Page::Markdown => output::print_bytes(markdown::render(&self.story(&vcon)?).as_bytes())?,
             Page::Html => output::print_bytes(html::render(&self.story(&vcon)?).as_bytes())?,
-            Page::Json => output::print_bytes(&ended(&bytes))?,
+            Page::Json => output::print_bytes(&ended(&vcon.to_bytes()))?,
             Page::Jsonl => output::print_jsonl([vcon.document().root().to_value()])?,
         }
         Ok(Exit::Done)
@@ -105,6 +100,14 @@ impl Show {
                     Err(fault) => Err(Failure::new(Exit::Data, format!("{}: {}", self.what, plain(&fault.message)))),
                 }
             }
+        }
+    }
+
+    fn broken(&self, error: &Error) -> Failure {
+        let failure = Failure::new(Exit::Data, format!("{}: {}", self.what, error.chain_text()));
+        match error.help_text() {
+            Some(help) => failure.help(help),
+            None => failure,
         }
     }
 
