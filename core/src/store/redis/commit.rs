@@ -147,7 +147,8 @@ impl Parts {
             set.arg(&record).arg("u").arg(&held.uuid).arg("e").arg(held.entry).arg("l").arg(1);
             match &ledger.switched_to {
                 Some(target) => drop(set.arg("t").arg(target)),
-                None => drop(pipe.cmd("HDEL").arg(&record).arg("t")),
+                None if held.target.is_some() => drop(pipe.cmd("HDEL").arg(&record).arg("t")),
+                None => {}
             }
             pipe.add_command(set);
         }

@@ -13,8 +13,9 @@ use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, Value, cmd};
 
 use super::commit::{Item, Transaction};
+use super::crowd::Company;
 use super::memory::{EndKind, Wip};
-use super::wire::{is_elsewhere, is_noscript, list, number, refused, send};
+use super::wire::{Home, is_elsewhere, is_noscript, list, number, refused, send};
 use super::{Inner, claim, fault, load, scripts};
 use crate::error::{Error, Result};
 use crate::failpoint;
@@ -28,7 +29,7 @@ const TRIES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) index: usize,
-    connection: Option<MultiplexedConnection>,
+    connection: Option<(MultiplexedConnection, Home)>,
     /// Wip lists that this connection watches and has seen to exist since its last `EXEC`.
     watched: HashSet<Arc<Wip>>,
     /// Number of the last transaction.
@@ -48,6 +49,7 @@ struct Doubt {
 }
 
 /// A commit and its place among the results.
+#[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) index: usize,
     pub(super) commit: Commit,
@@ -69,7 +71,8 @@ impl Lane {
         Lane { index, connection: None, watched: HashSet::new(), transaction: 0, doubt: None, large: Vec::new() }
     }
 
-    /// Commits and claims. What is done when it fails half-way answers so when it is asked again.
+    /// Commits and claims, and takes along who waits for this lane. What is done when it fails half-way answers so when
+    /// it is asked again.
     pub(super) async fn exchange(
         &mut self,
         inner: &Inner,
@@ -77,9 +80,41 @@ impl Lane {
         wanted: Vec<Wanted>,
         request: Option<&ClaimRequest>,
     ) -> Result<Answer> {
+        let first = wanted.iter().map(|wanted| wanted.index + 1).max().unwrap_or(0);
+        let mut company = inner.crowds[self.index].take(process, first);
+        if company.is_empty() {
+            return self.attempt(inner, process, wanted, request, &mut company).await;
+        }
+        let all = wanted.iter().cloned().chain(company.wanted()).collect();
+        match self.attempt(inner, process, all, request, &mut company).await {
+            Err(error) if !error.is_retryable() => {
+                // Only whoever is to blame may fail for good.
+                for member in company.rest() {
+                    let alone =
+                        self.attempt(inner, process, member.wanted.clone(), None, &mut Company::default()).await;
+                    member.reply(alone.map(|(results, _)| results));
+                }
+                self.attempt(inner, process, wanted, request, &mut Company::default()).await
+            }
+            Err(error) => {
+                company.fail(&error);
+                Err(error)
+            }
+            Ok(answer) => Ok(answer),
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        inner: &Inner,
+        process: &ProcessId,
+        wanted: Vec<Wanted>,
+        request: Option<&ClaimRequest>,
+        company: &mut Company,
+    ) -> Result<Answer> {
         let ends: Vec<_> = wanted.iter().map(|wanted| (wanted.index, wanted.end())).collect();
         let mut results = Vec::with_capacity(wanted.len());
-        match self.steps(inner, process, wanted, request, &mut results).await {
+        match self.steps(inner, process, wanted, request, &mut results, company).await {
             Ok(claimed) => Ok((results, claimed)),
             Err(error) => {
                 inner.remember_done(&ends, &results);
@@ -95,6 +130,7 @@ impl Lane {
         wanted: Vec<Wanted>,
         request: Option<&ClaimRequest>,
         results: &mut Vec<(usize, Committed)>,
+        company: &mut Company,
     ) -> Result<Vec<Claimed>> {
         self.connect(inner).await?;
         let items = self.held_items(inner, wanted, results).await?;
@@ -140,6 +176,8 @@ impl Lane {
                 }
             }
         }
+        // They need not wait for what is loaded.
+        company.answer(results);
         let Some(asked) = asked else { return Ok(Vec::new()) };
         let claimed = self.claimed(inner, process, &asked, answered).await;
         inner.memory.stop(&asked.batch);
@@ -180,7 +218,7 @@ impl Lane {
 
     /// Sends a flight; a broken connection is dropped.
     pub(super) async fn fly(&mut self, inner: &Inner, pipe: &Pipeline) -> Result<Vec<Value>> {
-        let connection = self.connection.as_mut().ok_or_else(|| fault::odd("a lane without a connection"))?;
+        let (connection, _) = self.connection.as_mut().ok_or_else(|| fault::odd("a lane without a connection"))?;
         match send(connection, pipe).await {
             Ok(values) => {
                 if values.iter().any(is_elsewhere) {
@@ -198,8 +236,8 @@ impl Lane {
     }
 
     async fn connect(&mut self, inner: &Inner) -> Result<()> {
-        if self.connection.is_none() {
-            self.connection = Some(inner.wire.lane().await?);
+        if self.connection.as_ref().is_none_or(|(_, home)| home.is_gone()) {
+            self.connection = Some((inner.wire.lane().await?, Home::here()));
             self.watched.clear();
             inner.announce_again();
         }

@@ -133,7 +133,7 @@ pub(super) async fn load(
         let record = fields.map(Record::read).unwrap_or_default();
         let ledger = ledger.filter(|_| record.ledger).and_then(parse_json);
         let held = Held {
-            element: format!("{} {} {}", run.entry, text_of(run.run), run.uuid),
+            element: run.element,
             wip: run.wip,
             entry: run.entry,
             uuid: run.uuid.clone(),

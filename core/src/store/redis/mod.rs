@@ -17,6 +17,7 @@ mod bell;
 mod bulk;
 mod claim;
 mod commit;
+mod crowd;
 mod desk;
 mod documents;
 mod fault;
@@ -41,6 +42,7 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use self::bell::Bell;
+use self::crowd::Crowd;
 use self::inner::{Heard, Inner, LANES, lock};
 use self::lane::Lane;
 use self::memory::Memory;
@@ -87,6 +89,7 @@ impl RedisStore {
             bell,
             wire,
             lanes,
+            crowds: (0..LANES).map(|_| Crowd::default()).collect(),
             next_lane: AtomicUsize::new(0),
             rota: Mutex::default(),
             announced: Mutex::default(),
