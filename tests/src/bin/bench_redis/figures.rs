@@ -8,6 +8,7 @@ use redis::aio::MultiplexedConnection;
 
 use crate::conductor::{Conductor, tags};
 use crate::load::{Outcome, USUAL, connect, document, fill, length, median, server, uuid};
+use crate::report::Line;
 
 async fn give(connection: &mut MultiplexedConnection, number: usize, size: usize) -> Outcome {
     redis::cmd("SET").arg(format!("vcon:{}", uuid(number))).arg(document(number, size)).exec_async(connection).await?;
@@ -15,7 +16,7 @@ async fn give(connection: &mut MultiplexedConnection, number: usize, size: usize
 }
 
 /// From a producer's `RPUSH` to the uuid on the egress list, on an idle system.
-pub(crate) async fn latency(binary: &Path) -> Outcome {
+pub(crate) async fn latency(binary: &Path) -> Outcome<Vec<Line>> {
     const COUNT: usize = 2000;
     let server = server();
     let mut connection = connect(&server).await?;
@@ -36,11 +37,14 @@ pub(crate) async fn latency(binary: &Path) -> Outcome {
     let mut times = times.split_off(100);
     times.sort_by(f64::total_cmp);
     let at = |part: usize| times[times.len() * part / 100];
-    println!("latency, idle, RPUSH to egress: p50 {:.2} ms, p99 {:.2} ms", at(50), at(99));
-    Ok(())
+    let name = "latency, RPUSH to egress";
+    Ok(vec![
+        Line::new(name, "p50", at(50), "ms").goal("0.3 ms"),
+        Line::new(name, "p99", at(99), "ms").goal("1 ms"),
+    ])
 }
 
-pub(crate) async fn startup(binary: &Path) -> Outcome {
+pub(crate) async fn startup(binary: &Path) -> Outcome<Vec<Line>> {
     let mut times = Vec::new();
     for _ in 0..11 {
         let server = server();
@@ -51,12 +55,10 @@ pub(crate) async fn startup(binary: &Path) -> Outcome {
         redis::cmd("BLPOP").arg("out").arg(20).exec_async(&mut connection).await?;
         times.push(started.elapsed().as_secs_f64() * 1e3);
     }
-    println!("process start to first vCon done: {:.0} ms (median of 11)", median(times));
-    Ok(())
+    Ok(vec![Line::new("start to first vCon", "median of 11", median(times), "ms").goal("100 ms")])
 }
 
-pub(crate) async fn memory(binary: &Path) -> Outcome {
-    const COUNT: usize = 200_000;
+pub(crate) async fn memory(binary: &Path, count: usize) -> Outcome<Vec<Line>> {
     let server = server();
     let mut connection = connect(&server).await?;
     let mut conductor = Conductor::start(binary, &tags(1), &server)?;
@@ -64,18 +66,21 @@ pub(crate) async fn memory(binary: &Path) -> Outcome {
     let idle = conductor.resident()?;
     // The backlog waits until all of it is there, so that the conductor works at its full rate.
     redis::cmd("SADD").arg("vconductor:paused").arg("in").exec_async(&mut connection).await?;
-    fill(&server, COUNT, USUAL).await?;
+    fill(&server, count, USUAL).await?;
     redis::cmd("SREM").arg("vconductor:paused").arg("in").exec_async(&mut connection).await?;
-    let load = peak(&mut conductor, &mut connection, COUNT).await?;
-    give(&mut connection, COUNT, 50 << 20).await?;
-    redis::cmd("RPUSH").arg("in").arg(uuid(COUNT)).exec_async(&mut connection).await?;
-    let large = peak(&mut conductor, &mut connection, COUNT + 1).await?;
+    let load = peak(&mut conductor, &mut connection, count).await?;
+    give(&mut connection, count, 50 << 20).await?;
+    redis::cmd("RPUSH").arg("in").arg(uuid(count)).exec_async(&mut connection).await?;
+    let large = peak(&mut conductor, &mut connection, count + 1).await?;
     tokio::time::sleep(Duration::from_secs(10)).await;
     let after = conductor.resident()?;
-    println!(
-        "resident memory: idle {idle} MiB, under load A {load} MiB, one 50 MB vCon {large} MiB, 10 s later {after} MiB"
-    );
-    Ok(())
+    let line = |subject, value: u64, goal| Line::new("resident memory", subject, value as f64, "MiB").goal(goal);
+    Ok(vec![
+        line("idle", idle, "30"),
+        line("under load A", load, "100"),
+        line("one 50 MB vCon", large, "280"),
+        line("10 s later", after, "60"),
+    ])
 }
 
 /// The most that was resident until `count` uuids are on the egress list.

@@ -120,6 +120,13 @@ async fn redis_cpu(connection: &mut MultiplexedConnection) -> Outcome<f64> {
     Ok(part("used_cpu_sys:") + part("used_cpu_user:"))
 }
 
+/// Name and version of the server.
+pub(crate) async fn version() -> Outcome<String> {
+    let info: String = redis::cmd("INFO").arg("server").query_async(&mut connect(&server()).await?).await?;
+    let version = info.lines().find_map(|line| line.trim().strip_prefix("redis_version:"));
+    Ok(format!("Redis {}", version.unwrap_or("of an unknown version")))
+}
+
 /// The bulk string of an answer.
 pub(crate) fn bytes(value: Value) -> Option<Vec<u8>> {
     match value {
