@@ -22,6 +22,7 @@ mod redis_faults;
 mod redis_json;
 mod redis_large;
 mod redis_reach;
+mod redis_tail;
 mod retries;
 mod world;
 mod writers;
@@ -44,6 +45,7 @@ fn main() {
     trials.extend(redis_json::trials());
     trials.extend(redis_large::trials());
     trials.extend(redis_reach::trials());
+    trials.extend(redis_tail::trials());
     for backend in backends {
         for (subject, cases) in subjects() {
             let cases = cases.into_iter().filter(|case| !backend.leaves_out(case.name));

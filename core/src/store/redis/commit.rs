@@ -1,6 +1,6 @@
 //! Transactions: what ends or saves claims, in one `MULTI`/`EXEC`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use redis::{Pipeline, ToRedisArgs, Value, cmd};
@@ -9,7 +9,7 @@ use super::bulk::{adopt, is_large};
 use super::lane::text_of;
 use super::memory::{Held, Wip};
 use super::wire::refused;
-use super::{Inner, keys, scripts};
+use super::{Inner, keys, scripts, tail};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::store::{Commit, End};
@@ -71,11 +71,12 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    /// Writes the commits into a flight. `mark` is the lane and the number of the transaction.
-    pub(super) fn write(inner: &Inner, items: &[Item], mark: (usize, u64), pipe: &mut Pipeline) -> Self {
+    /// Writes the commits into a flight. `watch` is the lane's count of watches, `mark` the lane and the number of the
+    /// transaction.
+    pub(super) fn write(inner: &Inner, items: &[Item], watch: u64, mark: (usize, u64), pipe: &mut Pipeline) -> Self {
         let before = pipe.len();
         pipe.cmd("MULTI");
-        let mut parts = Parts::default();
+        let mut parts = Parts { watch, ..Parts::default() };
         for item in items {
             parts.item(inner, item, pipe);
         }
@@ -114,6 +115,9 @@ impl Transaction {
 /// What several commits put into one command.
 #[derive(Default)]
 struct Parts {
+    watch: u64,
+    /// Documents that the transaction has written.
+    written: HashSet<String>,
     revisions: Vec<(String, u64)>,
     pushes: Vec<(String, Vec<String>)>,
     gone: Vec<String>,
@@ -130,9 +134,17 @@ impl Parts {
         {
             if is_large(inner, save) {
                 adopt(pipe, &uuid, &run);
+            } else if let Some(loaded) = &held.loaded
+                && loaded.watch == self.watch
+                && held.uuid == uuid
+                && !self.written.contains(&uuid)
+                && let Some(from) = tail::from(&loaded.document, &save.document)
+            {
+                pipe.cmd("SETRANGE").arg(keys::document(&uuid)).arg(from).arg(&save.document[from..]);
             } else {
                 store(pipe, &uuid, &save.document, json);
             }
+            self.written.insert(uuid.clone());
             self.revisions.push((keys::revision(&uuid), revision));
         }
         if let Some(keep) = commit.keep {

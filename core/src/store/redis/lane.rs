@@ -32,6 +32,8 @@ pub(super) struct Lane {
     connection: Option<(MultiplexedConnection, Home)>,
     /// Wip lists that this connection watches and has seen to exist since its last `EXEC`.
     watched: HashSet<Arc<Wip>>,
+    /// Counts how often the watch over anything has ended: with every `EXEC` and every connection.
+    pub(super) watch: u64,
     /// Number of the last transaction.
     transaction: u64,
     /// The transaction whose answer was lost.
@@ -68,7 +70,15 @@ pub(super) type Answer = (Vec<(usize, Committed)>, Vec<Claimed>);
 
 impl Lane {
     pub(super) fn new(index: usize) -> Self {
-        Lane { index, connection: None, watched: HashSet::new(), transaction: 0, doubt: None, large: Vec::new() }
+        Lane {
+            index,
+            connection: None,
+            watched: HashSet::new(),
+            watch: 0,
+            transaction: 0,
+            doubt: None,
+            large: Vec::new(),
+        }
     }
 
     /// Commits and claims, and takes along who waits for this lane. What is done when it fails half-way answers so when
@@ -160,7 +170,7 @@ impl Lane {
         if let Some(transaction) = transaction {
             failpoint::hit("after-exec");
             self.doubt = None;
-            self.watched.clear();
+            self.unwatch();
             match transaction.outcome(inner, &values)? {
                 true => {
                     for item in &items {
@@ -223,13 +233,13 @@ impl Lane {
             Ok(values) => {
                 if values.iter().any(is_elsewhere) {
                     self.connection = None;
-                    self.watched.clear();
+                    self.unwatch();
                 }
                 Ok(values)
             }
             Err(error) => {
                 self.connection = None;
-                self.watched.clear();
+                self.unwatch();
                 Err(inner.wire.explain(error))
             }
         }
@@ -238,7 +248,7 @@ impl Lane {
     async fn connect(&mut self, inner: &Inner) -> Result<()> {
         if self.connection.as_ref().is_none_or(|(_, home)| home.is_gone()) {
             self.connection = Some((inner.wire.lane().await?, Home::here()));
-            self.watched.clear();
+            self.unwatch();
             inner.announce_again();
         }
         if let Some(doubt) = &self.doubt {
@@ -269,8 +279,14 @@ impl Lane {
         Ok(())
     }
 
-    /// Adds `WATCH` and a look at each list.
-    pub(super) fn watch(&self, pipe: &mut Pipeline, wips: &[Arc<Wip>]) {
+    /// Nothing is watched any more.
+    fn unwatch(&mut self) {
+        self.watched.clear();
+        self.watch += 1;
+    }
+
+    /// Adds `WATCH` of these lists and documents, and a look at each list.
+    pub(super) fn watch(&self, pipe: &mut Pipeline, wips: &[Arc<Wip>], documents: &[String]) {
         if wips.is_empty() {
             return;
         }
@@ -278,6 +294,7 @@ impl Lane {
         for wip in wips {
             watch.arg(&wip.key);
         }
+        watch.arg(documents);
         pipe.add_command(watch);
         for wip in wips {
             pipe.cmd("EXISTS").arg(&wip.key);
@@ -337,7 +354,7 @@ impl Lane {
         }
         if !unwatched.is_empty() {
             let mut pipe = Pipeline::new();
-            self.watch(&mut pipe, &unwatched);
+            self.watch(&mut pipe, &unwatched, &[]);
             let answers = self.fly(inner, &pipe).await?;
             self.watching(inner, &unwatched, &answers)?;
             let (held, lost): (Vec<_>, Vec<_>) =
@@ -363,7 +380,7 @@ impl Lane {
                 .map(|item| (item.commit.claim.process.clone(), item.commit.claim.run, discriminant(&item.commit.end)))
                 .collect(),
         });
-        Some(Transaction::write(inner, items, (self.index, self.transaction), pipe))
+        Some(Transaction::write(inner, items, self.watch, (self.index, self.transaction), pipe))
     }
 
     /// Commits one item by itself, after a transaction of several was refused.
@@ -385,7 +402,7 @@ impl Lane {
             let Some(transaction) = self.transaction(inner, only, &mut pipe) else { break };
             let answers = self.fly(inner, &pipe).await?;
             self.doubt = None;
-            self.watched.clear();
+            self.unwatch();
             if transaction.outcome(inner, &answers)? {
                 self.applied(inner, item);
                 return Ok(Committed::Done);

@@ -6,6 +6,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+
 use crate::run::RunId;
 use crate::store::{Claim, ProcessId};
 
@@ -35,6 +37,14 @@ pub(super) struct Wip {
     pub(super) lane: usize,
 }
 
+/// A document as it was loaded.
+#[derive(Debug, Clone)]
+pub(super) struct Loaded {
+    pub(super) document: Bytes,
+    /// It is watched since then, as long as the lane counts the same.
+    pub(super) watch: u64,
+}
+
 /// A held claim.
 #[derive(Debug, Clone)]
 pub(super) struct Held {
@@ -48,6 +58,8 @@ pub(super) struct Held {
     /// Whether there is a ledger of the run.
     pub(super) ledger: bool,
     pub(super) copy: Copy,
+    /// What the server holds of it, if that is watched.
+    pub(super) loaded: Option<Loaded>,
     /// The other vCon that it writes after a switch.
     pub(super) target: Option<(String, Copy)>,
     pub(super) context: Option<String>,

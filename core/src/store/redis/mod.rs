@@ -32,6 +32,7 @@ mod process;
 mod scripts;
 mod settings;
 mod sweep;
+mod tail;
 mod wire;
 
 use std::sync::atomic::{AtomicI64, AtomicUsize};
@@ -49,6 +50,8 @@ use self::memory::Memory;
 pub use self::probe::commands_needed;
 use self::process::Heart;
 pub use self::settings::{Encoding, Settings};
+#[doc(hidden)]
+pub use self::tail::from as tail_from;
 use self::wire::Wire;
 use super::{
     Claim, ClaimRequest, Claimed, Commit, Committed, DeadLetter, DeadLetterQueue, Documents, ListStatus, NewVcon,

@@ -48,6 +48,7 @@ pub(super) const NEEDED: &[&str] = &[
     "SADD vconductor:probe m",
     "SCRIPT LOAD return",
     "SET vconductor:probe v",
+    "SETRANGE vconductor:probe 0 v",
     "SISMEMBER vconductor:probe m",
     "SMEMBERS vconductor:probe",
     "SREM vconductor:probe m",

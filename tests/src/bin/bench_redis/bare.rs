@@ -3,6 +3,7 @@
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, Value, from_redis_value};
 use vconductor_core::run::RunId;
+use vconductor_core::store::redis::tail_from;
 
 use crate::load::{Measured, Outcome, Round, bytes, connect, fill, server};
 
@@ -37,7 +38,7 @@ async fn lane(mut connection: MultiplexedConnection, lane: u8) -> redis::RedisRe
     let hash: String = redis::cmd("SCRIPT").arg("LOAD").arg(CLAIM).query_async(&mut connection).await?;
     let process = format!("bare-{lane}");
     redis::cmd("ZADD").arg("vconductor:processes").arg(4e15).arg(&process).exec_async(&mut connection).await?;
-    let mut batch: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut batch: Vec<Edited> = Vec::new();
     let (mut wip, mut name) = (String::new(), String::new());
     let mut transactions = 0_u64;
     loop {
@@ -66,34 +67,45 @@ async fn lane(mut connection: MultiplexedConnection, lane: u8) -> redis::RedisRe
             continue;
         }
         let mut pipe = Pipeline::new();
-        pipe.cmd("WATCH").arg(&wip);
+        let names: Vec<String> = taken.iter().map(|uuid| format!("vcon:{uuid}")).collect();
+        pipe.cmd("WATCH").arg(&wip).arg(&names);
         pipe.cmd("EXISTS").arg(&wip);
         let (mut sides, mut documents) = (redis::cmd("MGET"), redis::cmd("MGET"));
         for uuid in &taken {
             sides.arg(format!("{{vcon:{uuid}}}:rev")).arg(format!("{{vcon:{uuid}}}:keep"));
-            documents.arg(format!("vcon:{uuid}"));
         }
+        documents.arg(names);
         pipe.add_command(sides);
         pipe.add_command(documents);
         let mut values = connection.send_packed_commands(&pipe, 0, pipe.len()).await?;
         let Some(Value::Array(documents)) = values.pop() else { continue };
         for (uuid, document) in taken.into_iter().zip(documents) {
-            if let Some(mut document) = bytes(document) {
+            if let Some(old) = bytes(document) {
                 // What the link adds: an attachment before the end of the array.
-                document.truncate(document.len() - 2);
-                document.extend_from_slice(TAGS);
-                batch.push((uuid.to_owned(), document));
+                let new = [&old[..old.len() - 2], TAGS].concat();
+                batch.push(Edited { uuid: uuid.to_owned(), from: tail_from(&old, &new), document: new });
             }
         }
     }
 }
 
-fn commit(pipe: &mut Pipeline, batch: &[(String, Vec<u8>)], wip: (&str, &str), mark: (&str, u64)) {
+/// A document to save.
+struct Edited {
+    uuid: String,
+    document: Vec<u8>,
+    /// From where on it is to be written, if not as a whole.
+    from: Option<usize>,
+}
+
+fn commit(pipe: &mut Pipeline, batch: &[Edited], wip: (&str, &str), mark: (&str, u64)) {
     pipe.cmd("MULTI");
     let (mut revisions, mut push, mut gone) = (redis::cmd("MSET"), redis::cmd("RPUSH"), redis::cmd("DEL"));
     push.arg("out");
-    for (uuid, document) in batch {
-        pipe.cmd("SET").arg(format!("vcon:{uuid}")).arg(document).arg("KEEPTTL");
+    for Edited { uuid, document, from } in batch {
+        match from {
+            Some(from) => pipe.cmd("SETRANGE").arg(format!("vcon:{uuid}")).arg(from).arg(&document[*from..]),
+            None => pipe.cmd("SET").arg(format!("vcon:{uuid}")).arg(document).arg("KEEPTTL"),
+        };
         revisions.arg(format!("{{vcon:{uuid}}}:rev")).arg(1_800_000_000_000_u64);
         push.arg(uuid);
         gone.arg(format!("{{vcon:{uuid}}}:writer"));

@@ -38,10 +38,7 @@ pub(crate) async fn latency(binary: &Path) -> Outcome<Vec<Line>> {
     times.sort_by(f64::total_cmp);
     let at = |part: usize| times[times.len() * part / 100];
     let name = "latency, RPUSH to egress";
-    Ok(vec![
-        Line::new(name, "p50", at(50), "ms").goal("0.3 ms"),
-        Line::new(name, "p99", at(99), "ms").goal("1 ms"),
-    ])
+    Ok(vec![Line::new(name, "p50", at(50), "ms").goal("0.3 ms"), Line::new(name, "p99", at(99), "ms").goal("1 ms")])
 }
 
 pub(crate) async fn startup(binary: &Path) -> Outcome<Vec<Line>> {
