@@ -21,6 +21,7 @@ mod redis_faults;
 mod redis_json;
 mod redis_large;
 mod redis_reach;
+mod redis_rollback;
 mod retries;
 mod world;
 mod writers;
@@ -42,6 +43,7 @@ fn main() {
     trials.extend(redis_json::trials());
     trials.extend(redis_large::trials());
     trials.extend(redis_reach::trials());
+    trials.extend(redis_rollback::trials());
     for backend in backends {
         for (subject, cases) in subjects() {
             let cases = cases.into_iter().filter(|case| !backend.leaves_out(case.name));

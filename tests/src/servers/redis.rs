@@ -24,7 +24,7 @@ pub struct RedisServer {
 impl RedisServer {
     /// Starts a server that keeps nothing on disk.
     pub fn start() -> Self {
-        Self::with(&["--save", "", "--appendonly", "no"])
+        Self::with(&["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"])
     }
 
     /// Starts a server that has every write on disk before it answers.

@@ -29,6 +29,7 @@ scripts! {
     END = "lua/end.lua",
     INGEST = "lua/ingest.lua",
     KIND = "lua/kind.lua",
+    LEAVE = "lua/leave.lua",
     PROTECT = "lua/protect.lua",
     PUMP = "lua/pump.lua",
     RAISE = "lua/raise.lua",
