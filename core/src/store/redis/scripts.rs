@@ -24,6 +24,7 @@ macro_rules! scripts {
 
 scripts! {
     ADOPT = "lua/adopt.lua",
+    ADOPT_LETTERS = "lua/adopt_letters.lua",
     CLAIM = "lua/claim.lua",
     DOUBT = "lua/doubt.lua",
     END = "lua/end.lua",
