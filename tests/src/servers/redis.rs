@@ -135,6 +135,19 @@ impl RedisServer {
         Some(connection)
     }
 
+    /// Waits until a replica has everything that was written here so far.
+    pub fn reaches(&self, replica: &RedisServer) {
+        // `WAIT` counts a replica that is still loading; what is written last arrives last.
+        let mark = format!("{:016x}", fastrand::u64(..));
+        self.cli(&["SET", "mark-of-the-test", &mark]);
+        let started = Instant::now();
+        while replica.cli(&["GET", "mark-of-the-test"]) != mark {
+            assert!(started.elapsed() < Duration::from_secs(20), "the replica does not follow");
+            sleep(Duration::from_millis(5));
+        }
+        self.cli(&["DEL", "mark-of-the-test"]);
+    }
+
     /// Runs `redis-cli` against it, as a producer in a shell does; its output.
     pub fn cli(&self, arguments: &[&str]) -> String {
         let output = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(arguments).output();

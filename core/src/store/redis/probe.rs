@@ -308,7 +308,8 @@ mod tests {
         assert_eq!(read(""), Server::default());
         let evicts = |info: &str| eviction(&info.replace('\n', "\r\n"));
         assert_eq!(evicts("maxmemory:100\nmaxmemory_policy:volatile-lru\n").as_deref(), Some("volatile-lru"));
-        for harmless in ["maxmemory:0\nmaxmemory_policy:allkeys-lru\n", "maxmemory:9\nmaxmemory_policy:noeviction\n", ""]
+        for harmless in
+            ["maxmemory:0\nmaxmemory_policy:allkeys-lru\n", "maxmemory:9\nmaxmemory_policy:noeviction\n", ""]
         {
             assert_eq!(evicts(harmless), None);
         }
