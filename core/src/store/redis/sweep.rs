@@ -52,6 +52,7 @@ pub(super) async fn protect(inner: &Inner, horizon: Duration) -> Result<()> {
                             PAGE.to_string(),
                             millis(horizon).to_string(),
                             millis(inner.settings.document_keep).to_string(),
+                            inner.shift().to_string(),
                         ]
                     })
                     .collect();
