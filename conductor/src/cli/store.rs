@@ -80,7 +80,8 @@ async fn open_place(place: Place, life: Option<Life>) -> Result<Arc<dyn Store>> 
             }
             let store = RedisStore::connect(&url, settings).await?;
             if let Some(risk) = store.risk().filter(|_| life.is_some()) {
-                let help = "set it to `noeviction`, so that a full server refuses what is new instead of losing what waits";
+                let help =
+                    "set it to `noeviction`, so that a full server refuses what is new instead of losing what waits";
                 output::complain(output::WARN, "warning", risk, Some(help));
             }
             Ok(store)
