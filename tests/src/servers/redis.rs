@@ -12,6 +12,20 @@ use tempfile::TempDir;
 
 use super::certificates::Certificates;
 
+/// The server to test with: `redis-server`, or what `VCONDUCTOR_REDIS_SERVER` names (another version, Valkey).
+pub fn program() -> String {
+    std::env::var("VCONDUCTOR_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+}
+
+/// Whether the server wants to be told that `DEBUG` may be used; Redis 6.2 allows it and does not know the option.
+fn has_debug_switch() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        let version = Command::new(program()).arg("--version").output().expect("`redis-server` is installed");
+        !String::from_utf8_lossy(&version.stdout).contains("v=6.")
+    })
+}
+
 /// A running `redis-server`.
 #[derive(Debug)]
 pub struct RedisServer {
@@ -66,9 +80,10 @@ impl RedisServer {
     /// Starts it again on the same data and port.
     pub fn up(&mut self) {
         assert!(self.child.is_none(), "it runs");
-        let child = Command::new("redis-server")
+        let child = Command::new(program())
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--daemonize", "no"])
-            .args(["--dir", &self.folder.path().display().to_string(), "--enable-debug-command", "yes"])
+            .args(["--dir", &self.folder.path().display().to_string()])
+            .args(if has_debug_switch() { &["--enable-debug-command", "yes"][..] } else { &[] })
             .args(&self.options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
