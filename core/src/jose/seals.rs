@@ -41,6 +41,10 @@ impl KeySeals {
             }
             (Standing::Key { name }, _) => format!("by the trusted key `{name}`"),
             (Standing::Unasked, Some(true)) => format!("intact, by `{signer}`; whom to trust was not said (--trust)"),
+            // What else is wrong with it is found without keys: a uuid, a header.
+            (_, Some(true)) if signature.faults.iter().all(|fault| self.severity(fault).is_none()) => {
+                format!("intact, by `{signer}`, though refused")
+            }
             _ if signature.faults.iter().any(|fault| fault.reason == Reason::ChainUnavailable) => {
                 "not verified: its certificate chain lies elsewhere (x5u)".to_owned()
             }
@@ -82,13 +86,14 @@ impl Seals for KeySeals {
         let encrypted = Document::parse(jwe.text().into_owned()).ok()?;
         match open_content(&encrypted, &self.keys) {
             Ok(opened) => Some(opened.plaintext.into()),
-            Err(fault) if fault.reason == Reason::NotDecryptable => {
+            Err(fault) => {
                 let (check, severity) = (fault.reason.check(), Severity::Refused);
-                found.push(Finding { check, severity, pointer: fault.pointer, message: fault.message });
+                // What is wrong with the shape was found without keys, unless it is only found by decoding it.
+                if !found.refuse(check) {
+                    found.push(Finding { check, severity, pointer: fault.pointer, message: fault.message });
+                }
                 None
             }
-            // The shape is judged without keys.
-            Err(_) => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The checks that need keys, made by `validate`.
 
 use super::*;
+use crate::jose::encoding::encode;
 use crate::validate::{Level, Mode, Report, Validator};
 
 const NOW: &str = "2026-11-25T00:00:00Z";
@@ -58,11 +59,16 @@ fn what_is_encrypted_is_looked_into() {
     let inside = report.payload.as_deref().unwrap();
     assert!(inside.notes[0].contains("trusted through `Test Root`"), "{:?}", inside.notes);
     assert!(inside.payload.is_some(), "down to the conversation");
-    let altered = changed(&encrypted, |value| value["tag"] = value["iv"].as_str().unwrap().repeat(2)[..43].into());
+    let altered = changed(&encrypted, |value| value["tag"] = encode(&[7; 32]).into());
+    // Of the alphabet, but 43 characters have two bits more than 32 bytes.
+    let stray_bits = changed(&encrypted, |value| value["tag"] = format!("{}_", "A".repeat(42)).into());
+    let unknown = changed(&encrypted, |value| value["unprotected"]["enc"] = "A128GCM".into());
     let uuid =
         changed(&encrypted, |value| value["unprotected"]["uuid"] = "019f15a6-a752-826f-b9a2-279e0d16bc46".into());
     for (document, keys, expected) in [
         (&altered, &keys, (101, Level::Error)),
+        (&stray_bits, &keys, (99, Level::Error)),
+        (&unknown, &keys, (100, Level::Error)),
         (encrypted.document(), &super::keys(&[&Kind::Rsa.key().serialize_pem()]), (101, Level::Error)),
         (&uuid, &keys, (103, Level::Error)),
     ] {
