@@ -17,11 +17,13 @@ mod operations;
 mod parking;
 mod queue;
 mod redis;
+mod redis_contract;
 mod redis_crowd;
 mod redis_faults;
 mod redis_json;
 mod redis_large;
 mod redis_reach;
+mod redis_rollback;
 mod redis_tail;
 mod retries;
 mod world;
@@ -40,11 +42,13 @@ fn main() {
         vec![Arc::new(embedded::Embedded), Arc::new(redis::Redis), Arc::new(redis::RedisJson)];
     let mut trials = embedded::trials();
     trials.extend(model::trials());
+    trials.extend(redis_contract::trials());
     trials.extend(redis_crowd::trials());
     trials.extend(redis_faults::trials());
     trials.extend(redis_json::trials());
     trials.extend(redis_large::trials());
     trials.extend(redis_reach::trials());
+    trials.extend(redis_rollback::trials());
     trials.extend(redis_tail::trials());
     for backend in backends {
         for (subject, cases) in subjects() {
