@@ -71,11 +71,6 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-<<<<<<< HEAD
-    /// Writes the commits into a flight. `watch` is the lane's count of watches, `mark` the lane and the number of the
-    /// transaction.
-    pub(super) fn write(inner: &Inner, items: &[Item], watch: u64, mark: (usize, u64), pipe: &mut Pipeline) -> Self {
-=======
     /// Writes the commits into a flight. `mark` is the lane and the number of the transaction.
     pub(super) fn write(
         inner: &Inner,
@@ -84,10 +79,9 @@ impl Transaction {
         mark: (usize, u64),
         pipe: &mut Pipeline,
     ) -> Self {
->>>>>>> main
         let before = pipe.len();
         pipe.cmd("MULTI");
-        let mut parts = Parts { watch, ..Parts::default() };
+        let mut parts = Parts { watch: watched.count, ..Parts::default() };
         for item in items {
             parts.item(inner, item, pipe);
         }
@@ -256,7 +250,7 @@ impl Parts {
         for (key, (wip, elements)) in self.ended {
             let Some(wip) = wip else { continue };
             let last = elements.len() >= inner.memory.left(&wip);
-            if last && watched.get(&wip) == Some(&true) {
+            if last && watched.lists.get(&wip) == Some(&true) {
                 pipe.cmd("SREM").arg(keys::wips(&wip.base)).arg(&wip.name);
                 gone.push(key);
             } else if last {

@@ -33,19 +33,10 @@ const TRIES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) index: usize,
-<<<<<<< HEAD
     connection: Option<(MultiplexedConnection, Home)>,
-    /// Wip lists that this connection watches and has seen to exist since its last `EXEC`.
-    watched: HashSet<Arc<Wip>>,
-    /// Counts how often the watch over anything has ended: with every `EXEC` and every connection.
-    pub(super) watch: u64,
-=======
-    connection: Option<MultiplexedConnection>,
     connected_before: bool,
-    /// Wip lists that this connection watches and has seen to exist since its last `EXEC`; whether they then held just
-    /// what is remembered of them.
-    watched: Watched,
->>>>>>> main
+    /// What this connection watches.
+    pub(super) watched: Watched,
     /// Number of the last transaction.
     transaction: u64,
     /// The transaction whose answer was lost.
@@ -54,8 +45,24 @@ pub(super) struct Lane {
     pub(super) large: Vec<(RunId, bool)>,
 }
 
-/// Wip lists, and whether the server holds just what is remembered of them.
-pub(super) type Watched = HashMap<Arc<Wip>, bool>;
+/// What a connection watches.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    /// Wip lists that were seen to exist since the last `EXEC`, and whether they then held just what is remembered of
+    /// them.
+    pub(super) lists: HashMap<Arc<Wip>, bool>,
+    /// Counts how often the watch over everything has ended: with every `EXEC` and every connection. A document that
+    /// was loaded under the same count is watched since then.
+    pub(super) count: u64,
+}
+
+impl Watched {
+    /// Nothing is watched any more.
+    fn end(&mut self) {
+        self.lists.clear();
+        self.count += 1;
+    }
+}
 
 #[derive(Debug)]
 struct Doubt {
@@ -88,13 +95,8 @@ impl Lane {
         Lane {
             index,
             connection: None,
-<<<<<<< HEAD
-            watched: HashSet::new(),
-            watch: 0,
-=======
             connected_before: false,
-            watched: Watched::new(),
->>>>>>> main
+            watched: Watched::default(),
             transaction: 0,
             doubt: None,
             large: Vec::new(),
@@ -190,7 +192,7 @@ impl Lane {
         if let Some(transaction) = transaction {
             failpoint::hit("after-exec");
             self.doubt = None;
-            self.unwatch();
+            self.watched.end();
             match transaction.outcome(inner, &values)? {
                 true => {
                     for item in &items {
@@ -253,29 +255,22 @@ impl Lane {
             Ok(values) => {
                 if values.iter().any(is_elsewhere) {
                     self.connection = None;
-                    self.unwatch();
+                    self.watched.end();
                 }
                 Ok(values)
             }
             Err(error) => {
                 self.connection = None;
-                self.unwatch();
+                self.watched.end();
                 Err(inner.wire.explain(error))
             }
         }
     }
 
-<<<<<<< HEAD
-    async fn connect(&mut self, inner: &Inner) -> Result<()> {
+    async fn connect(&mut self, inner: &Inner, process: &ProcessId) -> Result<()> {
         if self.connection.as_ref().is_none_or(|(_, home)| home.is_gone()) {
             self.connection = Some((inner.wire.lane().await?, Home::here()));
-            self.unwatch();
-=======
-    async fn connect(&mut self, inner: &Inner, process: &ProcessId) -> Result<()> {
-        if self.connection.is_none() {
-            self.connection = Some(inner.wire.lane().await?);
-            self.watched.clear();
->>>>>>> main
+            self.watched.end();
             inner.announce_again();
             // The server may be another one now, or have lost its last writes: what it holds for the process is compared.
             if std::mem::replace(&mut self.connected_before, true) {
@@ -308,12 +303,6 @@ impl Lane {
             }
         }
         Ok(())
-    }
-
-    /// Nothing is watched any more.
-    fn unwatch(&mut self) {
-        self.watched.clear();
-        self.watch += 1;
     }
 
     /// Adds `WATCH` of these lists and documents, and a look at each list.
@@ -352,7 +341,7 @@ impl Lane {
         if !whole && let Some((process, _)) = wip.name.rsplit_once(':') {
             inner.has_strays(&ProcessId(process.to_owned()));
         }
-        self.watched.insert(Arc::clone(wip), whole);
+        self.watched.lists.insert(Arc::clone(wip), whole);
     }
 
     /// The commits whose claims are held and watched; the others are answered.
@@ -387,7 +376,7 @@ impl Lane {
         }
         let mut unwatched: Vec<Arc<Wip>> = Vec::new();
         for item in &items {
-            if !self.watched.contains_key(&item.held.wip) && !unwatched.contains(&item.held.wip) {
+            if !self.watched.lists.contains_key(&item.held.wip) && !unwatched.contains(&item.held.wip) {
                 unwatched.push(Arc::clone(&item.held.wip));
             }
         }
@@ -397,7 +386,7 @@ impl Lane {
             let answers = self.fly(inner, &pipe).await?;
             self.watching(inner, &unwatched, &answers)?;
             let (held, lost): (Vec<_>, Vec<_>) =
-                items.into_iter().partition(|item| self.watched.contains_key(&item.held.wip));
+                items.into_iter().partition(|item| self.watched.lists.contains_key(&item.held.wip));
             results.extend(lost.into_iter().map(|item| (item.index, Committed::Lost)));
             items = held;
         }
@@ -419,11 +408,7 @@ impl Lane {
                 .map(|item| (item.commit.claim.process.clone(), item.commit.claim.run, discriminant(&item.commit.end)))
                 .collect(),
         });
-<<<<<<< HEAD
-        Some(Transaction::write(inner, items, self.watch, (self.index, self.transaction), pipe))
-=======
         Some(Transaction::write(inner, items, &self.watched, (self.index, self.transaction), pipe))
->>>>>>> main
     }
 
     /// Commits one item by itself, after a transaction of several was refused.
@@ -447,7 +432,7 @@ impl Lane {
             let Some(transaction) = self.transaction(inner, only, &mut pipe) else { break };
             let answers = self.fly(inner, &pipe).await?;
             self.doubt = None;
-            self.unwatch();
+            self.watched.end();
             if transaction.outcome(inner, &answers)? {
                 self.applied(inner, item);
                 return Ok(Committed::Done);

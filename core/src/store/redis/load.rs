@@ -131,7 +131,7 @@ pub(super) async fn load(
         let stored = stored(document, revision, now);
         let copy = Copy { revision: stored.as_ref().map_or(0, |stored| stored.revision), keep, json: run.json };
         let loaded = stored.as_ref().filter(|_| !run.json && !run.large);
-        let loaded = loaded.map(|stored| Loaded { document: stored.document.clone(), watch: lane.watch });
+        let loaded = loaded.map(|stored| Loaded { document: stored.document.clone(), watch: lane.watched.count });
         let record = fields.map(Record::read).unwrap_or_default();
         let ledger = ledger.filter(|_| record.ledger).and_then(parse_json);
         let held = Held {
