@@ -16,13 +16,12 @@ async fn give(connection: &mut MultiplexedConnection, number: usize, size: usize
 }
 
 /// From a producer's `RPUSH` to the uuid on the egress list, on an idle system.
-pub(crate) async fn latency(binary: &Path) -> Outcome<Vec<Line>> {
-    const COUNT: usize = 2000;
+pub(crate) async fn latency(binary: &Path, count: usize) -> Outcome<Vec<Line>> {
     let server = server();
     let mut connection = connect(&server).await?;
     let mut conductor = Conductor::start(binary, &tags(1), &server)?;
     let mut times = Vec::new();
-    for number in 0..COUNT {
+    for number in 0..count {
         give(&mut connection, number, USUAL).await?;
         let started = Instant::now();
         let mut pipe = Pipeline::new();
@@ -34,7 +33,7 @@ pub(crate) async fn latency(binary: &Path) -> Outcome<Vec<Line>> {
     }
     conductor.until(&mut connection, "out", 0).await?;
     // The first ones wait for the start.
-    let mut times = times.split_off(100);
+    let mut times = times.split_off(count / 20);
     times.sort_by(f64::total_cmp);
     let at = |part: usize| times[times.len() * part / 100];
     let name = "latency, RPUSH to egress";

@@ -75,7 +75,7 @@ async fn run(options: &Options) -> Outcome {
             "b" => b(options).await?,
             "d" => d(options).await?,
             "mb" => against_bare(options, "A [tag], 1 MB", MEGABYTE, "0.50; 372/s").await?,
-            "latency" => figures::latency(&options.binary).await?,
+            "latency" => figures::latency(&options.binary, options.count(200.0, USUAL)).await?,
             "startup" => figures::startup(&options.binary).await?,
             _ => figures::memory(&options.binary, options.count(20_000.0, USUAL)).await?,
         });
