@@ -70,7 +70,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            lanes: 2,
+            lanes: 3,
             bytes: 64 << 20,
             missing_document: Duration::from_secs(10),
             grace: Duration::from_secs(25),

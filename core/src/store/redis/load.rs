@@ -81,7 +81,7 @@ pub(super) async fn load(
     let mut pipe = Pipeline::new();
     let documents: Vec<String> =
         taken.iter().filter(|run| !run.json && !run.large).map(|run| keys::document(&run.uuid)).collect();
-    lane.watch(&mut pipe, &wips, &documents);
+    lane.watch(&mut pipe, &wips, if inner.tails { &documents } else { &[] });
     let watching = pipe.len();
     let (mut plain, mut sides) = (cmd("MGET"), cmd("MGET"));
     plain.arg(&documents);
@@ -130,7 +130,7 @@ pub(super) async fn load(
         let keep = keep.as_ref().and_then(maybe_number).and_then(|keep| u64::try_from(keep).ok());
         let stored = stored(document, revision, now);
         let copy = Copy { revision: stored.as_ref().map_or(0, |stored| stored.revision), keep, json: run.json };
-        let loaded = stored.as_ref().filter(|_| !run.json && !run.large);
+        let loaded = stored.as_ref().filter(|_| inner.tails && !run.json && !run.large);
         let loaded = loaded.map(|stored| Loaded { document: stored.document.clone(), watch: lane.watched.count });
         let record = fields.map(Record::read).unwrap_or_default();
         let ledger = ledger.filter(|_| record.ledger).and_then(parse_json);

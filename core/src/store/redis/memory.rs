@@ -4,6 +4,7 @@
 //! revision its document has, which lane watches it. A claim that is not in here is looked up.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -23,7 +24,7 @@ pub(super) struct Copy {
 }
 
 /// The runs that were taken from one list in one claim.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wip {
     /// The key of the list of these runs.
     pub(super) key: String,
@@ -35,6 +36,13 @@ pub(super) struct Wip {
     pub(super) list: String,
     /// The lane whose connection watches it.
     pub(super) lane: usize,
+}
+
+impl Hash for Wip {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // No two have one key.
+        self.key.hash(state);
+    }
 }
 
 /// A document as it was loaded.

@@ -88,6 +88,7 @@ impl RedisStore {
         let lanes = (0..LANES).map(|index| Arc::new(AsyncMutex::new(Lane::new(index)))).collect();
         let bell = Bell::new(Arc::clone(&wire));
         let inner = Inner {
+            tails: settings.tails.unwrap_or_else(|| server.leaves_room()),
             settings,
             memory: Memory::default(),
             bell,
@@ -115,6 +116,12 @@ impl RedisStore {
             "{} may evict vCons and queues when its memory is full (`maxmemory-policy` is {policy})",
             self.inner.wire.place
         ))
+    }
+
+    /// Whether saves may send the end of a document alone ([`tail`]).
+    #[doc(hidden)]
+    pub fn sends_tails(&self) -> bool {
+        self.inner.tails
     }
 
     /// Keeps what waits on lists from expiring within the horizon, as every sweep does.

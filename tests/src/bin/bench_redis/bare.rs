@@ -3,7 +3,7 @@
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, Value, from_redis_value};
 use vconductor_core::run::RunId;
-use vconductor_core::store::redis::tail_from;
+use vconductor_core::store::redis::{RedisStore, Settings, tail_from};
 
 use crate::load::{Measured, Outcome, Round, bytes, connect, fill, server};
 
@@ -23,10 +23,11 @@ pub(crate) async fn round(size: usize, count: usize) -> Outcome<Measured> {
     let worker = std::thread::spawn(move || -> Outcome {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
+            let tails = RedisStore::connect(&url, Settings::default()).await?.sends_tails();
             let client = redis::Client::open(url)?;
             let first = client.get_multiplexed_async_connection().await?;
             let second = client.get_multiplexed_async_connection().await?;
-            tokio::try_join!(lane(first, 0), lane(second, 1))?;
+            tokio::try_join!(lane(first, 0, tails), lane(second, 1, tails))?;
             Ok(())
         })
     });
@@ -34,7 +35,7 @@ pub(crate) async fn round(size: usize, count: usize) -> Outcome<Measured> {
     round.end(&mut connection, count).await
 }
 
-async fn lane(mut connection: MultiplexedConnection, lane: u8) -> redis::RedisResult<()> {
+async fn lane(mut connection: MultiplexedConnection, lane: u8, tails: bool) -> redis::RedisResult<()> {
     let hash: String = redis::cmd("SCRIPT").arg("LOAD").arg(CLAIM).query_async(&mut connection).await?;
     let process = format!("bare-{lane}");
     redis::cmd("ZADD").arg("vconductor:processes").arg(4e15).arg(&process).exec_async(&mut connection).await?;
@@ -68,8 +69,8 @@ async fn lane(mut connection: MultiplexedConnection, lane: u8) -> redis::RedisRe
         }
         let mut pipe = Pipeline::new();
         let names: Vec<String> = taken.iter().map(|uuid| format!("vcon:{uuid}")).collect();
-        pipe.cmd("WATCH").arg(&wip).arg(&names);
-        pipe.cmd("EXISTS").arg(&wip);
+        pipe.cmd("WATCH").arg(&wip).arg(if tails { &names[..] } else { &[] });
+        pipe.cmd("LLEN").arg(&wip);
         let (mut sides, mut documents) = (redis::cmd("MGET"), redis::cmd("MGET"));
         for uuid in &taken {
             sides.arg(format!("{{vcon:{uuid}}}:rev")).arg(format!("{{vcon:{uuid}}}:keep"));
@@ -83,7 +84,8 @@ async fn lane(mut connection: MultiplexedConnection, lane: u8) -> redis::RedisRe
             if let Some(old) = bytes(document) {
                 // What the link adds: an attachment before the end of the array.
                 let new = [&old[..old.len() - 2], TAGS].concat();
-                batch.push(Edited { uuid: uuid.to_owned(), from: tail_from(&old, &new), document: new });
+                let from = if tails { tail_from(&old, &new) } else { None };
+                batch.push(Edited { uuid: uuid.to_owned(), from, document: new });
             }
         }
     }

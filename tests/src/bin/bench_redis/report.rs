@@ -92,7 +92,7 @@ impl Report {
 
     fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(["case", "who", "figure", "", "ratio", "goal", "CPU us/vCon", "of Redis"]);
         let mut last = "";
         for line in &self.lines {
