@@ -7,7 +7,6 @@ use super::transcribed::{Companion, add};
 use super::{Made, Options, Party};
 use crate::Result;
 use crate::audio::probe;
-use crate::vcon::uuid8::Generator;
 
 /// Makes a vCon of a recording's bytes. Without a given start the file's time is the start of the dialog, for want of a
 /// better one. A recording with several channels gets a party per channel, which is how a vCon says how many there are.
@@ -19,9 +18,8 @@ pub fn recording(
     filename: Option<&str>,
     modified: Option<Timestamp>,
     options: &Options,
-    generator: &Generator,
 ) -> Result<Made> {
-    recording_with_transcripts(bytes, filename, modified, &[], options, generator)
+    recording_with_transcripts(bytes, filename, modified, &[], options)
 }
 
 /// The same, with the transcripts that lie beside the recording as analyses.
@@ -34,7 +32,6 @@ pub fn recording_with_transcripts(
     modified: Option<Timestamp>,
     transcripts: &[Companion],
     options: &Options,
-    generator: &Generator,
 ) -> Result<Made> {
     let audio = probe(bytes)?;
     let start = options.start.or(modified).unwrap_or_else(Timestamp::now);
@@ -58,5 +55,5 @@ pub fn recording_with_transcripts(
     for transcript in transcripts {
         add(&mut vcon, transcript, options.wtf);
     }
-    vcon.make(generator)
+    vcon.make()
 }

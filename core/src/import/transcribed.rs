@@ -9,7 +9,6 @@ use super::{Made, Options, Party};
 use crate::document::{Document, NewAnalysis};
 use crate::transcript::{Format, Speaker, Transcript, read_text, wtf};
 use crate::vcon::Date;
-use crate::vcon::uuid8::Generator;
 use crate::{Error, Result};
 
 /// A transcript and the file that it was read from.
@@ -81,7 +80,6 @@ pub fn transcript(
     companion: &Companion,
     modified: Option<Timestamp>,
     options: &Options,
-    generator: &Generator,
 ) -> Result<Made> {
     let found = &companion.transcript;
     let made = found.origin.created_at.as_deref().and_then(Date::parse).map(Date::timestamp);
@@ -105,7 +103,7 @@ pub fn transcript(
     } else if options.wtf {
         add_wtf(&mut vcon, found);
     }
-    vcon.make(generator)
+    vcon.make()
 }
 
 /// Adds the transcript of the first dialog as an analysis, and in the World Transcription Format where that is wished.
@@ -119,7 +117,9 @@ pub(super) fn add(vcon: &mut NewVcon, companion: &Companion, wtf: bool) {
 }
 
 fn add_wtf(vcon: &mut NewVcon, transcript: &Transcript) {
-    vcon.analysis.push(wtf::analysis(transcript, 0, Timestamp::now()));
+    // The time of the conversation, not of this moment: importing twice makes the same vCon.
+    let start = vcon.dialog.first().and_then(|dialog| Date::parse(&dialog.start)).map(Date::timestamp);
+    vcon.analysis.push(wtf::analysis(transcript, 0, start.unwrap_or_else(Timestamp::now)));
     add_extension(vcon);
 }
 

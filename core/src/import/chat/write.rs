@@ -7,7 +7,6 @@ use super::super::party::index_of;
 use super::super::{Made, Options, Party};
 use super::{Application, Message};
 use crate::Result;
-use crate::vcon::uuid8::Generator;
 
 /// Makes a vCon of each conversation in `messages`: of each that is named, else of each set of people, where senders and
 /// recipients are given, else one of all. Messages without a time follow the one before them by a second, the first one
@@ -20,7 +19,6 @@ pub fn vcon(
     application: Application,
     modified: Option<Timestamp>,
     options: &Options,
-    generator: &Generator,
 ) -> Result<Vec<Made>> {
     let mut conversations: Vec<(String, Vec<Message>)> = Vec::new();
     let mut places = std::collections::HashMap::new();
@@ -34,7 +32,7 @@ pub fn vcon(
     }
     conversations
         .into_iter()
-        .map(|(_, messages)| conversation(messages, application, modified, options, generator))
+        .map(|(_, messages)| conversation(messages, application, modified, options))
         .collect()
 }
 
@@ -56,7 +54,6 @@ fn conversation(
     application: Application,
     modified: Option<Timestamp>,
     options: &Options,
-    generator: &Generator,
 ) -> Result<Made> {
     if messages.iter().all(|message| message.time.is_some()) {
         messages.sort_by_key(|message| message.time);
@@ -85,7 +82,7 @@ fn conversation(
         });
     }
     with_all_listeners(&mut vcon);
-    vcon.make(generator)
+    vcon.make()
 }
 
 fn sender(message: &Message) -> Option<Party> {

@@ -7,14 +7,13 @@ use super::super::party::index_of;
 use super::super::{Made, Options, Party};
 use super::Mail;
 use crate::Result;
-use crate::vcon::uuid8::Generator;
 
 /// Makes the vCon of a thread, whose mails are in the order of their dates. A mail without a date gets the given start,
 /// or now.
 ///
 /// # Errors
 /// Permanent, when a time cannot be written.
-pub fn vcon(thread: &[Mail], options: &Options, generator: &Generator) -> Result<Made> {
+pub fn vcon(thread: &[Mail], options: &Options) -> Result<Made> {
     let mut vcon = NewVcon {
         subject: thread.iter().find_map(|mail| mail.subject.clone()),
         parties: options.parties.clone(),
@@ -57,5 +56,5 @@ pub fn vcon(thread: &[Mail], options: &Options, generator: &Generator) -> Result
             });
         }
     }
-    vcon.make(generator)
+    vcon.make()
 }
