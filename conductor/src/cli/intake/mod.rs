@@ -8,27 +8,26 @@ mod taken;
 
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use vconductor_core::audio;
-use vconductor_core::error::Error;
+use vconductor_core::document::Document;
+use vconductor_core::error::Result as CoreResult;
 use vconductor_core::import::chat::{self, Application};
-use vconductor_core::import::{self, Companion, Gathered, Kind, Made, Options, mail};
+use vconductor_core::import::{self, Companion, Gathered, Kind, Made, Options};
 use vconductor_core::vcon::uuid8::Generator;
 
+use self::contents::{Contents, Item};
+pub(crate) use self::options::ImportOptions;
+pub(crate) use self::taken::{Taken, generator};
 use super::inputs::{Input, Inputs};
 use super::refusal::Refusal;
-use contents::{Contents, Item};
-
-pub(crate) use options::ImportOptions;
-pub(crate) use taken::{Taken, generator};
 
 /// What became of an item.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// It is a vCon.
+    /// It is a vCon, or one was made of it.
     Taken {
         /// Where it comes from.
         from: String,
@@ -48,7 +47,33 @@ struct Open {
     name: String,
     path: Option<PathBuf>,
     named: bool,
+    modified: Option<Timestamp>,
     contents: Contents,
+    /// Messages, one per line, until all of them are read.
+    messages: Vec<u8>,
+}
+
+impl Open {
+    fn stdin() -> Open {
+        let contents = Contents::of_stdin();
+        Open { name: "stdin".to_owned(), path: None, named: true, modified: None, contents, messages: Vec::new() }
+    }
+
+    fn file(path: PathBuf, named: bool) -> Open {
+        let modified = path.metadata().and_then(|metadata| metadata.modified()).ok();
+        Open {
+            name: path.display().to_string(),
+            named,
+            modified: modified.and_then(|time| Timestamp::try_from(time).ok()),
+            contents: Contents::of_file(&path),
+            path: Some(path),
+            messages: Vec::new(),
+        }
+    }
+
+    fn filename(&self) -> Option<String> {
+        Some(self.path.as_deref()?.file_name()?.to_string_lossy().into_owned())
+    }
 }
 
 /// A transcript beside a recording, until it is known whether the recording comes.
@@ -91,112 +116,105 @@ impl Intake {
         }
     }
 
-    fn item(&mut self, open: &Open, item: Result<Item, Refusal>) {
+    fn item(&mut self, open: &mut Open, item: Result<Item, Refusal>) {
         match item {
             Err(refusal) => self.refuse(refusal),
-            Ok(Item::Vcon { text, line, entry }) => {
-                let name = match &entry {
-                    Some(entry) => format!("{}!{entry}", open.name),
-                    None => open.name.clone(),
-                };
-                match taken::take(text.clone(), &name, line, &self.generator) {
-                    Ok(taken) => self.ready.push_back(Event::Taken { from: open.name.clone(), named: open.named, taken }),
-                    Err(refusal) => {
-                        let filename = open.path.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
-                        // JSON is what many things are.
-                        let kind = if entry.is_some() { None } else { import::recognise(&text, filename.as_deref()) };
-                        match kind.filter(|kind| *kind != Kind::PlainText) {
-                            Some(kind) => self.other(open, kind, &text, filename.as_deref(), None, line),
-                            None => self.refuse(refusal),
-                        }
-                    }
-                }
-            }
-            Ok(Item::Other { bytes, filename, modified }) => match import::recognise(&bytes, filename.as_deref()) {
-                Some(kind) => self.other(open, kind, &bytes, filename.as_deref(), modified, 1),
+            Ok(Item::Document { text, line, entry }) => self.document(open, text, line, entry.as_deref()),
+            Ok(Item::Mail(mail)) => self.mail(open, &mail),
+            Ok(Item::Other(bytes)) => match import::recognise(&bytes, open.filename().as_deref()) {
+                Some(kind) => self.other(open, kind, &bytes, 1),
+                // Text of any kind lies about in directories.
+                None if !open.named && !audio::is_recording(&bytes) => self.skip(open),
                 // What it is instead is best said by who looks at first bytes.
                 None => match audio::probe(&bytes) {
                     Err(error) => self.refuse(Refusal::of(&error, &open.name, 1)),
-                    Ok(_) => self.refuse(Refusal::new(&open.name, "nothing that a conversation can be made of")),
+                    Ok(_) => self.refuse(Refusal::new(&open.name, "there is no conversation in it")),
                 },
             },
         }
     }
 
-    fn other(
-        &mut self,
-        open: &Open,
-        kind: Kind,
-        bytes: &Bytes,
-        filename: Option<&str>,
-        modified: Option<SystemTime>,
-        line: usize,
-    ) {
-        let modified = modified.and_then(|time| Timestamp::try_from(time).ok());
-        let refused = |error: &Error| Refusal::of(error, &open.name, line);
-        let (options, generator) = (&self.options, &self.generator);
-        let text = || String::from_utf8_lossy(bytes);
-        let made: Result<Vec<Made>, Error> = match kind {
-            Kind::Mail => return self.gather(open, |gathered| gathered.mail(&open.name, bytes)),
-            Kind::Mailbox => return self.mailbox(open, bytes),
-            Kind::NamedMessage => {
-                let folder = open.path.as_deref().and_then(Path::parent).map_or_else(String::new, |path| path.display().to_string());
-                let filename = filename.unwrap_or_default();
-                return self.gather(open, |gathered| gathered.message(&folder, filename, &text(), modified));
-            }
-            Kind::WhatsApp => {
-                let messages = chat::whatsapp(&text(), options.offset);
-                chat::vcon(messages, Application::WhatsApp, modified, options, generator)
-            }
-            Kind::Messages => chat::table(&text(), options.offset)
-                .and_then(|messages| chat::vcon(messages, Application::Chat, modified, options, generator)),
-            Kind::Recording => {
-                let beside = open.path.as_deref().map(companions::of_recording).unwrap_or_default();
-                let (paths, transcripts): (Vec<PathBuf>, Vec<Companion>) = beside.into_iter().unzip();
-                let made = import::recording_with_transcripts(bytes, filename, modified, &transcripts, options, generator);
-                if made.is_ok() {
-                    self.used.extend(paths);
-                }
-                made.map(|made| vec![made])
-            }
-            Kind::Transcript => match Companion::read(bytes.clone(), filename) {
-                Ok(companion) => {
-                    if let Some(path) = open.path.clone().filter(|path| line == 1 && companions::has_recording(path)) {
-                        self.waiting.push(Waiting { path, named: open.named, modified, companion });
-                        return;
-                    }
-                    import::transcript(&companion, modified, options, generator).map(|made| vec![made])
-                }
-                Err(error) => Err(error),
-            },
-            Kind::PlainText if !open.named => {
-                self.ready.extend(open.path.clone().map(Event::Skipped));
-                return;
-            }
-            Kind::PlainText => Companion::read(bytes.clone(), filename)
-                .and_then(|companion| import::transcript(&companion, modified, options, generator))
-                .map(|made| vec![made]),
+    /// A JSON document: a vCon, or one of the many other things that are JSON.
+    fn document(&mut self, open: &mut Open, text: Bytes, line: usize, entry: Option<&str>) {
+        let name = match entry {
+            Some(entry) => format!("{}!{entry}", open.name),
+            None => open.name.clone(),
         };
-        match made {
-            Ok(all) => self.ready.extend(all.into_iter().map(|made| event(made, open.name.clone(), open.named))),
-            Err(error) => self.refuse(refused(&error)),
+        let refusal = match taken::take(text.clone(), &name, line, &self.generator) {
+            Ok(taken) => {
+                let (from, named) = (open.name.clone(), open.named);
+                return self.ready.push_back(Event::Taken { from, named, taken });
+            }
+            Err(refusal) => refusal,
+        };
+        let kind = if entry.is_some() { None } else { import::recognise(&text, open.filename().as_deref()) };
+        match kind {
+            Some(Kind::Messages) if open.contents.has_lines() || !open.messages.is_empty() => {
+                open.messages.extend_from_slice(&text);
+                open.messages.push(b'\n');
+            }
+            Some(kind @ (Kind::Messages | Kind::Transcript)) => self.other(open, kind, &text, line),
+            // Among messages: notices of who joins and leaves.
+            None if !open.messages.is_empty() && Document::parse(text).is_ok() => {}
+            _ => self.refuse(refusal),
         }
     }
 
-    fn gather(&mut self, open: &Open, take: impl FnOnce(&mut Gathered) -> Result<(), Error>) {
+    /// What is not a vCon.
+    fn other(&mut self, open: &Open, kind: Kind, bytes: &Bytes, line: usize) {
+        let (options, modified, filename) = (&self.options, open.modified, open.filename());
+        let filename = filename.as_deref();
+        let text = || String::from_utf8_lossy(bytes);
+        let one = |made: CoreResult<Made>| made.map(|made| vec![made]);
+        let made: CoreResult<Vec<Made>> = match kind {
+            Kind::Mail | Kind::Mailbox => return self.mail(open, bytes),
+            Kind::NamedMessage => return self.message(open, filename.unwrap_or_default(), &text()),
+            Kind::WhatsApp => {
+                let messages = chat::whatsapp(&text(), options.offset);
+                chat::vcon(messages, Application::WhatsApp, modified, options)
+            }
+            Kind::Messages => chat::table(&text(), options.offset)
+                .and_then(|messages| chat::vcon(messages, Application::Chat, modified, options)),
+            Kind::Recording => {
+                let beside = open.path.as_deref().map(companions::of_recording).unwrap_or_default();
+                let (paths, transcripts): (Vec<PathBuf>, Vec<Companion>) = beside.into_iter().unzip();
+                let made = import::recording_with_transcripts(bytes, filename, modified, &transcripts, options);
+                if made.is_ok() {
+                    self.used.extend(paths);
+                }
+                one(made)
+            }
+            Kind::PlainText if !open.named => return self.skip(open),
+            Kind::PlainText | Kind::Transcript => match Companion::read(bytes.clone(), filename) {
+                Ok(companion) => {
+                    let beside = open.path.clone().filter(|path| line == 1 && companions::has_recording(path));
+                    if let Some(path) = beside {
+                        return self.waiting.push(Waiting { path, named: open.named, modified, companion });
+                    }
+                    one(import::transcript(&companion, modified, options))
+                }
+                Err(error) => Err(error),
+            },
+        };
+        match made {
+            Ok(all) => self.ready.extend(all.into_iter().map(|made| event(made, open.name.clone(), open.named))),
+            Err(error) => self.refuse(Refusal::of(&error, &open.name, line)),
+        }
+    }
+
+    fn mail(&mut self, open: &Open, mail: &[u8]) {
         self.all_named &= open.named;
-        if let Err(error) = take(&mut self.gathered) {
+        if let Err(error) = self.gathered.mail(&open.name, mail, open.modified) {
             self.refuse(Refusal::of(&error, &open.name, 1));
         }
     }
 
-    fn mailbox(&mut self, open: &Open, bytes: &Bytes) {
-        for (number, message) in mail::messages(&bytes[..]).enumerate() {
-            let place = format!("{}: mail {}", open.name, number + 1);
-            self.all_named &= open.named;
-            if let Err(error) = message.and_then(|message| self.gathered.mail(&open.name, &message)) {
-                self.refuse(Refusal::of(&error, &place, 1));
-            }
+    fn message(&mut self, open: &Open, filename: &str, text: &str) {
+        self.all_named &= open.named;
+        let folder = open.path.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).display().to_string();
+        if let Err(error) = self.gathered.message(&folder, filename, text, open.modified) {
+            self.refuse(Refusal::of(&error, &open.name, 1));
         }
     }
 
@@ -204,24 +222,42 @@ impl Intake {
         self.ready.push_back(Event::Refused(refusal));
     }
 
-    /// What was held back.
+    fn skip(&mut self, open: &Open) {
+        self.ready.extend(open.path.clone().map(Event::Skipped));
+    }
+
+    /// Goes on to the next file, and after the last one to what was held back.
+    fn advance(&mut self) {
+        match self.inputs.next() {
+            Some(Ok(Input::Stdin)) => self.open = Some(Open::stdin()),
+            Some(Ok(Input::File { path, named })) => self.open = Some(Open::file(path, named)),
+            Some(Ok(Input::Skipped(path))) => self.ready.push_back(Event::Skipped(path)),
+            Some(Err(refusal)) => self.refuse(refusal),
+            None => {
+                self.ended = true;
+                self.end();
+            }
+        }
+    }
+
+    /// What was held back until everything was seen.
     fn end(&mut self) {
         for waiting in std::mem::take(&mut self.waiting) {
             if self.used.contains(&waiting.path) {
                 continue;
             }
             let name = waiting.path.display().to_string();
-            match import::transcript(&waiting.companion, waiting.modified, &self.options, &self.generator) {
+            match import::transcript(&waiting.companion, waiting.modified, &self.options) {
                 Ok(made) => self.ready.push_back(event(made, name, waiting.named)),
                 Err(error) => self.refuse(Refusal::of(&error, &name, 1)),
             }
         }
         let gathered = std::mem::take(&mut self.gathered);
-        for (from, made) in gathered.finish(&self.options, &self.generator) {
-            match made {
-                Ok(made) => self.ready.push_back(event(made, from, self.all_named)),
-                Err(error) => self.ready.push_back(Event::Refused(Refusal::of(&error, &from, 1))),
-            }
+        for (from, made) in gathered.finish(&self.options) {
+            self.ready.push_back(match made {
+                Ok(made) => event(made, from, self.all_named),
+                Err(error) => Event::Refused(Refusal::of(&error, &from, 1)),
+            });
         }
     }
 }
@@ -238,28 +274,23 @@ impl Iterator for Intake {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
             }
-            if let Some(mut open) = self.open.take() {
-                if let Some(item) = open.contents.next() {
-                    self.item(&open, item);
+            let Some(mut open) = self.open.take() else {
+                if self.ended {
+                    return None;
+                }
+                self.advance();
+                continue;
+            };
+            match open.contents.next() {
+                Some(item) => {
+                    self.item(&mut open, item);
                     self.open = Some(open);
                 }
-                continue;
-            }
-            match self.inputs.next() {
-                Some(Ok(Input::Stdin)) => {
-                    self.open = Some(Open { name: "stdin".to_owned(), path: None, named: true, contents: Contents::of_stdin() });
+                None if !open.messages.is_empty() => {
+                    let messages = std::mem::take(&mut open.messages).into();
+                    self.other(&open, Kind::Messages, &messages, 1);
                 }
-                Some(Ok(Input::File { path, named })) => {
-                    let (name, contents) = (path.display().to_string(), Contents::of_file(&path));
-                    self.open = Some(Open { name, path: Some(path), named, contents });
-                }
-                Some(Ok(Input::Skipped(path))) => return Some(Event::Skipped(path)),
-                Some(Err(refusal)) => return Some(Event::Refused(refusal)),
-                None if self.ended => return None,
-                None => {
-                    self.ended = true;
-                    self.end();
-                }
+                None => {}
             }
         }
     }
