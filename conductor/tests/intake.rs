@@ -85,7 +85,8 @@ fn chats_of_every_kind_become_conversations() {
     let counts: Vec<usize> = table.iter().map(|vcon| vcon["dialog"].as_array().unwrap().len()).collect();
     assert_eq!(counts, [2, 1], "two conversations");
     let lines = imported(&place, &["messages.jsonl"]);
-    let said: Vec<&str> = lines[0]["dialog"].as_array().unwrap().iter().map(|it| it["body"].as_str().unwrap()).collect();
+    let said: Vec<&str> =
+        lines[0]["dialog"].as_array().unwrap().iter().map(|it| it["body"].as_str().unwrap()).collect();
     assert_eq!((lines.len(), said), (1, vec!["Hi", "Hello Ann"]), "all lines are one conversation");
 }
 
@@ -135,7 +136,7 @@ fn transcripts_of_every_service_become_conversations() {
             assert!(shown(&place, &vcons[0]).contains("transcript"), "{}", path.display());
         }
     }
-    for vendor in ["assemblyai", "deepgram", "openai", "speechmatics"] {
+    for vendor in ["assemblyai", "deepgram", "whisper", "speechmatics"] {
         assert!(vendors.contains(vendor), "{vendors:?}");
     }
 }
@@ -145,7 +146,8 @@ fn what_is_no_conversation_is_refused_with_the_reason_and_the_rest_is_made() {
     let place = place(&["mail/refund_1.eml"]);
     place.write("gif.wav", "GIF89a").write("folder/notes.txt", "Buy milk.\n").write("empty.eml", "");
     place.write("broken.json", "{\"text\": ").write("odd.json", "{\"a\": 1}");
-    let done = place.run(&["vcon", "import", "gif.wav", "folder", "empty.eml", "broken.json", "odd.json", "refund_1.eml"]);
+    let done =
+        place.run(&["vcon", "import", "gif.wav", "folder", "empty.eml", "broken.json", "odd.json", "refund_1.eml"]);
     assert_eq!(done.stdout.lines().count(), 1, "{}", done.stdout);
     insta::assert_snapshot!("refused", format!("exit {}\n{}", done.code, done.stderr));
     let done = place.run(&["vcon", "import", "refund_1.eml", "folder/notes.txt", "--out", "one.vcon"]);

@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Document, View};
 use super::scan::Trusting;
+use super::{Document, View};
 use crate::{Error, Result};
 
 /// A piece of checked JSON text: a value, or a member name with its quotes.

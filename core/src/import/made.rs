@@ -136,8 +136,7 @@ impl NewVcon {
 }
 
 fn write(wire: &Wire<'_>) -> Result<Vec<u8>> {
-    serde_json::to_vec(wire)
-        .map_err(|error| Error::permanent("cannot write the conversation as JSON").caused_by(error))
+    serde_json::to_vec(wire).map_err(|error| Error::permanent("cannot write the conversation as JSON").caused_by(error))
 }
 
 /// RFC 3339 in UTC, to the millisecond.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::made::{Content, NewDialog, NewVcon, date};
-use super::party::index_of;
+use super::party::People;
 use super::{Made, Options, Party};
 use crate::document::{Document, NewAnalysis};
 use crate::transcript::{Format, Speaker, Transcript, read_text, wtf};
@@ -76,16 +76,12 @@ impl Companion {
 ///
 /// # Errors
 /// Permanent, when the time cannot be written.
-pub fn transcript(
-    companion: &Companion,
-    modified: Option<Timestamp>,
-    options: &Options,
-) -> Result<Made> {
+pub fn transcript(companion: &Companion, modified: Option<Timestamp>, options: &Options) -> Result<Made> {
     let found = &companion.transcript;
     let made = found.origin.created_at.as_deref().and_then(Date::parse).map(Date::timestamp);
     let start = options.start.or(made).or(modified).unwrap_or_else(Timestamp::now);
     let mut parties = options.parties.clone();
-    let heard = parties_of(found, &mut parties);
+    let heard = parties_of(found, &mut parties)?;
     let is_text = matches!(found.origin.format, Format::Text | Format::LabelledText);
     let dialog = NewDialog {
         r#type: if is_text { "text" } else { "recording" },
@@ -130,28 +126,34 @@ fn add_extension(vcon: &mut NewVcon) {
 }
 
 /// The parties of the dialog: one per channel, or one per speaker.
-fn parties_of(transcript: &Transcript, parties: &mut Vec<Party>) -> Vec<usize> {
+fn parties_of(transcript: &Transcript, parties: &mut Vec<Party>) -> Result<Vec<usize>> {
     let channels = transcript.turns.iter().filter_map(|turn| turn.channel).max();
     if let Some(last) = channels.filter(|last| (1..64).contains(last)) {
         parties.resize(parties.len().max(last + 1), Party::default());
-        return (0..=last).collect();
+        return Ok((0..=last).collect());
     }
     let speakers: Vec<&Speaker> = transcript.speakers().into_iter().take(1000).collect();
     if speakers.is_empty() {
-        return (0..parties.len()).collect();
+        return Ok((0..parties.len()).collect());
     }
     // Given parties are the speakers in their order, unless they have the speakers' names.
     let given = parties.len();
+    let mut people = People::of(std::mem::take(parties));
     let mut heard = Vec::new();
     for (number, speaker) in speakers.iter().enumerate() {
         let party = speaker_party(&transcript.label(speaker));
-        let named = parties.iter().position(|known| known.is_same(&party));
-        let index = named.unwrap_or_else(|| if number < given { number } else { index_of(parties, party) });
+        let named = people.all().iter().position(|known| known.is_same(&party));
+        let index = match named {
+            Some(index) => index,
+            None if number < given => number,
+            None => people.index(party)?,
+        };
         if !heard.contains(&index) {
             heard.push(index);
         }
     }
-    heard
+    *parties = people.into_parties();
+    Ok(heard)
 }
 
 /// `Agent` and `Customer` are roles as well as names.

@@ -42,7 +42,7 @@ fn world() -> &'static World {
     })
 }
 
-/// The first byte says what the rest is: a document, or changes to a signed or an encrypted one (place, byte).
+// The first byte says what the rest is: a document, or changes to a signed or an encrypted one (place, byte).
 fuzz_target!(|bytes: &[u8]| {
     let Some((kind, rest)) = bytes.split_first() else {
         return;

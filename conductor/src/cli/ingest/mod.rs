@@ -23,7 +23,7 @@ const ABOUT: &str = "\
 Take conversations in: store them and put them on ingress lists
 
 PATH is a vCon (.json, .vcon), vCons line by line (.jsonl, .ndjson), either of them compressed (.gz), a bundle of vCons \
-(.vconz; its media files are left out), anything that a vCon can be made of, a directory (recursive, by name), a pattern, or \
+(.vconz; its media go into the vCons that refer to them), anything that a vCon can be made of, a directory (recursive, by name), a pattern, or \
 - for stdin. What a file holds is found from its bytes.
 
 vCons are made of recordings and videos, mails (.eml, mbox, Maildir; one vCon per thread), chats (WhatsApp, CSV, JSON, JSON \

@@ -27,7 +27,9 @@ pub(super) fn has_recording(transcript: &Path) -> bool {
     let stems = ENDINGS.iter().filter_map(|ending| name.strip_suffix(ending)?.strip_suffix('.'));
     let folder = transcript.parent().unwrap_or(Path::new(""));
     stems.into_iter().any(|stem| {
-        let is_whole = Path::new(stem).extension().is_some_and(|own| RECORDINGS.iter().any(|known| own.eq_ignore_ascii_case(known)));
+        let is_whole = Path::new(stem)
+            .extension()
+            .is_some_and(|own| RECORDINGS.iter().any(|known| own.eq_ignore_ascii_case(known)));
         is_whole && folder.join(stem).is_file()
             || RECORDINGS.iter().any(|ending| with(&folder.join(stem), ending).is_file())
     })

@@ -74,15 +74,10 @@ type Mails = Box<dyn Iterator<Item = Result<Vec<u8>, Error>> + Send>;
 enum Rest {
     Nothing,
     One(Item),
-    /// The vCons of a bundle, the next one last.
-    Bundle(Vec<BundledVcon>),
+    Bundle(Box<dyn Iterator<Item = Result<BundledVcon, Error>> + Send>),
     Mailbox(Mails),
     Failed(Refusal),
-    Lines {
-        reader: Box<dyn BufRead + Send>,
-        line: usize,
-        first: Option<Vec<u8>>,
-    },
+    Lines { reader: Box<dyn BufRead + Send>, line: usize, first: Option<Vec<u8>> },
 }
 
 impl Contents {
@@ -117,9 +112,10 @@ impl Iterator for Contents {
             Rest::Nothing => None,
             Rest::One(item) => Some(Ok(item)),
             Rest::Bundle(mut vcons) => {
-                let BundledVcon { name, bytes } = vcons.pop()?;
+                let vcon = vcons.next()?;
                 self.rest = Rest::Bundle(vcons);
-                Some(Ok(Item::Document { text: bytes, line: 1, entry: Some(name) }))
+                let item = |vcon: BundledVcon| Item::Document { text: vcon.bytes, line: 1, entry: Some(vcon.name) };
+                Some(vcon.map(item).map_err(|error| Refusal::of(&error, &self.name, 1)))
             }
             Rest::Mailbox(mut mails) => {
                 let mail = mails.next()?;
@@ -175,17 +171,11 @@ fn look(name: &str, reader: Box<dyn BufRead + Send>) -> Result<Rest, Refusal> {
     Ok(Rest::One(Item::Other(bytes)))
 }
 
-/// The vCons of a bundle. Their media stay behind: the vCons say by URL where else they lie.
+/// The vCons of a bundle, with the media that they refer to inside.
 fn bundle(name: &str, bytes: Bytes) -> Result<Rest, Refusal> {
     let limits = Limits { bytes: LARGEST, inflated: LARGEST, ..Limits::default() };
-    let bundle = Bundle::open(bytes, &limits).map_err(|error| Refusal::of(&error, name, 1))?;
-    let media = bundle.files.len();
-    let mut vcons = bundle.into_sound_vcons().map_err(|error| Refusal::of(&error, name, 1))?;
-    if media > 0 {
-        tracing::warn!(bundle = name, media, "media files of the bundle are not taken in, only its vCons");
-    }
-    vcons.reverse();
-    Ok(Rest::Bundle(vcons))
+    let vcons = Bundle::open(bytes, &limits).and_then(Bundle::into_sound_vcons);
+    Ok(Rest::Bundle(Box::new(vcons.map_err(|error| Refusal::of(&error, name, 1))?)))
 }
 
 /// One document, or one per line? Both may be in a `.json`. Documents per line close on their line, and the next thing
@@ -266,7 +256,9 @@ mod tests {
         std::fs::write(&path, bytes).unwrap();
         Contents::of_file(&path)
             .map(|item| match item {
-                Ok(Item::Document { text, line, .. }) => format!("{line} {}", String::from_utf8_lossy(&text).trim_end()),
+                Ok(Item::Document { text, line, .. }) => {
+                    format!("{line} {}", String::from_utf8_lossy(&text).trim_end())
+                }
                 Ok(Item::Mail(mail)) => format!("mail {}", String::from_utf8_lossy(&mail)),
                 Ok(Item::Other(bytes)) => format!("other {}", bytes.len()),
                 Err(refusal) => refusal.message,
@@ -298,7 +290,11 @@ mod tests {
 
     #[test]
     fn a_mailbox_comes_mail_by_mail() {
-        let mail = |name: &str| format!("From x@example.com Mon Mar  2 10:00:00 2026\nFrom: {name}@example.com\nTo: b@example.com\nSubject: s\n\n>From here\n\n");
+        let mail = |name: &str| {
+            format!(
+                "From x@example.com Mon Mar  2 10:00:00 2026\nFrom: {name}@example.com\nTo: b@example.com\nSubject: s\n\n>From here\n\n"
+            )
+        };
         let found = items("box", format!("{}{}", mail("a"), mail("b")).as_bytes());
         assert_eq!(found.len(), 2);
         assert!(found[0].starts_with("mail From: a@") && found[0].contains("\n\nFrom here"), "{}", found[0]);

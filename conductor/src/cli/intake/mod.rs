@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use vconductor_core::audio;
 use vconductor_core::document::Document;
 use vconductor_core::error::Result as CoreResult;
 use vconductor_core::import::chat::{self, Application};
 use vconductor_core::import::{self, Companion, Gathered, Kind, Made, Options};
+use vconductor_core::media;
 use vconductor_core::vcon::uuid8::Generator;
 
 use self::contents::{Contents, Item};
@@ -71,6 +71,12 @@ impl Open {
         }
     }
 
+    /// Whether the name allows for text of which nothing else is known: a broken file of another kind is text, too.
+    fn is_text_by_name(&self) -> bool {
+        let ending = self.path.as_deref().and_then(Path::extension);
+        ending.is_none_or(|ending| ["txt", "text", "md"].iter().any(|known| ending.eq_ignore_ascii_case(known)))
+    }
+
     fn filename(&self) -> Option<String> {
         Some(self.path.as_deref()?.file_name()?.to_string_lossy().into_owned())
     }
@@ -122,11 +128,11 @@ impl Intake {
             Ok(Item::Document { text, line, entry }) => self.document(open, text, line, entry.as_deref()),
             Ok(Item::Mail(mail)) => self.mail(open, &mail),
             Ok(Item::Other(bytes)) => match import::recognise(&bytes, open.filename().as_deref()) {
-                Some(kind) => self.other(open, kind, &bytes, 1),
+                Some(kind) if kind != Kind::PlainText || open.is_text_by_name() => self.other(open, kind, &bytes, 1),
                 // Text of any kind lies about in directories.
-                None if !open.named && !audio::is_recording(&bytes) => self.skip(open),
+                _ if !open.named && open.is_text_by_name() => self.skip(open),
                 // What it is instead is best said by who looks at first bytes.
-                None => match audio::probe(&bytes) {
+                _ => match media::probe(&bytes) {
                     Err(error) => self.refuse(Refusal::of(&error, &open.name, 1)),
                     Ok(_) => self.refuse(Refusal::new(&open.name, "there is no conversation in it")),
                 },
@@ -153,7 +159,7 @@ impl Intake {
                 open.messages.extend_from_slice(&text);
                 open.messages.push(b'\n');
             }
-            Some(kind @ (Kind::Messages | Kind::Transcript)) => self.other(open, kind, &text, line),
+            Some(kind) if kind != Kind::PlainText => self.other(open, kind, &text, line),
             // Among messages: notices of who joins and leaves.
             None if !open.messages.is_empty() && Document::parse(text).is_ok() => {}
             _ => self.refuse(refusal),

@@ -64,7 +64,9 @@ impl Import {
             match event {
                 Event::Taken { from, taken, .. } => match (&self.out, directory) {
                     (None, _) => print(&taken)?,
-                    (Some(folder), true) => rows.push(written(&folder.join(format!("{}.vcon", taken.uuid)), from, &taken)?),
+                    (Some(folder), true) => {
+                        rows.push(written(&folder.join(format!("{}.vcon", taken.uuid)), from, &taken)?)
+                    }
                     (Some(_), false) if held.is_some() => {
                         return Err(Failure::new(Exit::Usage, "there is more than one conversation in it")
                             .help("give --out a directory (with a slash at its end)"));

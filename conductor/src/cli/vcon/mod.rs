@@ -10,6 +10,7 @@ mod import;
 pub(super) mod keys;
 mod redact;
 mod sign;
+mod transcript;
 mod verify;
 
 use clap::{Args, Subcommand};
@@ -19,7 +20,7 @@ use super::exit::{Exit, Result};
 const ABOUT: &str = "\
 Make, convert, compare, redact, amend, sign, verify, encrypt and decrypt vCon files
 
-Works on files and pipes, without a store. No input is ever overwritten unless --in-place says so.";
+List the transcripts and write them in other forms. Works on files and pipes, without a store. No input is ever overwritten unless --in-place says so.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,6 +47,7 @@ enum Action {
     Convert(convert::Convert),
     Diff(diff::Diff),
     Import(import::Import),
+    Transcript(transcript::ShowTranscript),
     Redact(redact::Redact),
     Amend(amend::Amend),
     Sign(sign::Sign),
@@ -60,6 +62,7 @@ impl Vcon {
             Action::Convert(convert) => convert.run(),
             Action::Diff(diff) => diff.run(),
             Action::Import(import) => import.run(),
+            Action::Transcript(transcript) => transcript.run(),
             Action::Redact(redact) => redact.run(),
             Action::Amend(amend) => amend.run(),
             Action::Sign(sign) => sign.run(),

@@ -58,8 +58,7 @@ fn a_transcript_beside_a_recording_is_its_analysis() {
     let source = file("transcripts/provider/deepgram_sample.json");
     let companion = Companion::read(source.clone(), Some("call.json")).unwrap();
     let options = Options { wtf: true, ..Options::default() };
-    let made = recording_with_transcripts(&file("audio/ab_call.mp3"), None, None, &[companion], &options)
-        .unwrap();
+    let made = recording_with_transcripts(&file("audio/ab_call.mp3"), None, None, &[companion], &options).unwrap();
     let vcon = vcon(&made);
     assert_eq!(vcon["dialog"].as_array().unwrap().len(), 1);
     let analysis = &vcon["analysis"][0];

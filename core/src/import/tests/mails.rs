@@ -55,7 +55,8 @@ fn answers_make_a_thread_in_the_order_of_time_whatever_the_order_of_files() {
 fn a_thread_says_where_it_comes_from_and_a_mail_without_date_has_the_files() {
     let mut gathered = Gathered::default();
     let modified = Some("2026-05-01T10:00:00Z".parse().unwrap());
-    let undated = "From: ann@example.com\r\nTo: bob@example.com\r\nSubject: x\r\nMessage-ID: <u@example.com>\r\n\r\nHi\r\n";
+    let undated =
+        "From: ann@example.com\r\nTo: bob@example.com\r\nSubject: x\r\nMessage-ID: <u@example.com>\r\n\r\nHi\r\n";
     gathered.mail("b.eml", undated.as_bytes(), modified).unwrap();
     gathered.mail("a.eml", mail("a", "References: <u@example.com>\r\n", "Re").as_bytes(), modified).unwrap();
     gathered.mail("c.eml", mail("c", "", "Other").as_bytes(), modified).unwrap();
