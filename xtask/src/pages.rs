@@ -8,6 +8,7 @@ use clap::Command;
 use vconductor::reference::{configuration_schema, link_page, storage_page, summary, tracer_page};
 use vconductor_core::layers::instruments;
 use vconductor_core::plugin::Registry;
+use vconductor_core::store::redis::commands_needed;
 use vconductor_core::validate::{CHECKS, Check, Severity};
 
 use crate::Pages;
@@ -28,6 +29,7 @@ pub(crate) fn all() -> Result<Pages> {
     pages.insert("README.md".into(), index(&registry));
     pages.insert("metrics.md".into(), metrics());
     pages.insert("checks.md".into(), checks());
+    pages.insert("redis-user.md".into(), redis_user());
     pages.insert(
         "vconductor.schema.json".into(),
         serde_json::to_string_pretty(&configuration_schema(&registry))? + "\n",
@@ -66,7 +68,7 @@ fn index(registry: &Registry) -> String {
         registry.tracers.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect(),
     );
     text.push_str("\nSee also the [checks](checks.md) of `vconductor validate`, the [metrics](metrics.md), the\n");
-    text.push_str("[command line](cli/vconductor.md) and the [JSON Schema](vconductor.schema.json) for editors.\n");
+    text.push_str("[rights on Redis](redis-user.md), the [command line](cli/vconductor.md) and the [JSON Schema](vconductor.schema.json) for editors.\n");
     text
 }
 
@@ -94,6 +96,25 @@ fn checks() -> String {
         text.push_str(&format!("| {number} | {level} | {title} | {section} | {fix} | {tolerant} |\n"));
     }
     text
+}
+
+/// What a user of Redis must be allowed to do.
+fn redis_user() -> String {
+    let commands: std::collections::BTreeSet<String> = commands_needed().map(str::to_lowercase).collect();
+    let rules = |of_json: bool| {
+        let rules = commands.iter().filter(|command| command.starts_with("json.") == of_json);
+        rules.map(|command| format!("+{command}")).collect::<Vec<_>>().join(" ")
+    };
+    format!(
+        "# The user of vConductor on Redis\n\n\
+        The commands that the store sends, its scripts' included, as a rule for `ACL SETUSER`. Every one is asked for when the \
+        store is opened;\none that is missing or not allowed is named then. `info`, `role`, `config|get`, `subscribe` and \
+        `publish` are used where they are allowed.\n\n\
+        ```text\nACL SETUSER vconductor on >PASSWORD ~* &* {} +info +role +config|get +subscribe +publish\n```\n\n\
+        Where the server has RedisJSON, also:\n\n```text\nACL SETUSER vconductor {}\n```\n",
+        rules(false),
+        rules(true)
+    )
 }
 
 /// One page per command, as Markdown.
