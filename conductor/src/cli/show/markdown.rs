@@ -8,7 +8,7 @@ use super::story::{Media, Part, Story, Verdict};
 pub(super) fn render(story: &Story) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _: std::fmt::Result = write(&mut out, story);
+    write(&mut out, story).ok();
     out
 }
 

@@ -51,7 +51,6 @@ fn of_attachment(attachment: &Attachment<'_>, people: &[Person]) -> Media {
     let mut media = of_entry(attachment.entry(), attachment.body());
     media.index = attachment.index();
     media.title = filename
-        .clone()
         .or_else(|| purpose.clone())
         .or_else(|| media.mediatype.clone())
         .unwrap_or_else(|| "attachment".to_owned());

@@ -83,16 +83,16 @@ pub(in crate::cli::show) fn duration(seconds: f64) -> String {
     match whole {
         0 if seconds > 0.0 => format!("{seconds:.1} s"),
         0..60 => format!("{whole} s"),
-        60..3600 if whole % 60 == 0 => format!("{} min", whole / 60),
+        60..3600 if whole.is_multiple_of(60) => format!("{} min", whole / 60),
         60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ if whole % 3600 / 60 == 0 => format!("{} h", whole / 3600),
+        _ if whole % 3600 < 60 => format!("{} h", whole / 3600),
         _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
     }
 }
 
 /// An offset into a recording: `0:07`, `12:34`, `1:02:03`.
 pub(in crate::cli::show) fn offset(seconds: f64) -> String {
-    let whole = seconds.max(0.0).min(1e12) as u64;
+    let whole = seconds.clamp(0.0, 1e12) as u64;
     match whole {
         0..3600 => format!("{}:{:02}", whole / 60, whole % 60),
         _ => format!("{}:{:02}:{:02}", whole / 3600, whole % 3600 / 60, whole % 60),
