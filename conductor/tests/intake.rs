@@ -173,3 +173,47 @@ fn taking_the_same_in_again_makes_the_same_vcons() {
     let done = place.run(&["ingest", "--list", "calls", "in"]);
     assert!(done.stdout.starts_with("5 taken in to `calls`, 0 refused, 1 other file skipped"), "{}", done.stdout);
 }
+
+#[test]
+fn videos_and_bundles_come_with_their_content() {
+    let place = place(&["video/video.webm", "video/silent.mp4", "vcon/valid/synthetic-container/bundle.vconz"]);
+    let vcons = imported(&place, &["silent.mp4", "video.webm", "bundle.vconz"]);
+    let told: Vec<(&Value, &Value)> =
+        vcons.iter().map(|vcon| (&vcon["dialog"][0]["mediatype"], &vcon["dialog"][0]["encoding"])).collect();
+    let inline = Value::from("base64url");
+    assert_eq!(
+        told,
+        [(&"video/x-mp4".into(), &inline), (&"video/webm".into(), &inline), (&"audio/x-mp3".into(), &inline)]
+    );
+    assert!((2.9..3.1).contains(&vcons[1]["dialog"][0]["duration"].as_f64().unwrap()));
+    assert!(shown(&place, &vcons[2]).contains("✓ 1 content has the hash that the vCon gives"));
+    let done = place.run(&["ingest", "--list", "calls", "bundle.vconz"]);
+    assert!(done.stdout.starts_with("1 taken in to `calls`, 0 refused"), "{}", done.all());
+    let stored = place.run(&["show", "01a07da8-c2bb-83e5-b9a2-279e0d16bc46", "--output", "json"]);
+    assert_eq!(serde_json::from_str::<Value>(&stored.stdout).unwrap(), vcons[2], "the media are in the store");
+}
+
+#[test]
+fn transcripts_go_out_in_other_forms_and_come_in_again() {
+    let place =
+        place(&["transcripts/provider/deepgram_sample.json", "vcon/valid/ietf-core-03/ab_call_ext_rec_analysis.vcon"]);
+    let call = "ab_call_ext_rec_analysis.vcon";
+    insta::assert_snapshot!("transcript_list", place.run(&["vcon", "transcript", call]).all());
+    let listed = place.run(&["vcon", "transcript", call, "--output", "jsonl"]).stdout;
+    assert_eq!(serde_json::from_str::<Value>(&listed).unwrap()["pointer"], "/analysis/0");
+    insta::assert_snapshot!("transcript_vtt", place.run(&["vcon", "transcript", call, "--to", "vtt"]).stdout);
+    let done = place.run(&["vcon", "transcript", "deepgram_sample.json", "--to", "wtf", "--out", "d.wtf.json"]);
+    assert_eq!(done.all(), "exit 0\n--- stdout\n--- stderr\n");
+    let vcon = &imported(&place, &["d.wtf.json"])[0];
+    assert_eq!(
+        (&vcon["analysis"][0]["type"], &vcon["extensions"][0]),
+        (&"wtf_transcription".into(), &"wtf_transcription".into())
+    );
+    // What was said, by whom and when, is what it was before.
+    let text = |name: &str| place.run(&["vcon", "transcript", name, "--to", "srt"]).stdout;
+    assert_eq!(text("d.wtf.json"), text("deepgram_sample.json"));
+    let none = place.run(&["vcon", "transcript", call, "--to", "text", "--number", "7"]);
+    assert_eq!(none.code, 1, "{}", none.stderr);
+    let odd = place.run(&["vcon", "transcript", "gone.json"]);
+    assert_eq!(odd.code, 65, "{}", odd.stderr);
+}
