@@ -145,9 +145,12 @@ fn transcripts_of_every_service_become_conversations() {
 fn what_is_no_conversation_is_refused_with_the_reason_and_the_rest_is_made() {
     let place = place(&["mail/refund_1.eml"]);
     place.write("gif.wav", "GIF89a").write("folder/notes.txt", "Buy milk.\n").write("empty.eml", "");
-    place.write("broken.json", "{\"text\": ").write("odd.json", "{\"a\": 1}");
-    let done =
-        place.run(&["vcon", "import", "gif.wav", "folder", "empty.eml", "broken.json", "odd.json", "refund_1.eml"]);
+    place
+        .write("broken.json", "{\"text\": ")
+        .write("odd.json", "{\"a\": 1}")
+        .write("prices.csv", "item,price\nmilk,1\n");
+    let paths = ["gif.wav", "folder", "empty.eml", "broken.json", "odd.json", "prices.csv", "refund_1.eml"];
+    let done = place.run(&[&["vcon", "import"], &paths[..]].concat());
     assert_eq!(done.stdout.lines().count(), 1, "{}", done.stdout);
     insta::assert_snapshot!("refused", format!("exit {}\n{}", done.code, done.stderr));
     let done = place.run(&["vcon", "import", "refund_1.eml", "folder/notes.txt", "--out", "one.vcon"]);

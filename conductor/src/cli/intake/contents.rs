@@ -52,8 +52,14 @@ pub(super) enum Item {
 pub(super) fn is_read(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let ending = path.extension().unwrap_or_default();
-    let is_known = || RECORDINGS.iter().chain(&WRITINGS).any(|known| ending.eq_ignore_ascii_case(known));
-    Kind::of_name(&name).is_some() || is_known() || is_in_maildir(path)
+    let is_recording = || RECORDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known));
+    Kind::of_name(&name).is_some() || is_recording() || is_writing(&name) || is_in_maildir(path)
+}
+
+/// Whether the file's name says that somebody wrote what is in it.
+pub(super) fn is_writing(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    WRITINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
 /// Whether the file is a mail of a Maildir: those have no ending, their folders are called so.

@@ -131,6 +131,10 @@ impl Intake {
                 Some(kind) if kind != Kind::PlainText || open.is_text_by_name() => self.other(open, kind, &bytes, 1),
                 // Text of any kind lies about in directories.
                 _ if !open.named && open.is_text_by_name() => self.skip(open),
+                _ if contents::is_writing(&open.name) => self.refuse(
+                    Refusal::new(&open.name, "there is no conversation in it that is known")
+                        .help("known are mail, messages with a sender, a time and a text each, and transcripts"),
+                ),
                 // What it is instead is best said by who looks at first bytes.
                 _ => match media::probe(&bytes) {
                     Err(error) => self.refuse(Refusal::of(&error, &open.name, 1)),
