@@ -126,11 +126,11 @@ fn without_the_key_nothing_is_handed_out() {
 fn it_serves_only_with_a_key_and_where_it_can() {
     let place = north();
     let refused = place.run(&["run", "north.yml", "--http", "127.0.0.1:0"]);
-    assert_eq!(refused.code, 78, "{}", refused.stderr);
+    assert_eq!(refused.code, 78, "{}", refused.all());
     assert!(refused.stderr.contains("CONSERVER_API_TOKEN"), "{}", refused.stderr);
     place.write("keys", "\n one \n");
     let mut command = place.command(&["run", "north.yml", "--http", "192.0.2.1:80"]);
     let refused = done(command.env("CONSERVER_API_TOKEN_FILE", "keys"));
-    assert_eq!(refused.code, 78, "{}", refused.stderr);
+    assert_eq!(refused.code, 78, "{}", refused.all());
     assert!(refused.stderr.contains("cannot listen on 192.0.2.1:80"), "{}", refused.stderr);
 }
