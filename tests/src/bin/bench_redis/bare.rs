@@ -5,7 +5,7 @@ use redis::{Pipeline, Value, from_redis_value};
 use vconductor_core::run::RunId;
 use vconductor_core::store::redis::{RedisStore, Settings, tail_from};
 
-use crate::load::{Measured, Outcome, Round, bytes, connect, fill, server};
+use crate::load::{Measured, Outcome, Round, bytes, connect, connect_to, fill, server};
 
 const CLAIM: &str = include_str!("../../../../core/src/store/redis/lua/claim.lua");
 const BATCH: usize = 64;
@@ -24,9 +24,7 @@ pub(crate) async fn round(size: usize, count: usize) -> Outcome<Measured> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let tails = RedisStore::connect(&url, Settings::default()).await?.sends_tails();
-            let client = redis::Client::open(url)?;
-            let first = client.get_multiplexed_async_connection().await?;
-            let second = client.get_multiplexed_async_connection().await?;
+            let (first, second) = (connect_to(&url).await?, connect_to(&url).await?);
             tokio::try_join!(lane(first, 0, tails), lane(second, 1, tails))?;
             Ok(())
         })

@@ -22,9 +22,13 @@ pub(crate) fn server() -> RedisServer {
 }
 
 pub(crate) async fn connect(server: &RedisServer) -> Outcome<MultiplexedConnection> {
-    let client = redis::Client::open(server.url())?;
+    connect_to(&server.url()).await
+}
+
+/// A connection that waits long for its answers: 64 documents of 1 MB are one.
+pub(crate) async fn connect_to(url: &str) -> Outcome<MultiplexedConnection> {
     let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(60)));
-    Ok(client.get_multiplexed_async_connection_with_config(&config).await?)
+    Ok(redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await?)
 }
 
 pub(crate) fn uuid(number: usize) -> String {
