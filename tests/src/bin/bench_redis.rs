@@ -262,6 +262,7 @@ async fn store_lane(store: Arc<RedisStore>) -> vconductor_core::Result<()> {
                 ledger: None,
                 keep: None,
                 pushes,
+                made: Vec::new(),
                 end: End::Done,
             });
         }
