@@ -9,6 +9,7 @@ use vconductor_core::store::embedded::{self, EmbeddedStore};
 use vconductor_core::store::redis::{self, Encoding, RedisStore};
 
 use super::exit::{Exit, Failure, Result};
+use super::output;
 
 /// Where vCons live when nobody says anything.
 const FALLBACK: &str = "embedded:./vconductor-data";
@@ -77,7 +78,13 @@ async fn open_place(place: Place, life: Option<Life>) -> Result<Arc<dyn Store>> 
                 // What would expire before the sweep after next is kept, also if that one comes late.
                 settings.horizon = settings.horizon.max(life.sweep * 6);
             }
-            Ok(RedisStore::connect(&url, settings).await?)
+            let store = RedisStore::connect(&url, settings).await?;
+            if let Some(risk) = store.risk().filter(|_| life.is_some()) {
+                let help =
+                    "set it to `noeviction`, so that a full server refuses what is new instead of losing what waits";
+                output::complain(output::WARN, "warning", risk, Some(help));
+            }
+            Ok(store)
         }
     }
 }

@@ -17,10 +17,12 @@ mod operations;
 mod parking;
 mod queue;
 mod redis;
+mod redis_contract;
 mod redis_faults;
 mod redis_json;
 mod redis_large;
 mod redis_reach;
+mod redis_rollback;
 mod retries;
 mod world;
 mod writers;
@@ -38,10 +40,12 @@ fn main() {
         vec![Arc::new(embedded::Embedded), Arc::new(redis::Redis), Arc::new(redis::RedisJson)];
     let mut trials = embedded::trials();
     trials.extend(model::trials());
+    trials.extend(redis_contract::trials());
     trials.extend(redis_faults::trials());
     trials.extend(redis_json::trials());
     trials.extend(redis_large::trials());
     trials.extend(redis_reach::trials());
+    trials.extend(redis_rollback::trials());
     for backend in backends {
         for (subject, cases) in subjects() {
             let cases = cases.into_iter().filter(|case| !backend.leaves_out(case.name));

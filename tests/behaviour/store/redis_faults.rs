@@ -494,7 +494,9 @@ async fn what_is_missing_is_named() {
     let error = failing(cluster.url()).await;
     assert!(error.class() == Class::Configuration && error.message().contains("Cluster"), "{}", error.chain_text());
     let describe = RedisStore::connect(&format!("redis://:right@127.0.0.1:{port}/3"), quick()).await.expect("a store");
-    assert_eq!(describe.describe(), format!("redis://127.0.0.1:{port}/3"), "without the password");
+    let place = describe.describe();
+    // Valkey is called by its own name.
+    assert!(place.ends_with(&format!("://127.0.0.1:{port}/3")), "without the password: {place}");
 }
 
 async fn a_full_server_is_explained_and_recovers() {

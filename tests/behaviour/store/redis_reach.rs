@@ -22,6 +22,7 @@ trials![
     a_user_that_lacks_a_command_is_told_which,
     a_user_that_lacks_keys_is_told_so,
     a_renamed_command_is_named,
+    a_server_that_may_evict_is_a_risk,
     both_protocols_a_socket_and_a_database_work,
     sentinel_names_the_master,
     a_failover_under_load_stops_nobody,
@@ -141,6 +142,19 @@ async fn a_renamed_command_is_named() {
     assert!(error.message().contains("LPOS"), "{}", error.chain_text());
 }
 
+async fn a_server_that_may_evict_is_a_risk() {
+    let server = RedisServer::start();
+    let risk = async || works(&server.url()).await.risk();
+    assert_eq!(risk().await, None);
+    server.cli(&["CONFIG", "SET", "maxmemory-policy", "volatile-ttl"]);
+    assert_eq!(risk().await, None, "nothing is evicted without a limit");
+    server.cli(&["CONFIG", "SET", "maxmemory", "1gb"]);
+    assert!(risk().await.is_some_and(|text| text.contains("volatile-ttl") && text.contains("evict")));
+    server.cli(&["ACL", "SETUSER", "few", "on", ">few", "~*", "+@all", "-info", "-config"]);
+    let silent = works(&format!("redis://few:few@127.0.0.1:{}", server.port())).await;
+    assert_eq!(silent.risk(), None, "what is not known is not claimed");
+}
+
 async fn both_protocols_a_socket_and_a_database_work() {
     let folder = tempfile::tempdir().expect("a folder");
     let socket = folder.path().join("redis.sock").display().to_string();
@@ -195,7 +209,7 @@ async fn a_failover_under_load_stops_nobody() {
     let sentinels = Sentinels::start(first.port(), "redis", "", &[]);
     sentinels.ready(&[]);
     fill(&RedisStore::connect(&first.url(), quick()).await.expect("a store"), "in", COUNT).await;
-    assert_eq!(first.cli(&["WAIT", "1", "5000"]), "1", "the replica has everything");
+    first.reaches(&second);
     let ended = Arc::new(AtomicBool::new(false));
     let store = RedisStore::connect(&sentinels.url(""), quick()).await.expect("a store");
     let flag = Arc::clone(&ended);

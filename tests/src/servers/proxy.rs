@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -27,6 +27,7 @@ struct State {
     /// Both ends of every connection.
     open: Mutex<Vec<TcpStream>>,
     refusing: AtomicBool,
+    target: AtomicU16,
 }
 
 /// A proxy in front of a port of this machine.
@@ -41,7 +42,7 @@ impl Proxy {
     pub fn start(target: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let state = Arc::new(State::default());
+        let state = Arc::new(State { target: AtomicU16::new(target), ..State::default() });
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -49,7 +50,7 @@ impl Proxy {
                 if state.refusing.load(Ordering::SeqCst) {
                     continue;
                 }
-                thread::spawn(move || serve(client, target, &state));
+                thread::spawn(move || serve(client, &state));
             }
         });
         Proxy { port, state }
@@ -69,6 +70,12 @@ impl Proxy {
     /// Harms nothing any more.
     pub fn spare(&self) {
         *self.state.plan.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Stands in front of another port from now on, as after a failover; ends every connection.
+    pub fn point(&self, target: u16) {
+        self.state.target.store(target, Ordering::SeqCst);
+        self.cut_all();
     }
 
     /// Ends every connection.
@@ -94,7 +101,8 @@ impl Proxy {
     }
 }
 
-fn serve(client: TcpStream, target: u16, state: &Arc<State>) {
+fn serve(client: TcpStream, state: &Arc<State>) {
+    let target = state.target.load(Ordering::SeqCst);
     let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else { return };
     for stream in [&client, &server] {
         stream.set_nodelay(true).expect("an option");

@@ -12,6 +12,20 @@ use tempfile::TempDir;
 
 use super::certificates::Certificates;
 
+/// The server to test with: `redis-server`, or what `VCONDUCTOR_REDIS_SERVER` names (another version, Valkey).
+pub fn program() -> String {
+    std::env::var("VCONDUCTOR_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned())
+}
+
+/// Whether the server wants to be told that `DEBUG` may be used; Redis 6.2 allows it and does not know the option.
+fn has_debug_switch() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        let version = Command::new(program()).arg("--version").output().expect("`redis-server` is installed");
+        !String::from_utf8_lossy(&version.stdout).contains("v=6.")
+    })
+}
+
 /// A running `redis-server`.
 #[derive(Debug)]
 pub struct RedisServer {
@@ -24,7 +38,7 @@ pub struct RedisServer {
 impl RedisServer {
     /// Starts a server that keeps nothing on disk.
     pub fn start() -> Self {
-        Self::with(&["--save", "", "--appendonly", "no"])
+        Self::with(&["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"])
     }
 
     /// Starts a server that has every write on disk before it answers.
@@ -66,9 +80,10 @@ impl RedisServer {
     /// Starts it again on the same data and port.
     pub fn up(&mut self) {
         assert!(self.child.is_none(), "it runs");
-        let child = Command::new("redis-server")
+        let child = Command::new(program())
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--daemonize", "no"])
-            .args(["--dir", &self.folder.path().display().to_string(), "--enable-debug-command", "yes"])
+            .args(["--dir", &self.folder.path().display().to_string()])
+            .args(if has_debug_switch() { &["--enable-debug-command", "yes"][..] } else { &[] })
             .args(&self.options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -133,6 +148,19 @@ impl RedisServer {
         let connection = client.get_connection_with_timeout(Duration::from_secs(2)).ok()?;
         connection.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
         Some(connection)
+    }
+
+    /// Waits until a replica has everything that was written here so far.
+    pub fn reaches(&self, replica: &RedisServer) {
+        // `WAIT` counts a replica that is still loading; what is written last arrives last.
+        let mark = format!("{:016x}", fastrand::u64(..));
+        self.cli(&["SET", "mark-of-the-test", &mark]);
+        let started = Instant::now();
+        while replica.cli(&["GET", "mark-of-the-test"]) != mark {
+            assert!(started.elapsed() < Duration::from_secs(20), "the replica does not follow");
+            sleep(Duration::from_millis(5));
+        }
+        self.cli(&["DEL", "mark-of-the-test"]);
     }
 
     /// Runs `redis-cli` against it, as a producer in a shell does; its output.

@@ -39,7 +39,7 @@ impl Sentinels {
             );
             let file = folder.path().join(format!("{index}.conf"));
             std::fs::write(&file, text).expect("a configuration");
-            let mut command = Command::new("redis-server");
+            let mut command = Command::new(super::redis::program());
             command.arg(&file).arg("--sentinel");
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             children.push(command.spawn().expect("`redis-server` is installed"));

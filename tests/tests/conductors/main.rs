@@ -2,6 +2,7 @@
 //! to end or lied to about the time without anything being lost or done twice.
 
 mod away;
+mod desk;
 mod ends;
 mod expiry;
 mod lease;

@@ -7,7 +7,7 @@ use redis::{Pipeline, ToRedisArgs, Value, cmd};
 
 use super::bulk::{adopt, is_large};
 use super::documents::{index, taken_in};
-use super::lane::text_of;
+use super::lane::{Watched, text_of};
 use super::memory::{Held, Wip};
 use super::wire::refused;
 use super::{Inner, keys, scripts};
@@ -73,14 +73,20 @@ pub(super) struct Transaction {
 
 impl Transaction {
     /// Writes the commits into a flight. `mark` is the lane and the number of the transaction.
-    pub(super) fn write(inner: &Inner, items: &[Item], mark: (usize, u64), pipe: &mut Pipeline) -> Self {
+    pub(super) fn write(
+        inner: &Inner,
+        items: &[Item],
+        watched: &Watched,
+        mark: (usize, u64),
+        pipe: &mut Pipeline,
+    ) -> Self {
         let before = pipe.len();
         pipe.cmd("MULTI");
         let mut parts = Parts::default();
         for item in items {
             parts.item(inner, item, pipe);
         }
-        parts.finish(inner, items, pipe);
+        parts.finish(inner, items, watched, pipe);
         if let Some(first) = items.first() {
             pipe.cmd("HSET").arg(keys::commits(&first.commit.claim.process.0)).arg(mark.0).arg(mark.1);
         }
@@ -226,7 +232,7 @@ impl Parts {
     }
 
     /// The commands that the commits share. Revisions come before their time to live.
-    fn finish(self, inner: &Inner, items: &[Item], pipe: &mut Pipeline) {
+    fn finish(self, inner: &Inner, items: &[Item], watched: &Watched, pipe: &mut Pipeline) {
         if !self.revisions.is_empty() {
             let mut set = cmd("MSET");
             for (key, revision) in &self.revisions {
@@ -250,9 +256,15 @@ impl Parts {
         let mut gone = self.gone;
         for (key, (wip, elements)) in self.ended {
             let Some(wip) = wip else { continue };
-            if elements.len() >= inner.memory.left(&wip) {
+            let last = elements.len() >= inner.memory.left(&wip);
+            if last && watched.get(&wip) == Some(&true) {
                 pipe.cmd("SREM").arg(keys::wips(&wip.base)).arg(&wip.name);
                 gone.push(key);
+            } else if last {
+                // It may hold what is not remembered; that must not go with it.
+                let mut call = scripts::LEAVE.whole(&[]);
+                call.arg(keys::wips(&wip.base)).arg(&wip.name).arg(key).arg(elements);
+                pipe.add_command(call);
             } else {
                 for element in elements {
                     pipe.cmd("LREM").arg(&key).arg(1).arg(element);

@@ -8,7 +8,7 @@ use super::commit::json_of;
 use super::lane::text_of;
 use super::load::parse_json;
 use super::wire::{list, maybe_number, number, text};
-use super::{Inner, keys, scripts};
+use super::{Inner, foreign, keys, process, scripts};
 use crate::error::Result;
 use crate::run::RunId;
 use crate::store::{DeadLetter, DeadLetterQueue, Holder, ProcessId, Queued, Revival, Standing, WaitReason, Waits};
@@ -120,6 +120,7 @@ pub(super) async fn transfer(inner: &Inner, from: &str, to: &str, limit: usize) 
 
 /// The queues that hold dead letters.
 pub(super) async fn dead_letter_queues(inner: &Inner) -> Result<Vec<DeadLetterQueue>> {
+    foreign::adopt(inner, &process::lists(inner).await?).await?;
     let mut all = cmd("HGETALL");
     all.arg(keys::DEAD);
     let fields: Vec<String> = match inner.wire.one(all).await? {

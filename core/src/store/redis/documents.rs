@@ -123,15 +123,22 @@ pub(super) fn index(inner: &Inner, pipe: &mut Pipeline, uuid: &str, document: &[
     }
 }
 
+/// The time of a `created_at` in seconds, as vcon-server's API reads it: a text of ISO 8601 (taken as UTC without an
+/// offset, as midnight without a time), or a number of seconds or, from 2e10 on, of milliseconds, also as text.
 fn seconds(created_at: &serde_json::Value) -> Option<i64> {
+    let of_number = |number: f64| {
+        let seconds = if number.abs() > 2e10 { number / 1000.0 } else { number };
+        seconds.is_finite().then(|| seconds.floor() as i64)
+    };
     match created_at {
         serde_json::Value::String(text) => text
             .parse::<jiff::Timestamp>()
-            .map(|time| time.as_second())
-            // Without an offset it is taken as UTC.
-            .or_else(|_| format!("{text}Z").parse::<jiff::Timestamp>().map(|time| time.as_second()))
-            .ok(),
-        serde_json::Value::Number(number) => number.as_i64(),
+            .or_else(|_| format!("{text}Z").parse())
+            .or_else(|_| format!("{text}T00:00:00Z").parse())
+            .map(|time: jiff::Timestamp| time.as_second())
+            .ok()
+            .or_else(|| of_number(text.trim().parse().ok()?)),
+        serde_json::Value::Number(number) => of_number(number.as_f64()?),
         _ => None,
     }
 }
@@ -191,7 +198,8 @@ pub(super) async fn delete(inner: &Inner, uuid: &str) -> Result<bool> {
     pipe.cmd("DEL").arg(keys::keep(uuid));
     pipe.cmd("PEXPIRE").arg(keys::revision(uuid)).arg(millis(inner.settings.document_keep) + 86_400_000);
     pipe.cmd("ZREM").arg(keys::DOCUMENTS).arg(uuid);
-    pipe.cmd("ZREM").arg(&inner.settings.sorted_set).arg(keys::document(uuid));
+    // vcon-server writes the bare uuid when it has got a vCon back from a storage.
+    pipe.cmd("ZREM").arg(&inner.settings.sorted_set).arg(keys::document(uuid)).arg(uuid);
     let answers = inner.wire.ask(&pipe).await?;
     Ok(answers.first().map(number) == Some(1))
 }
@@ -284,4 +292,30 @@ pub(super) async fn switch(inner: &Inner, claim: &Claim, uuid: &str) -> Result<O
         held.target = (held.uuid != uuid).then(|| (uuid.to_owned(), copy));
     });
     Ok(stored(Some(document), i64::try_from(copy.revision).ok(), inner.now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn created_at_is_read_as_vcon_servers_api_reads_it() {
+        for (created_at, read) in [
+            (json!("2026-01-02T03:04:05Z"), Some(1_767_323_045)),
+            (json!("2026-01-02T03:04:05.999+00:00"), Some(1_767_323_045)),
+            (json!("2026-01-02T05:04:05+02:00"), Some(1_767_323_045)),
+            (json!("2026-01-02T03:04:05"), Some(1_767_323_045)),
+            (json!("2026-01-02"), Some(1_767_312_000)),
+            (json!(1_767_323_045), Some(1_767_323_045)),
+            (json!(1_767_323_045.9), Some(1_767_323_045)),
+            (json!(1_767_323_045_123_i64), Some(1_767_323_045)),
+            (json!("1767323045"), Some(1_767_323_045)),
+            (json!("last week"), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(seconds(&created_at), read, "{created_at}");
+        }
+    }
 }

@@ -42,6 +42,8 @@ pub(super) struct Inner {
     /// Where the sweep goes on.
     pub(super) swept: Mutex<sweep::Place>,
     pub(super) has_json: bool,
+    /// The server's `maxmemory-policy`, if it may evict keys.
+    pub(super) eviction: Option<String>,
     /// How far the server's clock is ahead of this machine's; the server's is the one that all go by.
     pub(super) ahead: AtomicI64,
 }

@@ -3,9 +3,13 @@
 //! The fence is `WATCH`: a lane watches the wip lists of its claims from the moment they were seen to exist. A reap
 //! deletes the list, so the `EXEC` of a process that was declared dead changes nothing at all.
 //!
+//! A server may hold more of a claim than is remembered: a failover loses commits that were acknowledged. So a list is
+//! deleted as a whole only if it was as long as the memory says when the watch began; otherwise each run is taken out
+//! by itself, and what is not remembered goes back ([`super::process::give_back_strays`]).
+//!
 //! One exchange is two flights: transaction and claim script; then documents, and `WATCH` for the next transaction.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::mem::discriminant;
 use std::sync::Arc;
 
@@ -29,8 +33,10 @@ const TRIES: usize = 8;
 pub(super) struct Lane {
     pub(super) index: usize,
     connection: Option<MultiplexedConnection>,
-    /// Wip lists that this connection watches and has seen to exist since its last `EXEC`.
-    watched: HashSet<Arc<Wip>>,
+    connected_before: bool,
+    /// Wip lists that this connection watches and has seen to exist since its last `EXEC`; whether they then held just
+    /// what is remembered of them.
+    watched: Watched,
     /// Number of the last transaction.
     transaction: u64,
     /// The transaction whose answer was lost.
@@ -38,6 +44,9 @@ pub(super) struct Lane {
     /// Runs of the last claim whose documents are still to be loaded, and whether these are RedisJSON values.
     pub(super) large: Vec<(RunId, bool)>,
 }
+
+/// Wip lists, and whether the server holds just what is remembered of them.
+pub(super) type Watched = HashMap<Arc<Wip>, bool>;
 
 #[derive(Debug)]
 struct Doubt {
@@ -66,7 +75,15 @@ pub(super) type Answer = (Vec<(usize, Committed)>, Vec<Claimed>);
 
 impl Lane {
     pub(super) fn new(index: usize) -> Self {
-        Lane { index, connection: None, watched: HashSet::new(), transaction: 0, doubt: None, large: Vec::new() }
+        Lane {
+            index,
+            connection: None,
+            connected_before: false,
+            watched: Watched::new(),
+            transaction: 0,
+            doubt: None,
+            large: Vec::new(),
+        }
     }
 
     /// Commits and claims. What is done when it fails half-way answers so when it is asked again.
@@ -96,7 +113,7 @@ impl Lane {
         request: Option<&ClaimRequest>,
         results: &mut Vec<(usize, Committed)>,
     ) -> Result<Vec<Claimed>> {
-        self.connect(inner).await?;
+        self.connect(inner, process).await?;
         let items = self.held_items(inner, wanted, results).await?;
         let asked = request.map(|request| claim::prepare(inner, self.index, process, request));
         let mut pipe = Pipeline::new();
@@ -197,11 +214,15 @@ impl Lane {
         }
     }
 
-    async fn connect(&mut self, inner: &Inner) -> Result<()> {
+    async fn connect(&mut self, inner: &Inner, process: &ProcessId) -> Result<()> {
         if self.connection.is_none() {
             self.connection = Some(inner.wire.lane().await?);
             self.watched.clear();
             inner.announce_again();
+            // The server may be another one now, or have lost its last writes: what it holds for the process is compared.
+            if std::mem::replace(&mut self.connected_before, true) {
+                inner.has_strays(process);
+            }
         }
         if let Some(doubt) = &self.doubt {
             let mut arguments = vec![doubt.process.0.clone(), self.index.to_string()];
@@ -242,7 +263,7 @@ impl Lane {
         }
         pipe.add_command(watch);
         for wip in wips {
-            pipe.cmd("EXISTS").arg(&wip.key);
+            pipe.cmd("LLEN").arg(&wip.key);
         }
     }
 
@@ -251,14 +272,22 @@ impl Lane {
         if let Some(error) = answers.iter().find_map(refused) {
             return Err(inner.wire.explain(error));
         }
-        for (wip, exists) in wips.iter().zip(answers.iter().skip(1)) {
-            if number(exists) == 1 {
-                self.watched.insert(Arc::clone(wip));
-            } else {
-                inner.memory.forget_wip(wip);
+        for (wip, length) in wips.iter().zip(answers.iter().skip(1)) {
+            match number(length) {
+                0 => inner.memory.forget_wip(wip),
+                length => self.watches(inner, wip, length),
             }
         }
         Ok(())
+    }
+
+    /// The watch of a wip list of this length has begun.
+    fn watches(&mut self, inner: &Inner, wip: &Arc<Wip>, length: i64) {
+        let whole = inner.memory.is_whole(wip, length);
+        if !whole && let Some((process, _)) = wip.name.rsplit_once(':') {
+            inner.has_strays(&ProcessId(process.to_owned()));
+        }
+        self.watched.insert(Arc::clone(wip), whole);
     }
 
     /// The commits whose claims are held and watched; the others are answered.
@@ -293,7 +322,7 @@ impl Lane {
         }
         let mut unwatched: Vec<Arc<Wip>> = Vec::new();
         for item in &items {
-            if !self.watched.contains(&item.held.wip) && !unwatched.contains(&item.held.wip) {
+            if !self.watched.contains_key(&item.held.wip) && !unwatched.contains(&item.held.wip) {
                 unwatched.push(Arc::clone(&item.held.wip));
             }
         }
@@ -303,7 +332,7 @@ impl Lane {
             let answers = self.fly(inner, &pipe).await?;
             self.watching(inner, &unwatched, &answers)?;
             let (held, lost): (Vec<_>, Vec<_>) =
-                items.into_iter().partition(|item| self.watched.contains(&item.held.wip));
+                items.into_iter().partition(|item| self.watched.contains_key(&item.held.wip));
             results.extend(lost.into_iter().map(|item| (item.index, Committed::Lost)));
             items = held;
         }
@@ -325,7 +354,7 @@ impl Lane {
                 .map(|item| (item.commit.claim.process.clone(), item.commit.claim.run, discriminant(&item.commit.end)))
                 .collect(),
         });
-        Some(Transaction::write(inner, items, (self.index, self.transaction), pipe))
+        Some(Transaction::write(inner, items, &self.watched, (self.index, self.transaction), pipe))
     }
 
     /// Commits one item by itself, after a transaction of several was refused.
@@ -334,6 +363,7 @@ impl Lane {
             let mut pipe = Pipeline::new();
             pipe.cmd("WATCH").arg(&item.held.wip.key);
             pipe.cmd("LPOS").arg(&item.held.wip.key).arg(&item.held.element);
+            pipe.cmd("LLEN").arg(&item.held.wip.key);
             let answers = self.fly(inner, &pipe).await?;
             if let Some(error) = answers.iter().find_map(refused) {
                 return Err(inner.wire.explain(error));
@@ -342,6 +372,7 @@ impl Lane {
                 inner.memory.forget(&item.commit.claim.process, item.commit.claim.run);
                 return Ok(Committed::Lost);
             }
+            self.watches(inner, &item.held.wip, answers.get(2).map_or(0, number));
             let mut pipe = Pipeline::new();
             let only = std::slice::from_ref(item);
             let Some(transaction) = self.transaction(inner, only, &mut pipe) else { break };

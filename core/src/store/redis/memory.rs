@@ -64,6 +64,8 @@ struct State {
     left: HashMap<Arc<Wip>, usize>,
     /// Batches whose claim is under way.
     under_way: HashSet<String>,
+    /// Wip lists of which the server holds more or less than is remembered.
+    strange: HashSet<Arc<Wip>>,
     /// Claims that were ended without their caller knowing it yet.
     ended: HashMap<(ProcessId, RunId), EndKind>,
 }
@@ -124,6 +126,33 @@ impl Memory {
         self.lock().left.get(wip).copied().unwrap_or(0)
     }
 
+    /// Whether a wip list of this length holds just what is remembered of it. If not, it is looked at by the next
+    /// comparison.
+    pub(super) fn is_whole(&self, wip: &Arc<Wip>, length: i64) -> bool {
+        let mut state = self.lock();
+        let whole = usize::try_from(length).ok() == Some(state.left.get(wip).copied().unwrap_or(0));
+        if !whole {
+            state.strange.insert(Arc::clone(wip));
+        }
+        whole
+    }
+
+    /// The wip lists of a process that were found to be other than remembered.
+    pub(super) fn strange(&self, process: &ProcessId) -> Vec<Arc<Wip>> {
+        let prefix = format!("{process}:");
+        self.lock().strange.iter().filter(|wip| wip.name.starts_with(&prefix)).cloned().collect()
+    }
+
+    /// These were compared, and are as they are remembered again.
+    pub(super) fn compared(&self, wips: &[Arc<Wip>]) {
+        self.lock().strange.retain(|wip| !wips.contains(wip));
+    }
+
+    /// Whether a run of a process is remembered.
+    pub(super) fn knows(&self, process: &ProcessId, run: RunId) -> bool {
+        self.lock().held.get(process).is_some_and(|runs| runs.contains_key(&run))
+    }
+
     /// A whole wip list was lost.
     pub(super) fn forget_wip(&self, wip: &Wip) {
         let mut state = self.lock();
@@ -151,6 +180,7 @@ impl Memory {
         state.held.remove(process);
         let prefix = format!("{process}:");
         state.left.retain(|wip, _| !wip.name.starts_with(&prefix));
+        state.strange.retain(|wip| !wip.name.starts_with(&prefix));
         state.ended.retain(|(known, _), _| known != process);
     }
 

@@ -20,6 +20,7 @@ mod commit;
 mod desk;
 mod documents;
 mod fault;
+mod foreign;
 mod inner;
 mod keys;
 mod lane;
@@ -94,10 +95,20 @@ impl RedisStore {
             strays: Mutex::default(),
             swept: Mutex::default(),
             has_json: server.json,
+            eviction: server.eviction,
             ahead: AtomicI64::new(0),
         };
         process::up_since(&inner).await;
         Ok(Arc::new(RedisStore { inner: Arc::new(inner), heart }))
+    }
+
+    /// What may go wrong on this server that the store cannot prevent, if anything.
+    pub fn risk(&self) -> Option<String> {
+        let policy = self.inner.eviction.as_ref()?;
+        Some(format!(
+            "{} may evict vCons and queues when its memory is full (`maxmemory-policy` is {policy})",
+            self.inner.wire.place
+        ))
     }
 
     /// Keeps what waits on lists from expiring within the horizon, as every sweep does.

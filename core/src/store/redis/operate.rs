@@ -8,7 +8,7 @@ use super::commit::json_of;
 use super::lane::text_of;
 use super::load::parse_json;
 use super::wire::{list, maybe_number, number, text};
-use super::{Inner, keys, process, scripts};
+use super::{Inner, foreign, keys, process, scripts};
 use crate::error::Result;
 use crate::run::RunId;
 use crate::store::{DeadLetter, ListStatus, Pending, Resumption};
@@ -135,6 +135,9 @@ pub(super) async fn dead_letters(
     cursor: Option<RunId>,
     limit: usize,
 ) -> Result<Vec<DeadLetter>> {
+    if let Some(home) = foreign::list_of(queue).filter(|_| cursor.is_none()) {
+        foreign::adopt(inner, &[home.to_owned()]).await?;
+    }
     let mut range = cmd("ZRANGEBYLEX");
     range.arg(keys::letters(queue));
     range.arg(cursor.map_or_else(|| "-".to_owned(), |run| format!("({}", text_of(run))));

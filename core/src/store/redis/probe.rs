@@ -90,6 +90,8 @@ pub(super) struct Server {
     version: Option<(u32, u32)>,
     cluster: bool,
     pub(super) json: bool,
+    /// The `maxmemory-policy`, if it may evict keys.
+    pub(super) eviction: Option<String>,
 }
 
 impl Server {
@@ -120,8 +122,17 @@ impl Server {
             },
             cluster: field("redis_mode").or_else(|| field("server_mode")).as_deref() == Some("cluster"),
             json: false,
+            eviction: None,
         }
     }
+}
+
+/// Reads the answer to `INFO memory`: the policy, where there is a limit at which keys are evicted. A server that does
+/// not say is not suspected.
+fn eviction(info: &str) -> Option<String> {
+    let field = |name: &str| info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'));
+    let limited = field("maxmemory")?.parse::<u64>().is_ok_and(|limit| limit > 0);
+    field("maxmemory_policy").filter(|policy| limited && *policy != "noeviction").map(str::to_owned)
 }
 
 /// Looks at the server.
@@ -136,9 +147,11 @@ pub(super) async fn probe(wire: &Wire, settings: &Settings) -> Result<Server> {
         add(&mut pipe, call);
     }
     // A user without INFO may still be able to do all that is needed.
+    pipe.cmd("INFO").arg("memory");
     pipe.cmd("INFO").arg("server");
-    let answers = send(&mut connection, &pipe).await.map_err(|error| wire.explain(error))?;
-    let mut server = answers.last().cloned().and_then(text).map(|info| Server::read(&info)).unwrap_or_default();
+    let mut answers = send(&mut connection, &pipe).await.map_err(|error| wire.explain(error))?;
+    let mut server = answers.pop().and_then(text).map(|info| Server::read(&info)).unwrap_or_default();
+    server.eviction = answers.pop().and_then(text).and_then(|info| eviction(&info));
     usable(wire, &server)?;
     let mut problems = Problems::default();
     for (call, answer) in AT_ONCE.iter().zip(&answers) {
@@ -293,6 +306,13 @@ mod tests {
         assert!(read("redis_version:7.2.4\nvalkey_version:8.1.3\nserver_mode:cluster\n").cluster);
         assert!(read("redis_version:7.0.15\nredis_mode:cluster\n").cluster);
         assert_eq!(read(""), Server::default());
+        let evicts = |info: &str| eviction(&info.replace('\n', "\r\n"));
+        assert_eq!(evicts("maxmemory:100\nmaxmemory_policy:volatile-lru\n").as_deref(), Some("volatile-lru"));
+        for harmless in
+            ["maxmemory:0\nmaxmemory_policy:allkeys-lru\n", "maxmemory:9\nmaxmemory_policy:noeviction\n", ""]
+        {
+            assert_eq!(evicts(harmless), None);
+        }
     }
 
     /// The words that follow `before` in a text, in upper case.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use redis::{Connection, Pipeline, Value};
 
+use super::lane::{parse, text_of};
 use super::wire::{Wire, list, maybe_number, number, text};
 use super::{Inner, Settings, keys, lock, scripts};
 use crate::error::{Class, Result};
@@ -19,7 +20,7 @@ enum Mode {
     Left,
     /// Everything; the process is dead, and its runs are charged with the crash.
     Dead,
-    /// Only what the process does not know of.
+    /// Only what the process does not know of: `<batch>`, or `<batch> <run>`.
     Strays,
 }
 
@@ -221,7 +222,8 @@ pub(super) async fn up_since(inner: &Inner) -> i64 {
     now.zip(uptime).map_or(0, |(now, uptime)| (now - uptime - 1) * 1000)
 }
 
-/// Gives wip lists of a living process back that it does not know of: the answer to their claim was lost.
+/// Gives back what a living process holds without knowing of it: the answer to the claim was lost, or the server has lost
+/// the commit.
 pub(super) async fn give_back_strays(inner: &Inner, process: &ProcessId) -> Result<()> {
     let names = lists(inner).await?;
     let mut pipe = Pipeline::new();
@@ -229,21 +231,36 @@ pub(super) async fn give_back_strays(inner: &Inner, process: &ProcessId) -> Resu
         pipe.cmd("SMEMBERS").arg(keys::wips(&keys::base(name)));
     }
     let answers = if names.is_empty() { Vec::new() } else { inner.wire.ask(&pipe).await? };
+    let strange = inner.memory.strange(process);
+    let mut pipe = Pipeline::new();
+    for wip in &strange {
+        pipe.cmd("LRANGE").arg(&wip.key).arg(0).arg(-1);
+    }
+    let held = if strange.is_empty() { Vec::new() } else { inner.wire.ask(&pipe).await? };
     // Looked at after the server's answer: what is under way now was under way or unknown to the server then.
     let known = inner.memory.batches(process);
     let prefix = format!("{process}:");
-    let strays: Vec<String> = answers
+    let mut strays: Vec<String> = answers
         .into_iter()
         .flat_map(list)
         .filter_map(text)
         .filter_map(|name| name.strip_prefix(&prefix).map(str::to_owned))
         .filter(|batch| !known.contains(batch))
         .collect();
+    for (wip, elements) in strange.iter().zip(held) {
+        let Some(batch) = wip.name.strip_prefix(&prefix).filter(|batch| known.contains(*batch)) else { continue };
+        for element in list(elements).into_iter().filter_map(text) {
+            if let Some((_, run, _)) = parse(&element).filter(|(_, run, _)| !inner.memory.knows(process, *run)) {
+                strays.push(format!("{batch} {}", text_of(run)));
+            }
+        }
+    }
     if !strays.is_empty() {
         let given = reclaim(inner, process, Mode::Strays, 0, &strays).await?;
-        tracing::info!(runs = given.len(), "claims whose answer was lost were given back");
+        tracing::info!(runs = given.len(), "claims that nobody here knew of were given back");
         inner.bell.ring_all();
     }
+    inner.memory.compared(&strange);
     lock(&inner.strays).remove(process);
     Ok(())
 }

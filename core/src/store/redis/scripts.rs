@@ -24,11 +24,13 @@ macro_rules! scripts {
 
 scripts! {
     ADOPT = "lua/adopt.lua",
+    ADOPT_LETTERS = "lua/adopt_letters.lua",
     CLAIM = "lua/claim.lua",
     DOUBT = "lua/doubt.lua",
     END = "lua/end.lua",
     INGEST = "lua/ingest.lua",
     KIND = "lua/kind.lua",
+    LEAVE = "lua/leave.lua",
     PROTECT = "lua/protect.lua",
     PUMP = "lua/pump.lua",
     RAISE = "lua/raise.lua",

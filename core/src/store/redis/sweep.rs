@@ -6,7 +6,7 @@ use redis::{Pipeline, cmd};
 
 use super::commit::millis;
 use super::wire::{list, number, text};
-use super::{Inner, keys, lock, operate, process, scripts};
+use super::{Inner, foreign, keys, lock, operate, process, scripts};
 use crate::error::Result;
 use crate::run::RunId;
 
@@ -28,6 +28,7 @@ pub(super) struct Place {
 /// Protects what waits, and forgets what is over; returns how many documents have gone.
 pub(super) async fn sweep(inner: &Inner) -> Result<usize> {
     protect(inner, inner.settings.horizon).await?;
+    foreign::adopt(inner, &process::lists(inner).await?).await?;
     forget_letters(inner).await?;
     forget_early(inner).await?;
     forget_documents(inner).await
@@ -51,6 +52,7 @@ pub(super) async fn protect(inner: &Inner, horizon: Duration) -> Result<()> {
                             PAGE.to_string(),
                             millis(horizon).to_string(),
                             millis(inner.settings.document_keep).to_string(),
+                            inner.shift().to_string(),
                         ]
                     })
                     .collect();

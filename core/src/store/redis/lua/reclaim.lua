@@ -1,6 +1,6 @@
--- Takes back what a process holds: it left (0), it is dead (1), or only some batches that it does not know of (2).
+-- Takes back what a process holds: it left (0), it is dead (1), or only some batches or runs of them that it does not know of (2).
 -- KEYS: processes. ARGV: mode, process, clock shift, lease, since when the server is up, poison at, failure in three
--- parts around crashes and attempts, dead-letter keep, number of lists; then per list: base, name; then batches (mode 2)
+-- parts around crashes and attempts, dead-letter keep, number of lists; then per list: base, name; then `batch` or `batch run` (mode 2)
 -- Answers: whether it did, runs as (run, list, crashes, dead)
 local mode, process = tonumber(ARGV[1]), ARGV[2]
 local time = redis.call('TIME')
@@ -17,7 +17,11 @@ end
 local only
 if mode == 2 then
   only = {}
-  for i = 12 + 2 * lists, #ARGV do only[ARGV[i]] = true end
+  for i = 12 + 2 * lists, #ARGV do
+    local batch, run = ARGV[i]:match('^(%x+) ?(%x*)$')
+    only[batch] = only[batch] or {}
+    only[batch][run] = true
+  end
 else
   redis.call('ZREM', KEYS[1], process)
   redis.call('DEL', 'vconductor:commits:' .. process)
@@ -51,13 +55,17 @@ for i = 1, lists do
     local owner, batch = name:match('^(.*):(%x+)$')
     if owner == process and (not only or only[batch]) then
       local wip = base .. ':wip:' .. name
+      local whole = not only or only[batch]['']
       for _, element in ipairs(redis.call('LRANGE', wip, 0, -1)) do
         local entry, run, uuid = element:match('^(%d+) (%x+) (.*)$')
-        found[#found + 1] = { base = base, list = list, entry = tonumber(entry), run = run, uuid = uuid }
+        if whole or only[batch][run] then
+          found[#found + 1] = { base = base, list = list, entry = tonumber(entry), run = run, uuid = uuid }
+          if not whole then redis.call('LREM', wip, 1, element) end
+        end
       end
       -- The fence: whoever watches the list and still means to commit changes nothing.
-      redis.call('DEL', wip)
-      redis.call('SREM', base .. ':wips', name)
+      if whole then redis.call('DEL', wip) end
+      if redis.call('EXISTS', wip) == 0 then redis.call('SREM', base .. ':wips', name) end
     end
   end
 end

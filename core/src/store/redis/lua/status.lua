@@ -12,8 +12,14 @@ if first then oldest = redis.call('HGET', base .. ':run:' .. first, 'n') end
 if redis.call('TYPE', list).ok == 'list' then
   waiting = waiting + redis.call('LLEN', list)
   if not first then
-    -- A bare uuid has no time of its own; its document was written just before it was pushed.
-    oldest = redis.call('GET', '{vcon:' .. redis.call('LINDEX', list, 0) .. '}:rev')
+    -- A bare uuid has no time of its own; its document was written just before it was pushed. Where another program
+    -- wrote it, a sweep has noted when it saw the uuid at the head.
+    local head = redis.call('LINDEX', list, 0)
+    if head then
+      oldest = redis.call('GET', '{vcon:' .. head .. '}:rev')
+      local seen, at = (redis.call('GET', base .. ':head') or ''):match('^(.*) (%d+)$')
+      if not oldest and seen == head then oldest = at end
+    end
   end
 end
 return { waiting, claimed, redis.call('ZCARD', base .. ':due'), redis.call('ZCARD', base .. ':parked'),
