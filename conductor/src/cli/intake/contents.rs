@@ -137,6 +137,7 @@ impl Iterator for Contents {
                     Err(error) => return Some(Err(unreadable(&format!("{}:{line}", self.name), &error))),
                 };
                 if !text.trim_ascii().is_empty() {
+                    let text = without_end(text);
                     self.rest = Rest::Lines { reader, line, first: None };
                     return Some(Ok(Item::Document { text: text.into(), line, entry: None }));
                 }
@@ -192,7 +193,12 @@ fn look_at_text(name: &str, mut reader: Box<dyn BufRead + Send>) -> Result<Rest,
     if first.trim_ascii_start().starts_with(b"{") && first.trim_ascii_end().ends_with(b"}") {
         let blanks = skip_blanks(&mut *reader).map_err(unreadable)?;
         let next = head(&mut *reader).map_err(unreadable)?.first();
-        let is_lines = matches!(next, None | Some(b'{'));
+        let (is_alone, is_lines) = (next.is_none(), next == Some(&b'{'));
+        if is_alone {
+            // As it came, to the last byte.
+            let text = [first, blanks].concat().into();
+            return Ok(Rest::One(Item::Document { text, line: 1, entry: None }));
+        }
         let reader = Box::new(Cursor::new(blanks).chain(reader));
         if is_lines {
             return Ok(Rest::Lines { reader, line: 0, first: Some(first) });
@@ -229,6 +235,17 @@ fn read_line(reader: &mut Box<dyn BufRead + Send>) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     reader.take(LARGEST + 1).read_until(b'\n', &mut line)?;
     within_limit(line)
+}
+
+/// The end of a line parts two documents and belongs to neither.
+fn without_end(mut line: Vec<u8>) -> Vec<u8> {
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    }
+    if line.last() == Some(&b'\r') {
+        line.pop();
+    }
+    line
 }
 
 fn read_whole(reader: &mut Box<dyn BufRead + Send>, mut bytes: Vec<u8>) -> io::Result<Vec<u8>> {
