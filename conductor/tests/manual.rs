@@ -102,7 +102,7 @@ fn the_examples_of_the_manual_do_what_it_says() {
     }
     let authority = Authority::new();
     place.write("root.pem", &authority.root);
-    for name in ["signer", "partner"] {
+    for (name, authority) in [("signer", &authority), ("partner", &Authority::new())] {
         let signer = authority.signer(Kind::Rsa, &format!("{name}.example.com"));
         place.write(&format!("{name}.key"), &signer.key).write(&format!("{name}.crt"), &signer.chain);
     }
