@@ -18,11 +18,13 @@ mod parking;
 mod queue;
 mod redis;
 mod redis_contract;
+mod redis_crowd;
 mod redis_faults;
 mod redis_json;
 mod redis_large;
 mod redis_reach;
 mod redis_rollback;
+mod redis_tail;
 mod retries;
 mod world;
 mod writers;
@@ -41,11 +43,13 @@ fn main() {
     let mut trials = embedded::trials();
     trials.extend(model::trials());
     trials.extend(redis_contract::trials());
+    trials.extend(redis_crowd::trials());
     trials.extend(redis_faults::trials());
     trials.extend(redis_json::trials());
     trials.extend(redis_large::trials());
     trials.extend(redis_reach::trials());
     trials.extend(redis_rollback::trials());
+    trials.extend(redis_tail::trials());
     for backend in backends {
         for (subject, cases) in subjects() {
             let cases = cases.into_iter().filter(|case| !backend.leaves_out(case.name));

@@ -4,13 +4,14 @@
 //! nothing, waits on an empty list, and no id can be lost with its answer. Each list that a claim found empty has
 //! a listener with a connection of its own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Value, cmd};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::wire::Wire;
 
@@ -36,7 +37,7 @@ pub(super) enum Mood {
 pub(super) struct Bell {
     wire: Arc<Wire>,
     moods: Mutex<HashMap<String, Mood>>,
-    listeners: Mutex<HashSet<String>>,
+    listeners: Mutex<HashMap<String, JoinHandle<()>>>,
     changes: watch::Sender<()>,
 }
 
@@ -106,8 +107,9 @@ impl Bell {
     fn listen(self: &Arc<Self>, lists: &[String]) {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         for list in lists {
-            if listeners.insert(list.clone()) {
-                tokio::spawn(listen(Arc::downgrade(self), list.clone()));
+            // One that was spawned on a runtime which is gone has ended with it.
+            if listeners.get(list).is_none_or(JoinHandle::is_finished) {
+                listeners.insert(list.clone(), tokio::spawn(listen(Arc::downgrade(self), list.clone())));
             }
         }
     }
