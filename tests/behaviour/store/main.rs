@@ -17,6 +17,7 @@ mod operations;
 mod parking;
 mod queue;
 mod redis;
+mod redis_bell;
 mod redis_contract;
 mod redis_faults;
 mod redis_json;
@@ -40,6 +41,7 @@ fn main() {
         vec![Arc::new(embedded::Embedded), Arc::new(redis::Redis), Arc::new(redis::RedisJson)];
     let mut trials = embedded::trials();
     trials.extend(model::trials());
+    trials.extend(redis_bell::trials());
     trials.extend(redis_contract::trials());
     trials.extend(redis_faults::trials());
     trials.extend(redis_json::trials());

@@ -34,7 +34,7 @@ mod settings;
 mod sweep;
 mod wire;
 
-use std::sync::atomic::{AtomicI64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -93,6 +93,7 @@ impl RedisStore {
             announced: Mutex::default(),
             own: Mutex::default(),
             strays: Mutex::default(),
+            pumping: AtomicBool::new(false),
             swept: Mutex::default(),
             has_json: server.json,
             eviction: server.eviction,
