@@ -146,3 +146,77 @@ fn keys_come_from_the_environment_and_are_never_shown() {
     let done = place.run(&["vcon", "sign", "call.vcon", "--key", "one.key"]);
     assert_eq!(done.code, 78, "no certificate: {}", done.all());
 }
+
+/// What `validate` finds: exit code, checks of errors and warnings, and the line of JSON.
+fn validated(place: &Place, file: &str, arguments: &[&str]) -> (i32, Vec<u64>, Vec<u64>, Value) {
+    let done = place.run(&[&["validate", file, "--output", "jsonl"][..], arguments].concat());
+    assert_eq!(done.stderr, "", "{file} {arguments:?}");
+    let line: Value = serde_json::from_str(&done.stdout).unwrap();
+    let checks = |level: &str| -> Vec<u64> {
+        let rows = line[level].as_array().unwrap().iter();
+        rows.map(|row| row["check"].as_u64().unwrap()).filter(|check| (95..=103).contains(check)).collect()
+    };
+    (done.code, checks("errors"), checks("warnings"), line)
+}
+
+#[test]
+fn validate_verifies_with_trust_and_opens_with_a_key() {
+    let place = prepared();
+    place.run(&["vcon", "sign", "call.vcon", "--key", "one.key", "--cert", "one.crt", "--out", "signed.vcon"]);
+    place.run(&["vcon", "encrypt", "signed.vcon", "--to", "one.crt", "--out", "sent.vcon"]);
+    let (code, errors, _, line) = validated(&place, "signed.vcon", &["--trust", "root.pem"]);
+    assert_eq!((code, errors), (0, vec![]));
+    assert!(line["notes"][0].as_str().unwrap().contains("trusted through `Test Root`"), "{line}");
+    // Whose signature it is was not asked, but it was compared with its certificate.
+    let (code, _, _, line) = validated(&place, "signed.vcon", &["--strict"]);
+    assert_eq!((code, line["notes"][0].as_str().unwrap().contains("intact")), (0, true), "{line}");
+    place.write("other.pem", Authority::new().root);
+    let (code, errors, ..) = validated(&place, "signed.vcon", &["--trust", "other.pem"]);
+    assert_eq!((code, errors), (65, vec![96]));
+    place.write("altered.vcon", read(&place, "signed.vcon").replacen("\"payload\":\"", "\"payload\":\"IC", 1));
+    for arguments in [&[][..], &["--trust", "root.pem"]] {
+        let (code, errors, ..) = validated(&place, "altered.vcon", arguments);
+        assert_eq!((code, errors.first()), (65, Some(&95)));
+    }
+
+    let (code, errors, _, line) = validated(&place, "sent.vcon", &[]);
+    assert_eq!((code, errors, &line["payload"]), (0, vec![], &Value::Null));
+    assert!(line["notes"][0].as_str().unwrap().contains("not decryptable without its private key"), "{line}");
+    let (code, errors, _, line) = validated(&place, "sent.vcon", &["--key", "one.key", "--trust", "root.pem"]);
+    assert_eq!((code, errors), (0, vec![]));
+    let signed = &line["payload"];
+    assert_eq!((&signed["form"], &signed["payload"]["form"]), (&"signed".into(), &"unsigned".into()));
+    assert!(signed["notes"][0].as_str().unwrap().contains("trusted through `Test Root`"), "{line}");
+    assert!(signed["payload"]["warnings"].as_array().unwrap().iter().any(|row| row["check"] == 24), "member `n`");
+    let mut other: Vec<&str> = vec!["--key", "two.key"];
+    let (code, errors, ..) = validated(&place, "sent.vcon", &other);
+    assert_eq!((code, errors), (65, vec![101]));
+    other.extend(["--key", "one.key"]);
+    assert_eq!(validated(&place, "sent.vcon", &other).0, 0, "any key that fits");
+}
+
+#[test]
+fn validate_judges_the_attacks_of_the_pack() {
+    let place = Place::new();
+    let jose = |name: &str| fixture(&format!("vcon/invalid/jose/{name}.json"));
+    let root = fixture("certificates/interop/ca_root.crt");
+    let trust = ["--trust", &*root, "--lenient-chain"];
+    for (name, arguments, expected) in [
+        ("jws_payload_tampered", &[][..], 95),
+        ("jws_expired_cert", &["--strict"][..], 96),
+        ("jws_expired_cert", &trust[..], 96),
+        ("jws_uuid_mismatch", &[], 97),
+        ("jws_payload_not_vcon", &[], 98),
+        ("jws_untrusted_root", &["--trust", &*fixture("certificates/interop/ca2_root.crt")][..], 96),
+    ] {
+        let (code, errors, ..) = validated(&place, &jose(name), arguments);
+        assert_eq!((code, errors), (65, vec![expected]), "{name} {arguments:?}");
+    }
+    for (name, expected) in
+        [("jws_and_unsigned_mixed", 2), ("jws_critical_header", 106), ("jws_hs256_confusion", 93), ("jws_no_x5c", 92)]
+    {
+        let (code, _, _, line) = validated(&place, &jose(name), &["--strict"]);
+        let errors = line["errors"].as_array().unwrap();
+        assert!(code == 65 && errors.iter().any(|row| row["check"] == expected), "{name}: {line}");
+    }
+}

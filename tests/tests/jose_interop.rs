@@ -129,11 +129,13 @@ fn what_we_encrypt_is_decrypted_by_another() {
     let (keys, signed) = (meeting.keys(), signed(&meeting));
     for content in ContentEncryption::ALL {
         for key in KeyEncryption::ALL {
-            let options = EncryptOptions { content, key, gzip: false };
-            let encrypted = encrypt(&signed, &[&keys.keys()[0]], &options).unwrap();
-            // joserfc looks for `enc` in a protected header only, which the draft does not have.
-            let plaintext = meeting.other("decrypt", "jwcrypto", &encrypted.to_bytes());
-            assert_eq!(plaintext.as_deref(), Ok(&signed.to_bytes()[..]), "{content:?} {key:?}");
+            // joserfc looks for `enc` in a protected header only, where the draft does not have it.
+            for (protect_enc, library) in [(false, "jwcrypto"), (true, "jwcrypto"), (true, "joserfc")] {
+                let options = EncryptOptions { content, key, gzip: false, protect_enc };
+                let encrypted = encrypt(&signed, &[&keys.keys()[0]], &options).unwrap();
+                let plaintext = meeting.other("decrypt", library, &encrypted.to_bytes());
+                assert_eq!(plaintext.as_deref(), Ok(&signed.to_bytes()[..]), "{library} {content:?} {key:?}");
+            }
         }
     }
 }

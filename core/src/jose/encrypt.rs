@@ -21,18 +21,27 @@ pub struct EncryptOptions {
     pub key: KeyEncryption,
     /// Whether the signed vCon is compressed before.
     pub gzip: bool,
+    /// Where `enc` stands: in the unprotected header, as the draft lists it, or in a protected one, where readers made
+    /// after the compact form of RFC 7516 look for it. Not in both: RFC 7516, section 7.2.1, forbids a name twice.
+    pub protect_enc: bool,
 }
 
 impl Default for EncryptOptions {
     fn default() -> Self {
-        EncryptOptions { content: ContentEncryption::A256CbcHs512, key: KeyEncryption::RsaOaep, gzip: false }
+        EncryptOptions {
+            content: ContentEncryption::A256CbcHs512,
+            key: KeyEncryption::RsaOaep,
+            gzip: false,
+            protect_enc: false,
+        }
     }
 }
 
 /// Encrypts a signed vCon, so that the holder of any of the private keys can read it.
 ///
 /// Headers stand where the draft has them: `cty`, `enc` and `uuid` for all, `alg` per recipient. There is no protected
-/// header, as the draft has none: what an attacker could change in the headers is checked against the content.
+/// header unless one is asked for, as the draft has none: what an attacker could change in the headers is checked
+/// against the content.
 ///
 /// # Errors
 /// Permanent: the vCon is not signed. Configuration: there is no recipient, or its key is none of RSA.
@@ -68,17 +77,22 @@ pub fn encrypt(vcon: &Vcon, recipients: &[&Key], options: &EncryptOptions) -> Re
         true => (gzip(&text), "application/vcon+gzip"),
         false => (text.to_vec(), "application/vcon"),
     };
-    let sealed = options.content.seal(&content_key, b"", plaintext)?;
-    let mut unprotected = json!({"cty": mediatype, "enc": options.content.as_str()});
+    let enc = json!({"enc": options.content.as_str()});
+    let mut unprotected = json!({"cty": mediatype});
+    let mut encrypted = json!({});
+    match options.protect_enc {
+        true => encrypted["protected"] = encode(enc.to_string().as_bytes()).into(),
+        false => unprotected["enc"] = enc["enc"].clone(),
+    }
     if let Some(uuid) = uuid {
         unprotected["uuid"] = uuid.into();
     }
-    let encrypted = json!({
-        "unprotected": unprotected,
-        "recipients": wrapped?,
-        "iv": encode(&sealed.iv),
-        "ciphertext": encode(&sealed.ciphertext),
-        "tag": encode(&sealed.tag),
-    });
+    let authenticated = encrypted["protected"].as_str().unwrap_or_default().to_owned();
+    let sealed = options.content.seal(&content_key, authenticated.as_bytes(), plaintext)?;
+    encrypted["unprotected"] = unprotected;
+    encrypted["recipients"] = wrapped?.into();
+    encrypted["iv"] = encode(&sealed.iv).into();
+    encrypted["ciphertext"] = encode(&sealed.ciphertext).into();
+    encrypted["tag"] = encode(&sealed.tag).into();
     Vcon::from_document(Document::from_value(&encrypted)?)
 }

@@ -26,9 +26,15 @@ impl KeySeals {
         KeySeals { trust, keys }
     }
 
-    fn signature(&self, number: usize, signature: &SignatureVerdict, found: &mut Findings) -> Option<String> {
+    fn signature(
+        &self,
+        number: usize,
+        signature: &SignatureVerdict,
+        resigned: bool,
+        found: &mut Findings,
+    ) -> Option<String> {
         for fault in &signature.faults {
-            if let Some(severity) = self.severity(fault) {
+            if let Some(severity) = self.severity(fault, resigned) {
                 let message = fault.message.clone();
                 found.push(Finding { check: fault.reason.check(), severity, pointer: fault.pointer.clone(), message });
             }
@@ -41,6 +47,10 @@ impl KeySeals {
             }
             (Standing::Key { name }, _) => format!("by the trusted key `{name}`"),
             (Standing::Unasked, Some(true)) => format!("intact, by `{signer}`; whom to trust was not said (--trust)"),
+            // What else is wrong with it is found without keys: a uuid, a header.
+            (_, Some(true)) if signature.faults.iter().all(|fault| self.severity(fault, resigned).is_none()) => {
+                format!("intact, by `{signer}`, though refused")
+            }
             _ if signature.faults.iter().any(|fault| fault.reason == Reason::ChainUnavailable) => {
                 "not verified: its certificate chain lies elsewhere (x5u)".to_owned()
             }
@@ -50,7 +60,7 @@ impl KeySeals {
     }
 
     /// How bad a fault is; `None` for what is found without keys.
-    fn severity(&self, fault: &Fault) -> Option<Severity> {
+    fn severity(&self, fault: &Fault, resigned: bool) -> Option<Severity> {
         match fault.reason {
             Reason::SignatureWrong | Reason::AlgorithmMismatch => Some(Severity::Refused),
             // Of `x5t#S256`; the other conflicts are found without keys.
@@ -60,8 +70,12 @@ impl KeySeals {
             | Reason::CertificateUnreadable
             | Reason::Expired
             | Reason::NotYetValid => {
-                // Who did not ask whose signature it is may have an archive before him.
-                Some(if self.trust.is_empty() { Severity::Advice } else { Severity::Refused })
+                Some(match resigned {
+                    true => Severity::Hint,
+                    // Who did not ask whose signature it is may have an archive before him.
+                    false if self.trust.is_empty() => Severity::Violation,
+                    false => Severity::Refused,
+                })
             }
             _ => None,
         }
@@ -69,12 +83,12 @@ impl KeySeals {
 }
 
 impl Seals for KeySeals {
-    fn verify(&self, jws: View<'_>, found: &mut Findings) -> Vec<String> {
+    fn verify(&self, jws: View<'_>, resigned: bool, found: &mut Findings) -> Vec<String> {
         // The text was parsed before, so that it is parsed again.
         let Ok(signed) = Document::parse(jws.text().into_owned()) else { return Vec::new() };
         let verdict = verify(&signed, &self.trust, &Chains::none());
         let signatures = verdict.signatures.iter().enumerate();
-        signatures.filter_map(|(number, signature)| self.signature(number, signature, found)).collect()
+        signatures.filter_map(|(number, signature)| self.signature(number, signature, resigned, found)).collect()
     }
 
     fn decrypt(&self, jwe: View<'_>, found: &mut Findings) -> Option<Bytes> {
@@ -82,13 +96,14 @@ impl Seals for KeySeals {
         let encrypted = Document::parse(jwe.text().into_owned()).ok()?;
         match open_content(&encrypted, &self.keys) {
             Ok(opened) => Some(opened.plaintext.into()),
-            Err(fault) if fault.reason == Reason::NotDecryptable => {
+            Err(fault) => {
                 let (check, severity) = (fault.reason.check(), Severity::Refused);
-                found.push(Finding { check, severity, pointer: fault.pointer, message: fault.message });
+                // What is wrong with the shape was found without keys, unless it is only found by decoding it.
+                if !found.refuse(check) {
+                    found.push(Finding { check, severity, pointer: fault.pointer, message: fault.message });
+                }
                 None
             }
-            // The shape is judged without keys.
-            Err(_) => None,
         }
     }
 }

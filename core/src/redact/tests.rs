@@ -94,8 +94,8 @@ fn what_depends_on_removed_parts_is_named_or_removed() {
         found.vcon.document().get("/analysis/1").unwrap().to_value(),
         json!({"type": "summary", "vendor": "v", "dialog": [1]})
     );
-    // Nobody can take a voice out of a recording here.
-    assert_eq!(warned(&found), ["/dialog/0"]);
+    // Nobody can take a voice out of a recording here, nor look for a name in it.
+    assert_eq!(warned(&found), ["/dialog/0", "/dialog/0/body"]);
 }
 
 #[test]

@@ -124,6 +124,20 @@ impl Findings {
         }
     }
 
+    /// Makes what a check found refuse the document: it turned out that it cannot be read. Whether it found anything.
+    pub fn refuse(&mut self, check: u16) -> bool {
+        let mut any = false;
+        for finding in self.all.iter_mut().filter(|finding| finding.check == check) {
+            any = true;
+            if finding.severity != Severity::Refused {
+                *self.counts.entry((check, finding.severity)).or_default() -= 1;
+                *self.counts.entry((check, Severity::Refused)).or_default() += 1;
+                finding.severity = Severity::Refused;
+            }
+        }
+        any
+    }
+
     /// Counts one more; whether it is kept.
     fn count(&mut self, check: u16, severity: Severity) -> bool {
         let count = self.counts.entry((check, severity)).or_default();

@@ -20,11 +20,11 @@ pub(super) fn check(root: View<'_>, found: &mut Findings) -> Option<String> {
         let place = Place::ROOT.name(name);
         match top.get(name) {
             Some(value) if value.as_str().is_some_and(|text| is_base64url(&text)) => {}
-            Some(value) => found.violation(99, &place, format!("`{name}` is {}, not base64url", shown(value))),
+            Some(value) => found.refused(99, &place, format!("`{name}` is {}, not base64url", shown(value))),
             None if name == "ciphertext" && top.has("cyphertext") => {
                 found.violation(99, &place, "`ciphertext` is spelled `cyphertext`, as in container-00");
             }
-            None => found.violation(99, &place, format!("`{name}` is missing")),
+            None => found.refused(99, &place, format!("`{name}` is missing")),
         }
     }
     let place = Place::ROOT.name("unprotected");
@@ -89,11 +89,11 @@ fn recipients<'a>(top: &Object<'a>, found: &mut Findings) -> Vec<Option<View<'a>
             })
             .collect(),
         Some(list) => {
-            found.violation(99, &place, format!("`recipients` is {}, not an array of recipients", shown(list)));
+            found.refused(99, &place, format!("`recipients` is {}, not an array of recipients", shown(list)));
             Vec::new()
         }
         None => {
-            found.violation(99, &place, "`recipients` is missing");
+            found.refused(99, &place, "`recipients` is missing");
             Vec::new()
         }
     }

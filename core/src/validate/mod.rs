@@ -47,11 +47,20 @@ use place::Place;
 /// What only keys can tell of a vCon: whether its signatures are right, and what is encrypted in it.
 pub trait Seals: Send + Sync {
     /// Verifies a signed vCon and adds what is wrong: checks 95 and 96. Returns what a reader should know of the
-    /// signatures that are right, a line each.
-    fn verify(&self, jws: View<'_>, found: &mut Findings) -> Vec<String>;
+    /// signatures that are right, a line each. What is `resigned` lies in another signature, which was put around it
+    /// before the certificates of this one expired : they say nothing against it.
+    fn verify(&self, jws: View<'_>, resigned: bool, found: &mut Findings) -> Vec<String>;
 
     /// Decrypts an encrypted vCon, or adds why not: check 101. `None`, without a finding, when no key is for it.
     fn decrypt(&self, jwe: View<'_>, found: &mut Findings) -> Option<Bytes>;
+}
+
+/// How many seals lie around a text.
+#[derive(Debug, Clone, Copy, Default)]
+struct Depth {
+    seals: usize,
+    /// Whether the nearest one is a signature.
+    signed: bool,
 }
 
 /// Makes the checks.
@@ -116,7 +125,7 @@ impl Validator<'_> {
         let mut report = if text.inflation.is_some_and(|inflation| inflation.too_large) {
             Report::new(Form::Unparsable, self.mode)
         } else {
-            self.source(&text.bytes, 0)
+            self.source(&text.bytes, Depth::default())
         };
         self.inflation(text.inflation, &mut report);
         report
@@ -129,8 +138,8 @@ impl Validator<'_> {
         }
     }
 
-    /// Checks a JSON text that lies `nesting` seals deep.
-    fn source(&self, source: &Bytes, nesting: usize) -> Report {
+    /// Checks a JSON text.
+    fn source(&self, source: &Bytes, depth: Depth) -> Report {
         let mut report = Report::new(Form::Unparsable, self.mode);
         let document = match Document::parse(source.clone()) {
             Ok(document) => document,
@@ -144,11 +153,11 @@ impl Validator<'_> {
         if self.mode == Mode::Strict && !report.found.is_empty() {
             return report;
         }
-        self.document(document, nesting, &mut report);
+        self.document(document, depth, &mut report);
         report
     }
 
-    fn document(&self, document: Document, nesting: usize, report: &mut Report) {
+    fn document(&self, document: Document, depth: Depth, report: &mut Report) {
         let root = document.root();
         if root.kind() != Kind::Object {
             report.form = Form::NotVcon;
@@ -158,8 +167,8 @@ impl Validator<'_> {
         report.form = Form::of(root);
         let is_mixed = mixes_forms(root, report.form, &mut report.found);
         match report.form {
-            Form::Signed => self.signed(root, is_mixed, nesting, report),
-            Form::Encrypted => self.encrypted(root, nesting, report),
+            Form::Signed => self.signed(root, is_mixed, depth, report),
+            Form::Encrypted => self.encrypted(root, depth, report),
             _ => {
                 report.version = Some(Version::of(root));
                 unsigned::check(self, root, &mut report.found);
@@ -168,11 +177,11 @@ impl Validator<'_> {
         report.document = Some(document);
     }
 
-    fn signed(&self, root: View<'_>, is_mixed: bool, nesting: usize, report: &mut Report) {
+    fn signed(&self, root: View<'_>, is_mixed: bool, depth: Depth, report: &mut Report) {
         // What is of two forms is refused; how well its headers would follow the draft is no matter then.
         let uuids = if is_mixed { Vec::new() } else { jws::check(root, &mut report.found) };
         match self.seals {
-            Some(seals) => report.notes.extend(seals.verify(root, &mut report.found)),
+            Some(seals) => report.notes.extend(seals.verify(root, depth.signed, &mut report.found)),
             None => report.notes.push("signed; the signature was not verified (--trust)".to_owned()),
         }
         let place = Place::ROOT.name("payload");
@@ -184,7 +193,7 @@ impl Validator<'_> {
             }
         };
         self.inflation(payload.inflation, report);
-        let inside = self.inside(&payload.document.to_bytes(), nesting, report);
+        let inside = self.inside(&payload.document.to_bytes(), Depth { signed: true, ..depth }, report);
         if !matches!(inside.form, Form::Unsigned | Form::Signed) {
             report.found.refused(98, &place, format!("the payload is {}", inside.form.described()));
         }
@@ -194,7 +203,7 @@ impl Validator<'_> {
         report.payload = Some(Box::new(inside));
     }
 
-    fn encrypted(&self, root: View<'_>, nesting: usize, report: &mut Report) {
+    fn encrypted(&self, root: View<'_>, depth: Depth, report: &mut Report) {
         let uuid = jwe::check(root, &mut report.found);
         let before = report.found.len();
         let Some(plaintext) = self.seals.and_then(|seals| seals.decrypt(root, &mut report.found)) else {
@@ -207,7 +216,7 @@ impl Validator<'_> {
         let inside = match content {
             Ok(Content::Text(text)) => {
                 self.inflation(text.inflation, report);
-                self.inside(&text.bytes, nesting, report)
+                self.inside(&text.bytes, Depth { signed: false, ..depth }, report)
             }
             _ => Report::new(Form::Unparsable, self.mode),
         };
@@ -226,13 +235,13 @@ impl Validator<'_> {
     }
 
     /// Checks what is inside of a seal.
-    fn inside(&self, source: &Bytes, nesting: usize, report: &mut Report) -> Report {
-        if nesting >= self.limits.nesting {
+    fn inside(&self, source: &Bytes, depth: Depth, report: &mut Report) -> Report {
+        if depth.seals >= self.limits.nesting {
             let message = format!("more than {} vCons are sealed in each other", self.limits.nesting);
             report.found.refused(98, &Place::ROOT.name("payload"), message);
             return Report::new(Form::Unparsable, self.mode);
         }
-        self.source(source, nesting + 1)
+        self.source(source, Depth { seals: depth.seals + 1, ..depth })
     }
 }
 

@@ -28,6 +28,10 @@ pub(crate) struct Options {
     /// Whether the vCon is compressed before.
     #[serde(default)]
     gzip: bool,
+    /// Whether `enc` stands in a protected header, for readers that look for it only there (joserfc), instead of
+    /// in the unprotected one, where the draft has it.
+    #[serde(default)]
+    protect_enc: bool,
 }
 
 /// Content encryption.
@@ -94,7 +98,8 @@ encrypt:
             Wrapping::RsaOaep => KeyEncryption::RsaOaep,
             Wrapping::RsaOaep256 => KeyEncryption::RsaOaep256,
         };
-        Ok(Encrypt { recipients, options: EncryptOptions { content, key, gzip: options.gzip } })
+        let (gzip, protect_enc) = (options.gzip, options.protect_enc);
+        Ok(Encrypt { recipients, options: EncryptOptions { content, key, gzip, protect_enc } })
     }
 }
 

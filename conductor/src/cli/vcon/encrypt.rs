@@ -32,6 +32,9 @@ pub(crate) struct Encrypt {
     /// Compress before
     #[arg(long)]
     gzip: bool,
+    /// Write `enc` into a protected header, for readers that look for it only there (joserfc)
+    #[arg(long)]
+    protect_enc: bool,
     #[command(flatten)]
     target: Target,
 }
@@ -64,7 +67,7 @@ impl Encrypt {
             Wrapping::RsaOaep => KeyEncryption::RsaOaep,
             Wrapping::RsaOaep256 => KeyEncryption::RsaOaep256,
         };
-        let options = EncryptOptions { content, key, gzip: self.gzip };
+        let options = EncryptOptions { content, key, gzip: self.gzip, protect_enc: self.protect_enc };
         files::each(&self.files, &self.target, |vcon| {
             let encrypted = encrypt(vcon, &recipients, &options).map_err(files::of_the_file)?;
             let names: Vec<_> = recipients.iter().map(|key| key.name()).collect();

@@ -16,7 +16,7 @@ fn encrypted(options: &EncryptOptions) -> (Vcon, Vcon, [Keys; 2]) {
 fn every_recipient_opens_it_with_every_algorithm() {
     for content in ContentEncryption::ALL {
         for (key, gzip) in [(KeyEncryption::RsaOaep, false), (KeyEncryption::RsaOaep256, true)] {
-            let options = EncryptOptions { content, key, gzip };
+            let options = EncryptOptions { content, key, gzip, protect_enc: gzip };
             let (signed, encrypted, holders) = encrypted(&options);
             assert_eq!(encrypted.form(), Form::Encrypted);
             let envelope = check_encrypted(encrypted.document());
@@ -43,6 +43,20 @@ fn headers_stand_where_the_draft_has_them() {
     assert_eq!(value["recipients"][1]["header"], json!({"alg": "RSA-OAEP"}));
     let names: Vec<_> = value.as_object().unwrap().keys().collect();
     assert_eq!(names, ["unprotected", "recipients", "iv", "ciphertext", "tag"]);
+}
+
+#[test]
+fn a_protected_enc_stands_there_alone_and_is_authenticated() {
+    let options = EncryptOptions { protect_enc: true, ..EncryptOptions::default() };
+    let (_, encrypted, holders) = encrypted(&options);
+    let value = encrypted.document().root().to_value();
+    assert_eq!(decode(value["protected"].as_str().unwrap()).unwrap(), br#"{"enc":"A256CBC-HS512"}"#);
+    assert_eq!(value["unprotected"], json!({"cty": "application/vcon", "uuid": UUID}));
+    let moved = changed(&encrypted, |value| {
+        value.as_object_mut().unwrap().remove("protected");
+        value["unprotected"]["enc"] = json!("A256CBC-HS512");
+    });
+    assert_eq!(decrypt(&moved, &holders[0]).unwrap_err().reason, Reason::NotDecryptable);
 }
 
 /// Flips a bit of what a pointer leads to.

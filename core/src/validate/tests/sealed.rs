@@ -228,7 +228,7 @@ fn an_encrypted_vcon_is_recognised_and_its_frame_is_judged() {
 struct Opens(&'static str);
 
 impl Seals for Opens {
-    fn verify(&self, _: View<'_>, _: &mut Findings) -> Vec<String> {
+    fn verify(&self, _: View<'_>, _: bool, _: &mut Findings) -> Vec<String> {
         vec!["signed by a test".to_owned()]
     }
 
