@@ -18,6 +18,7 @@ mod parking;
 mod queue;
 mod redis;
 mod redis_bell;
+mod redis_cluster;
 mod redis_contract;
 mod redis_faults;
 mod redis_json;
@@ -42,6 +43,7 @@ fn main() {
     let mut trials = embedded::trials();
     trials.extend(model::trials());
     trials.extend(redis_bell::trials());
+    trials.extend(redis_cluster::trials());
     trials.extend(redis_contract::trials());
     trials.extend(redis_faults::trials());
     trials.extend(redis_json::trials());
