@@ -211,7 +211,7 @@ async fn a_run_goes_from_list_to_list_by_way_of_the_outbox() {
 async fn wherever_it_is_cut_nothing_is_lost_or_handed_on_twice() {
     let mut node = Node::start();
     // Four steps of the run, and two for each of the three entries.
-    for cut in 0..10 {
+    for cut in 0..11 {
         node.ask::<()>(&redis::cmd("FLUSHALL"));
         node.push("in", &uuids(1));
         node.lives("first");
@@ -221,7 +221,7 @@ async fn wherever_it_is_cut_nothing_is_lost_or_handed_on_twice() {
             steps > 0
         };
         let runs = node.claim("first:1", 1);
-        let _ = (next() && node.lease(&runs[0]))
+        let _finished: bool = (next() && node.lease(&runs[0]))
             && (next() && node.save(&runs[0], "half"))
             && (next() && node.finish(&runs[0]));
         node.carry_out(cut.saturating_sub(4));
