@@ -247,7 +247,7 @@ fn a_batch_runs_until_nothing_is_left() {
     assert_eq!(summary["chains"][0]["done"], 1);
     assert_eq!(summary["left"][0]["list"], "done");
     let shown = place.run(&["show", UUID, "--store", "embedded:./data"]).stdout;
-    assert!(shown.contains("Tags\nseen"), "{shown}");
+    assert!(shown.contains("Tags\n  seen"), "{shown}");
 }
 
 #[test]

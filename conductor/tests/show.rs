@@ -9,19 +9,23 @@ fn fixture(name: &str) -> Vec<u8> {
 }
 
 fn shown(content: impl AsRef<[u8]>, arguments: &[&str]) -> String {
+    shown_in(80, content, arguments)
+}
+
+fn shown_in(columns: usize, content: impl AsRef<[u8]>, arguments: &[&str]) -> String {
     let place = Place::new();
     place.write("x.vcon", content);
     let mut command = place.command(&[&["show", "x.vcon"], arguments].concat());
-    let done = place::done(command.env("COLUMNS", "80"));
+    let done = place::done(command.env("COLUMNS", columns.to_string()));
     assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{}", done.stdout);
     done.stdout
 }
 
 /// No line is wider than the terminal, and none has blanks at its end.
-fn assert_fits(text: &str) {
+fn assert_fits(columns: usize, text: &str) {
     for line in text.lines() {
         let width = unicode_width::UnicodeWidthStr::width(line);
-        assert!(width <= 80 && line.trim_end() == line, "{width}: {line}");
+        assert!(width <= columns && line.trim_end() == line, "{width}: {line}");
     }
 }
 
@@ -47,7 +51,7 @@ fn conversations_of_every_kind_are_read_with_pleasure() {
         ("minimal", "synthetic-core-04/minimal_uuid_created_at.json"),
     ] {
         let text = shown(fixture(name), &[]);
-        assert_fits(&text);
+        assert_fits(80, &text);
         insta::assert_snapshot!(kind, text);
     }
 }
@@ -59,7 +63,9 @@ fn every_fixture_is_shown_in_every_form() {
     for folder in std::fs::read_dir(root).unwrap() {
         for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
             let content = std::fs::read(file.unwrap().path()).unwrap();
-            assert_fits(&shown(&content, &[]));
+            for columns in [40, 80, 120] {
+                assert_fits(columns, &shown_in(columns, &content, &[]));
+            }
             if count % 8 == 0 {
                 assert!(shown(&content, &["--output", "html"]).ends_with("</html>\n"));
                 assert!(shown(&content, &["--output", "markdown"]).starts_with("# "));
@@ -96,13 +102,13 @@ fn what_strangers_write_steers_nothing() {
     assert!(!html.contains("src=\"http") && !html.contains("href="), "nothing is fetched");
 
     let markdown = shown(hostile(), &["--output", "markdown"]);
-    for forbidden in ["<script", "<img", "](javascript", "\u{1b}", "\u{202e}", "topsecret", " *b*"] {
+    for forbidden in ["<script", "<img", "[x](", "\u{1b}", "\u{202e}", "topsecret", " *b*"] {
         assert!(!markdown.contains(forbidden), "{forbidden}");
     }
     let text = shown(hostile(), &[]);
     assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}') && !text.contains("topsecret"), "{text}");
     // With colours there are escapes, but none of theirs.
-    assert!(!shown(hostile(), &["--color", "always"]).contains("[31m<img"));
+    assert!(!shown(hostile(), &["--color", "always"]).contains("\u{1b}[31m<img"));
 }
 
 #[test]
@@ -128,4 +134,16 @@ fn pages_are_as_they_were() {
     let html = shown(&call, &["--output", "html"]);
     let (_, body) = html.split_once("<body>").unwrap();
     insta::assert_snapshot!("html", body);
+}
+
+#[test]
+fn what_cannot_be_shown_says_why() {
+    let place = Place::new();
+    place.write("broken.json", "{\"uuid\": ").write("picture.gif", "GIF89a").write("odd.json", "{\"a\": 1}");
+    let bundle = fixture("synthetic-container/bundle.vconz");
+    place.write("cut.vconz", &bundle[..bundle.len() / 2]);
+    let all: Vec<String> = ["broken.json", "picture.gif", "odd.json", "cut.vconz", "gone.json"]
+        .map(|name| place.run(&["show", name]).all())
+        .into();
+    insta::assert_snapshot!("errors", all.join("\n"));
 }

@@ -17,6 +17,7 @@ pub mod import;
 pub mod jose;
 pub mod jq;
 pub mod layers;
+pub mod media;
 pub mod migrate;
 pub mod plugin;
 pub mod prior;

@@ -12,6 +12,7 @@ mod dlq;
 mod exit;
 mod ingest;
 mod inputs;
+mod intake;
 mod interrupt;
 mod list;
 mod logging;

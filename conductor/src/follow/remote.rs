@@ -12,6 +12,7 @@ use vconductor_core::secret::Secret;
 
 use super::protocol::{CLAIM, CONFIRM, ClaimAsk, Confirmed, HANDOUT, Handed, Runs, read};
 use super::settings::base;
+use crate::api;
 
 /// Reading the list of vcon-server takes the ids off it, so giving up early would lose them.
 const TAKE: Duration = Duration::from_secs(300);
@@ -19,8 +20,6 @@ const TAKE: Duration = Duration::from_secs(300);
 const FETCH: Duration = Duration::from_secs(120);
 /// How long the other vConductor holds for us what we claimed.
 pub(super) const HOLD: Duration = Duration::from_secs(300);
-/// The header of the key, unless `CONSERVER_HEADER_NAME` names another one.
-const HEADER: &str = "x-conserver-api-token";
 
 /// The other server.
 pub(super) struct Remote {
@@ -36,12 +35,11 @@ impl Remote {
     pub(super) fn new(follower: &Follower, http: HttpClient) -> Result<Self> {
         let base = base(&follower.url)
             .map_err(|why| Error::configuration(format!("`followers.{}.url` {why}", follower.name)))?;
-        let header = std::env::var("CONSERVER_HEADER_NAME").ok().filter(|name| !name.trim().is_empty());
         let remote = Remote {
             http,
             base,
             token: follower.auth_token.clone(),
-            header: header.unwrap_or_else(|| HEADER.to_owned()),
+            header: api::header(),
             egress_list: follower.egress_list.clone(),
             limit: follower.fetch_vcon_limit,
         };

@@ -13,6 +13,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::Limits;
+use super::inline::with_media;
 use crate::audio::matches_token;
 use crate::document::Document;
 use crate::vcon::Vcon;
@@ -48,8 +49,19 @@ pub struct BundledVcon {
 pub struct BundledFile {
     /// The entry, such as `files/sha512-....mp3`.
     pub name: String,
-    /// Its size in bytes.
-    pub size: u64,
+    /// Its content.
+    pub bytes: Bytes,
+}
+
+impl BundledFile {
+    /// The hash that the name gives, as vCons spell it.
+    pub(super) fn content_hash(&self) -> &str {
+        hash_in(self.name.rsplit('/').next().unwrap_or_default())
+    }
+}
+
+fn hash_in(file: &str) -> &str {
+    file.split('.').next().unwrap_or(file)
 }
 
 /// One thing that breaks the format.
@@ -62,7 +74,7 @@ pub struct Fault {
 }
 
 impl Bundle {
-    /// Reads a bundle into memory and checks its rules; media are hashed and not kept.
+    /// Reads a bundle into memory and checks its rules.
     ///
     /// # Errors
     /// Permanent: no readable ZIP, or more entries or bytes than `limits` allow.
@@ -114,7 +126,7 @@ impl Bundle {
                     if let Some(fault) = wrong_hash(file, &content) {
                         bundle.fault(&name, fault);
                     }
-                    bundle.files.push(BundledFile { name, size: content.len() as u64 });
+                    bundle.files.push(BundledFile { name, bytes: content.into() });
                 }
                 _ => {}
             }
@@ -134,16 +146,21 @@ impl Bundle {
         self.faults.push(Fault { entry: entry.to_owned(), message: message.into() });
     }
 
-    /// The vCons, when nothing is wrong with the bundle.
+    /// The vCons one after another, when nothing is wrong with the bundle. Those that are not signed or encrypted get the
+    /// media that they refer to as inline content, and keep the URL in `meta.original`.
     ///
     /// # Errors
     /// Permanent, with the first fault.
-    pub fn into_sound_vcons(self) -> Result<Vec<BundledVcon>> {
-        match self.faults.first() {
-            None => Ok(self.vcons),
-            Some(fault) => Err(Error::permanent(format!("the bundle is broken: {fault}"))
-                .help("`vconductor validate` says all that is wrong with it")),
+    pub fn into_sound_vcons(self) -> Result<impl ExactSizeIterator<Item = Result<BundledVcon>>> {
+        if let Some(fault) = self.faults.first() {
+            return Err(Error::permanent(format!("the bundle is broken: {fault}"))
+                .help("`vconductor validate` says all that is wrong with it"));
         }
+        let files = self.files;
+        Ok(self.vcons.into_iter().map(move |BundledVcon { name, bytes }| {
+            let bytes = with_media(bytes, &files).map_err(|error| error.within(&name))?;
+            Ok(BundledVcon { name, bytes })
+        }))
     }
 }
 
@@ -204,8 +221,7 @@ fn misnamed(file: &str, content: &[u8], uuids: &mut HashSet<Uuid>) -> Option<Str
 
 /// What is wrong with the name of a media file: it must start with the content hash of its bytes.
 fn wrong_hash(file: &str, content: &[u8]) -> Option<String> {
-    let token = file.split('.').next().unwrap_or(file);
-    match matches_token(content, token) {
+    match matches_token(content, hash_in(file)) {
         Some(true) => None,
         Some(false) => Some("does not hold the bytes that the hash in its name says".to_owned()),
         None => Some("should be named by the content hash of its bytes, such as sha512-....mp3".to_owned()),

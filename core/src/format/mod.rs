@@ -15,6 +15,7 @@
 
 mod bundle;
 mod gzip;
+mod inline;
 mod limits;
 mod name;
 mod signed;
@@ -126,8 +127,11 @@ pub fn read(bytes: impl Into<Bytes>, limits: &Limits) -> Result<Vcon> {
         },
         Content::Bundle(bundle) => {
             let mut vcons = bundle.into_sound_vcons()?;
-            match vcons.pop() {
-                Some(only) if vcons.is_empty() => Vcon::read(only.bytes).map_err(|error| error.within(only.name)),
+            match vcons.next() {
+                Some(only) if vcons.len() == 0 => {
+                    let only = only?;
+                    Vcon::read(only.bytes).map_err(|error| error.within(only.name))
+                }
                 _ => Err(Error::permanent("a bundle of several vCons, or none, where one vCon is wanted")
                     .help("take its `vcons/*.json` out and give one of them")),
             }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::chat::{self, Application, Message};
+use super::made::date;
 use super::mail::{self, Mail};
 use super::{Made, Options};
-use crate::vcon::uuid8::Generator;
 use crate::{Error, Result};
 
 /// The most bytes that are held at a time.
@@ -24,13 +24,18 @@ pub struct Gathered {
 }
 
 impl Gathered {
-    /// Takes the bytes of a mail.
+    /// Takes the bytes of a mail that lies in the file `from`. Without a date it gets the time of the file.
     ///
     /// # Errors
     /// Permanent: as [`Mail::read`], or when more is held than 2 GiB.
-    pub fn mail(&mut self, bytes: &[u8]) -> Result<()> {
+    pub fn mail(&mut self, from: &str, bytes: &[u8], modified: Option<Timestamp>) -> Result<()> {
         self.hold(bytes.len())?;
-        self.mails.push(Mail::read(bytes)?);
+        let mut mail = Mail::read(bytes)?;
+        from.clone_into(&mut mail.source);
+        if let (None, Some(modified)) = (&mail.date, modified) {
+            mail.date = Some(date(modified)?);
+        }
+        self.mails.push(mail);
         Ok(())
     }
 
@@ -66,20 +71,34 @@ impl Gathered {
         self.mails.is_empty() && self.messages.is_empty()
     }
 
-    /// The conversations: a vCon per thread of mails, and one per folder of messages.
-    pub fn finish<'a>(self, options: &'a Options, generator: &'a Generator) -> impl Iterator<Item = Result<Made>> + 'a {
+    /// The conversations, each with the file or the folder that it comes from: a vCon per thread of mails, and one per
+    /// folder of messages.
+    pub fn finish(self, options: &Options) -> impl Iterator<Item = (String, Result<Made>)> {
         let threads = mail::threads(self.mails).into_iter();
-        let mails = threads.map(move |thread| mail::vcon(&thread, options, generator));
+        let mails = threads.map(move |thread| (source(&thread), mail::vcon(&thread, options)));
         let started = self.started;
         let messages = self.messages.into_iter().flat_map(move |(folder, mut messages)| {
             messages.sort_by_key(|(place, _)| *place);
             let modified = started.get(&folder).copied();
             let messages = messages.into_iter().map(|(_, message)| message).collect();
-            match chat::vcon(messages, Application::Sms, modified, options, generator) {
-                Ok(all) => all.into_iter().map(Ok).collect::<Vec<_>>(),
+            let made = match chat::vcon(messages, Application::Sms, modified, options) {
+                Ok(all) => all.into_iter().map(Ok).collect(),
                 Err(error) => vec![Err(error)],
-            }
+            };
+            made.into_iter().map(move |made| (folder.clone(), made)).collect::<Vec<_>>()
         });
         mails.chain(messages)
+    }
+}
+
+/// The file of a thread, and how many others there are.
+fn source(thread: &[Mail]) -> String {
+    let mut files: Vec<&str> = thread.iter().map(|mail| mail.source.as_str()).collect();
+    files.sort_unstable();
+    files.dedup();
+    match files.as_slice() {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [first, rest @ ..] => format!("{first} and {} more", rest.len()),
     }
 }

@@ -2,7 +2,8 @@
 
 use super::chat::{is_named_message, is_whatsapp};
 use super::{chat, mail};
-use crate::audio::is_recording;
+use crate::document::Document;
+use crate::media::is_media;
 use crate::transcript::{Format, read_text};
 
 /// What conversations can be made of.
@@ -45,7 +46,7 @@ impl Kind {
 /// Says what the bytes are. `None`: nothing that a conversation can be made of. A vCon is to be recognised before, since
 /// it is JSON as many other things are.
 pub fn recognise(bytes: &[u8], filename: Option<&str>) -> Option<Kind> {
-    if is_recording(bytes) {
+    if is_media(bytes) {
         return Some(Kind::Recording);
     }
     if mail::is_mailbox(bytes) {
@@ -69,10 +70,11 @@ pub fn recognise(bytes: &[u8], filename: Option<&str>) -> Option<Kind> {
     if filename.is_some_and(is_named_message) {
         return Some(Kind::NamedMessage);
     }
-    let is_json = text.trim_start().starts_with(['{', '[']);
-    match read_text(text, None) {
-        Some(found) if is_json || found.origin.format != Format::Text => Some(Kind::Transcript),
-        Some(_) => Some(Kind::PlainText),
-        None => None,
+    let is_object = text.trim_start().starts_with('{');
+    match read_text(text, None)?.origin.format {
+        // JSON that breaks off is no text that somebody wrote.
+        Format::Text if is_object => Document::parse(text.to_owned()).is_ok().then_some(Kind::Transcript),
+        Format::Text => Some(Kind::PlainText),
+        _ => Some(Kind::Transcript),
     }
 }

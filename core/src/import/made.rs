@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Party;
 use crate::audio::content_hash;
 use crate::document::NewAnalysis;
-use crate::vcon::uuid8::Generator;
+use crate::vcon::{Date, uuid8};
 use crate::{Error, Result};
 
 /// A vCon that was made.
@@ -106,17 +106,20 @@ struct Wire<'a> {
 }
 
 impl NewVcon {
-    pub(super) fn make(&self, generator: &Generator) -> Result<Made> {
-        let uuid = generator.next().to_string();
+    /// Writes the vCon. Its uuid and its time are derived from what is in it, so that importing the same twice makes the
+    /// same vCon: the uuid from all of it, the time from the newest dialog, before which it cannot have been made.
+    pub(super) fn make(&self) -> Result<Made> {
         let has_role = self.parties.iter().any(|party| party.role.is_some());
         let mut extensions = self.extensions.clone();
         if has_role {
             extensions.push("CC");
         }
-        let wire = Wire {
+        let starts = self.dialog.iter().filter_map(|dialog| Some(Date::parse(&dialog.start)?.timestamp()));
+        let newest = starts.clone().max().unwrap_or_else(Timestamp::now);
+        let mut wire = Wire {
             vcon: "0.4.0",
-            uuid: &uuid,
-            created_at: date(Timestamp::now())?,
+            uuid: "",
+            created_at: date(newest)?,
             subject: self.subject.as_deref(),
             extensions: &extensions,
             parties: &self.parties,
@@ -124,10 +127,16 @@ impl NewVcon {
             analysis: &self.analysis,
             attachments: &self.attachments,
         };
-        let text = serde_json::to_vec(&wire)
-            .map_err(|error| Error::permanent("cannot write the conversation as JSON").caused_by(error))?;
-        Ok(Made { uuid, text: text.into() })
+        let milliseconds = starts.min().unwrap_or(newest).as_millisecond().max(0).unsigned_abs();
+        let uuid = uuid8::derived(milliseconds, &write(&wire)?).to_string();
+        wire.uuid = &uuid;
+        let text = write(&wire)?.into();
+        Ok(Made { uuid, text })
     }
+}
+
+fn write(wire: &Wire<'_>) -> Result<Vec<u8>> {
+    serde_json::to_vec(wire).map_err(|error| Error::permanent("cannot write the conversation as JSON").caused_by(error))
 }
 
 /// RFC 3339 in UTC, to the millisecond.

@@ -1,11 +1,14 @@
 //! Who takes part.
 
+use std::collections::HashMap;
 use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::{Error, Result};
+
 /// A party to be written.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Party {
     /// The telephone number.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,22 +77,65 @@ fn is_telephone_number(text: &str) -> bool {
     (5..=15).contains(&digits) && text.bytes().all(|byte| byte.is_ascii_digit() || b"+ -.()".contains(&byte))
 }
 
-/// The index of the party, which is added unless it is there; a name that was missing is filled in.
-pub(super) fn index_of(parties: &mut Vec<Party>, party: Party) -> usize {
-    if let Some(index) = parties.iter().position(|known| known.is_same(&party)) {
-        let known = &mut parties[index];
-        known.name = known.name.take().or(party.name);
-        return index;
+/// The most people of one conversation: more are a mailing list, and comparing each with each would take for ever.
+const MOST_PEOPLE: usize = 5_000;
+
+/// The parties of a conversation, each of them once.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    all: Vec<Party>,
+    /// What was looked up before.
+    known: HashMap<Party, usize>,
+}
+
+impl People {
+    /// Begins with those that are given.
+    pub(super) fn of(given: Vec<Party>) -> People {
+        People { all: given, known: HashMap::new() }
     }
-    parties.push(party);
-    parties.len() - 1
+
+    /// The index of the party, which is added unless it is there; a name that was missing is filled in.
+    ///
+    /// # Errors
+    /// Permanent: there are too many.
+    pub(super) fn index(&mut self, party: Party) -> Result<usize> {
+        if let Some(index) = self.known.get(&party) {
+            return Ok(*index);
+        }
+        let index = match self.all.iter().position(|known| known.is_same(&party)) {
+            Some(index) => {
+                let known = &mut self.all[index];
+                known.name = known.name.take().or_else(|| party.name.clone());
+                index
+            }
+            None => {
+                self.all.push(party.clone());
+                self.all.len() - 1
+            }
+        };
+        if self.known.len() >= MOST_PEOPLE {
+            return Err(Error::permanent(format!("more than {MOST_PEOPLE} people in one conversation")));
+        }
+        self.known.insert(party, index);
+        Ok(index)
+    }
+
+    /// Those that are there.
+    pub(super) fn all(&self) -> &[Party] {
+        &self.all
+    }
+
+    /// Those that are there, for the vCon.
+    pub(super) fn into_parties(self) -> Vec<Party> {
+        self.all
+    }
 }
 
 impl FromStr for Party {
     type Err = String;
 
     /// `name=Alice,tel=+15550100`.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
         let mut party = Party::default();
         for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
             let (key, value) = pair.split_once('=').ok_or_else(|| format!("`{pair}` is not NAME=VALUE"))?;

@@ -6,22 +6,16 @@ use super::made::{Content, NewDialog, NewVcon, date};
 use super::transcribed::{Companion, add};
 use super::{Made, Options, Party};
 use crate::Result;
-use crate::audio::probe;
-use crate::vcon::uuid8::Generator;
+use crate::media::probe;
 
-/// Makes a vCon of a recording's bytes. Without a given start the file's time is the start of the dialog, for want of a
+/// Makes a vCon of the bytes of sound or video.
+/// Without a given start the file's time is the start of the dialog, for want of a
 /// better one. A recording with several channels gets a party per channel, which is how a vCon says how many there are.
 ///
 /// # Errors
 /// If the bytes are no recording that can be read.
-pub fn recording(
-    bytes: &[u8],
-    filename: Option<&str>,
-    modified: Option<Timestamp>,
-    options: &Options,
-    generator: &Generator,
-) -> Result<Made> {
-    recording_with_transcripts(bytes, filename, modified, &[], options, generator)
+pub fn recording(bytes: &[u8], filename: Option<&str>, modified: Option<Timestamp>, options: &Options) -> Result<Made> {
+    recording_with_transcripts(bytes, filename, modified, &[], options)
 }
 
 /// The same, with the transcripts that lie beside the recording as analyses.
@@ -34,11 +28,10 @@ pub fn recording_with_transcripts(
     modified: Option<Timestamp>,
     transcripts: &[Companion],
     options: &Options,
-    generator: &Generator,
 ) -> Result<Made> {
-    let audio = probe(bytes)?;
+    let media = probe(bytes)?;
     let start = options.start.or(modified).unwrap_or_else(Timestamp::now);
-    let channels = usize::from(audio.channels);
+    let channels = media.channels.map_or(1, usize::from);
     let mut parties = options.parties.clone();
     if channels > 1 {
         parties.resize(parties.len().max(channels), Party::default());
@@ -47,9 +40,9 @@ pub fn recording_with_transcripts(
     let dialog = NewDialog {
         r#type: "recording",
         start: date(start)?,
-        duration: Some((audio.duration.as_secs_f64() * 1000.0).round() / 1000.0),
+        duration: media.duration.map(|duration| (duration.as_secs_f64() * 1000.0).round() / 1000.0),
         parties: (heard > 0).then(|| (0..heard).collect()),
-        mediatype: Some(audio.mediatype().to_owned()),
+        mediatype: Some(media.mediatype.to_owned()),
         filename: filename.map(str::to_owned),
         content: Some(Content::bytes(bytes)),
         ..NewDialog::default()
@@ -58,5 +51,5 @@ pub fn recording_with_transcripts(
     for transcript in transcripts {
         add(&mut vcon, transcript, options.wtf);
     }
-    vcon.make(generator)
+    vcon.make()
 }

@@ -4,12 +4,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::made::{Content, NewDialog, NewVcon, date};
-use super::party::index_of;
+use super::party::People;
 use super::{Made, Options, Party};
 use crate::document::{Document, NewAnalysis};
 use crate::transcript::{Format, Speaker, Transcript, read_text, wtf};
 use crate::vcon::Date;
-use crate::vcon::uuid8::Generator;
 use crate::{Error, Result};
 
 /// A transcript and the file that it was read from.
@@ -77,17 +76,12 @@ impl Companion {
 ///
 /// # Errors
 /// Permanent, when the time cannot be written.
-pub fn transcript(
-    companion: &Companion,
-    modified: Option<Timestamp>,
-    options: &Options,
-    generator: &Generator,
-) -> Result<Made> {
+pub fn transcript(companion: &Companion, modified: Option<Timestamp>, options: &Options) -> Result<Made> {
     let found = &companion.transcript;
     let made = found.origin.created_at.as_deref().and_then(Date::parse).map(Date::timestamp);
     let start = options.start.or(made).or(modified).unwrap_or_else(Timestamp::now);
     let mut parties = options.parties.clone();
-    let heard = parties_of(found, &mut parties);
+    let heard = parties_of(found, &mut parties)?;
     let is_text = matches!(found.origin.format, Format::Text | Format::LabelledText);
     let dialog = NewDialog {
         r#type: if is_text { "text" } else { "recording" },
@@ -105,7 +99,7 @@ pub fn transcript(
     } else if options.wtf {
         add_wtf(&mut vcon, found);
     }
-    vcon.make(generator)
+    vcon.make()
 }
 
 /// Adds the transcript of the first dialog as an analysis, and in the World Transcription Format where that is wished.
@@ -119,7 +113,9 @@ pub(super) fn add(vcon: &mut NewVcon, companion: &Companion, wtf: bool) {
 }
 
 fn add_wtf(vcon: &mut NewVcon, transcript: &Transcript) {
-    vcon.analysis.push(wtf::analysis(transcript, 0, Timestamp::now()));
+    // The time of the conversation, not of this moment: importing twice makes the same vCon.
+    let start = vcon.dialog.first().and_then(|dialog| Date::parse(&dialog.start)).map(Date::timestamp);
+    vcon.analysis.push(wtf::analysis(transcript, 0, start.unwrap_or_else(Timestamp::now)));
     add_extension(vcon);
 }
 
@@ -130,28 +126,34 @@ fn add_extension(vcon: &mut NewVcon) {
 }
 
 /// The parties of the dialog: one per channel, or one per speaker.
-fn parties_of(transcript: &Transcript, parties: &mut Vec<Party>) -> Vec<usize> {
+fn parties_of(transcript: &Transcript, parties: &mut Vec<Party>) -> Result<Vec<usize>> {
     let channels = transcript.turns.iter().filter_map(|turn| turn.channel).max();
     if let Some(last) = channels.filter(|last| (1..64).contains(last)) {
         parties.resize(parties.len().max(last + 1), Party::default());
-        return (0..=last).collect();
+        return Ok((0..=last).collect());
     }
     let speakers: Vec<&Speaker> = transcript.speakers().into_iter().take(1000).collect();
     if speakers.is_empty() {
-        return (0..parties.len()).collect();
+        return Ok((0..parties.len()).collect());
     }
     // Given parties are the speakers in their order, unless they have the speakers' names.
     let given = parties.len();
+    let mut people = People::of(std::mem::take(parties));
     let mut heard = Vec::new();
     for (number, speaker) in speakers.iter().enumerate() {
         let party = speaker_party(&transcript.label(speaker));
-        let named = parties.iter().position(|known| known.is_same(&party));
-        let index = named.unwrap_or_else(|| if number < given { number } else { index_of(parties, party) });
+        let named = people.all().iter().position(|known| known.is_same(&party));
+        let index = match named {
+            Some(index) => index,
+            None if number < given => number,
+            None => people.index(party)?,
+        };
         if !heard.contains(&index) {
             heard.push(index);
         }
     }
-    heard
+    *parties = people.into_parties();
+    Ok(heard)
 }
 
 /// `Agent` and `Customer` are roles as well as names.

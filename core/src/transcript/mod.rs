@@ -17,6 +17,7 @@ mod providers;
 mod read;
 #[cfg(test)]
 mod tests;
+mod write;
 pub mod wtf;
 
 use std::fmt;
@@ -26,6 +27,7 @@ use serde_json::{Map, Value};
 pub use attribute::attribute;
 pub use find::{Found, Place, find};
 pub use read::{of_body, read, read_text};
+pub use write::{sub_rip, text, web_vtt};
 
 /// What was said, by whom and when.
 #[derive(Debug, Clone, PartialEq, Default)]

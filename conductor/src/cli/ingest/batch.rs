@@ -7,8 +7,8 @@ use tokio::task::JoinHandle;
 use vconductor_core::error::Error;
 use vconductor_core::store::{NewVcon, Store};
 
-use super::taken::Taken;
 use crate::cli::exit::{Exit, Failure, Result};
+use crate::cli::intake::Taken;
 use crate::cli::refusal::Refusal;
 
 /// A batch is written when it holds this many bytes or vCons; memory holds two batches at most.

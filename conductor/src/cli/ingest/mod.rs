@@ -1,10 +1,6 @@
 //! `ingest`: takes conversations in from files, directories and stdin.
 
 mod batch;
-mod contents;
-mod party;
-mod recording;
-mod taken;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,16 +9,11 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 use vconductor_core::store::Store;
-use vconductor_core::vcon::uuid8::Generator;
 
 use self::batch::Batches;
-use self::contents::{Contents, Item};
-use self::party::Party;
-use self::taken::Taken;
-pub(crate) use self::taken::generator;
 use super::configuration::counted;
 use super::exit::{Exit, Result};
-use super::inputs::{Input, Inputs};
+use super::intake::{Event, ImportOptions, Intake};
 use super::output::{self, BAD, Format, WARN};
 use super::progress::{self, Progress};
 use super::refusal::Refusal;
@@ -32,9 +23,12 @@ const ABOUT: &str = "\
 Take conversations in: store them and put them on ingress lists
 
 PATH is a vCon (.json, .vcon), vCons line by line (.jsonl, .ndjson), either of them compressed (.gz), a bundle of vCons \
-(.vconz; its media files are left out), a recording (MP3, \
-WAV, Ogg, FLAC, M4A), a directory (recursive, by name), a pattern, or - for stdin. What a file holds is found from its \
-bytes. A recording becomes a vCon; its dialog starts at the file's time.
+(.vconz; its media go into the vCons that refer to them), anything that a vCon can be made of, a directory (recursive, by name), a pattern, or \
+- for stdin. What a file holds is found from its bytes.
+
+vCons are made of recordings and videos, mails (.eml, mbox, Maildir; one vCon per thread), chats (WhatsApp, CSV, JSON, JSON \
+Lines, SMS1_Alice_+15550100.txt) and transcripts; `vconductor vcon import` makes the same without a store. Taking in the same \
+files again makes the same vCons.
 
 Each vCon is stored and enqueued in one step, and is safe on disk when the command ends. What is broken is refused \
 with the reason; the rest goes on.";
@@ -43,6 +37,7 @@ const EXAMPLES: &str = "\
 Examples:
   vconductor ingest --list calls recordings/
   vconductor ingest --list calls --config chains.yml 'export/2024-*.jsonl.gz'
+  vconductor ingest --list mails support.mbox
   vconductor ingest --list calls --party name=Agent,tel=+15550100 --party name=Caller call.wav
   curl -s https://example.com/call.vcon | vconductor ingest --list calls -
 
@@ -63,9 +58,8 @@ pub(crate) struct Ingest {
     /// The store, for example embedded:./vconductor-data
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// A party of recordings, one per channel: tel, sip, mailto, name, uuid
-    #[arg(long, value_name = "NAME=VALUE,...")]
-    party: Vec<Party>,
+    #[command(flatten)]
+    import: ImportOptions,
     /// The form of the output; `jsonl` gives a line per item
     #[arg(long, value_enum, default_value_t)]
     output: Format,
@@ -103,52 +97,27 @@ impl Ingest {
         let started = Instant::now();
         let mut tally = Tally::default();
         let mut progress = Progress::start();
-        let generator = taken::generator();
         let mut batches = Batches::new(store, self.list.clone(), keep()?);
-        for input in Inputs::new(&self.paths, contents::is_read) {
-            let (name, named, contents) = match input {
-                Ok(Input::Stdin) => ("stdin".to_owned(), true, Contents::of_stdin()),
-                Ok(Input::File { path, named }) => (path.display().to_string(), named, Contents::of_file(&path)),
-                Ok(Input::Skipped(path)) => {
+        for event in Intake::new(&self.paths, self.import.options()) {
+            match event {
+                Event::Taken { from, named, taken } => {
+                    if taken.given && named {
+                        output::say(format_args!("{from} is now vCon {}", taken.uuid));
+                    }
+                    self.settle(&mut tally, &batches.add(from, taken).await?)?;
+                }
+                Event::Refused(refusal) => self.refuse(&mut tally, &refusal)?,
+                Event::Skipped(path) => {
                     tracing::debug!(path = %path.display(), "skipped: of no kind that is read");
                     tally.skipped += 1;
-                    continue;
                 }
-                Err(refusal) => {
-                    self.refuse(&mut tally, &refusal)?;
-                    continue;
-                }
-            };
-            for item in contents {
-                match item.and_then(|item| self.take(item, &name, &generator)) {
-                    Ok(taken) => {
-                        if taken.given && named {
-                            output::say(format_args!("{name} is now vCon {}", taken.uuid));
-                        }
-                        self.settle(&mut tally, &batches.add(name.clone(), taken).await?)?;
-                    }
-                    Err(refusal) => self.refuse(&mut tally, &refusal)?,
-                }
-                progress.show(|| vec![tally.line(started.elapsed())]);
             }
+            progress.show(|| vec![tally.line(started.elapsed())]);
         }
         self.settle(&mut tally, &batches.finish().await?)?;
         progress.finish();
         self.summary(&tally, started.elapsed())?;
         Ok(if tally.refused > 0 { Exit::Findings } else { Exit::Done })
-    }
-
-    fn take(&self, item: Item, name: &str, generator: &Generator) -> Result<Taken, Refusal> {
-        match item {
-            Item::Vcon { text, line, entry: None } => taken::take(text, name, line, generator),
-            Item::Vcon { text, line, entry: Some(entry) } => {
-                taken::take(text, &format!("{name}!{entry}"), line, generator)
-            }
-            Item::Recording { bytes, filename, modified } => {
-                recording::take(&bytes, filename.as_deref(), modified, &self.party, generator)
-                    .map_err(|error| Refusal::of(&error, name, 1))
-            }
-        }
     }
 
     /// Counts and tells what the store has taken or refused.

@@ -6,6 +6,7 @@ mod summary;
 mod times;
 mod watch;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use super::configuration::{self, Configuration};
 use super::exit::{Exit, Failure, Result};
 use super::output::{self, Format, STRONG, styled};
 use super::{age, plugins, store};
+use crate::api::{Api, Keys};
 use crate::engine::report::{Report, RunOutcome};
 use crate::engine::{Engine, Settings};
 use crate::follow::Followers;
@@ -40,9 +42,13 @@ Examples:
   vconductor run chains.yml --until-idle --output json   # figures for scripts
   vconductor run chains/ --store embedded:/var/lib/vconductor
   vconductor run chains.yml --grace 50s                  # longer than the links take
+  vconductor run chains.yml --http 0.0.0.0:8080          # others may follow this one
 
 Environment:
   CONSERVER_CONFIG_FILE          the configuration, when none is named
+  CONSERVER_API_TOKEN            the key of the HTTP API
+  CONSERVER_API_TOKEN_FILE       a file with more of them, one per line
+  CONSERVER_HEADER_NAME          the header of the key (x-conserver-api-token)
   REDIS_URL                      the store, unless --store or `store:` names one
   VCON_REDIS_EXPIRY              seconds to keep a vCon after its last run (3600; 0 = for ever)
   VCON_DLQ_EXPIRY                seconds to keep a dead letter (604800; 0 = for ever)
@@ -62,6 +68,9 @@ pub(crate) struct Run {
     /// The store, for example embedded:./vconductor-data
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// Serve the HTTP API there, for example 127.0.0.1:8080; wants CONSERVER_API_TOKEN
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<SocketAddr>,
     /// End when nothing is queued, at work, or due within 60 s
     #[arg(long)]
     until_idle: bool,
@@ -82,6 +91,7 @@ impl Run {
             output::talk(&configuration.verdict());
             return Err(Failure::Silent(Exit::Configuration));
         };
+        let keys = self.http.map(|_| Keys::from_environment()).transpose()?;
         let http = sections::http_client(config)?;
         let report = Arc::new(Report::default());
         let chains = chains::assembled(config, &registry, &report)?;
@@ -92,7 +102,11 @@ impl Run {
         let (flag, named) = (self.store.as_deref(), config.store.as_ref().map(|store| store.value.as_str()));
         let life = store::Life { lease: self.times.lease, poison_at: self.times.poison_at, sweep: self.times.sweep };
         let store = store::open_for_work(flag, named, life).await?;
-        output::say(self.start_line(&configuration, config, &*store));
+        let api = match (self.http, keys) {
+            (Some(address), Some(keys)) => Some(Api::start(address, Arc::clone(&store), keys).await?),
+            _ => None,
+        };
+        output::say(self.start_line(&configuration, config, &*store, api.as_ref()));
         let followers = Followers::start(&config.followers, &store, &http, &store::folder(flag, named)?).await?;
         let settings = self.times.apply(&settings()?);
         let engine = Arc::new(Engine::new(Arc::clone(&store), http, chains, Arc::clone(&report), settings));
@@ -100,13 +114,22 @@ impl Run {
             Watch::new(engine, Arc::clone(&store), Arc::clone(&followers), Arc::clone(&report), self.until_idle);
         let end = watch.until_end().await;
         followers.stop().await;
+        if let Some(api) = api {
+            api.stop().await;
+        }
         let end = end?;
         self.tell(&*store, &report, &followers, &end).await?;
         let failed = report.total(RunOutcome::Dead) > 0;
         Ok(if self.until_idle && failed { Exit::Findings } else { Exit::Done })
     }
 
-    fn start_line(&self, configuration: &Configuration, config: &Config, store: &dyn Store) -> String {
+    fn start_line(
+        &self,
+        configuration: &Configuration,
+        config: &Config,
+        store: &dyn Store,
+        api: Option<&Api>,
+    ) -> String {
         let chains = config.chains.iter().map(|chain| {
             let lists: Vec<&str> = chain.ingress_lists.iter().map(|list| &**list).collect();
             let lists = if lists.is_empty() { "no list".to_owned() } else { lists.join(", ") };
@@ -117,6 +140,9 @@ impl Run {
         text.push_str(&format!("\n  configuration  {files} ({})", configuration::mode(&config.mode)));
         text.push_str(&format!("\n  generation     {}", config.hash.get(..12).unwrap_or(&config.hash)));
         text.push_str(&format!("\n  store          {}", store.describe()));
+        if let Some(api) = api {
+            text.push_str(&format!("\n  http           http://{}", api.address()));
+        }
         for (index, chain) in chains.enumerate() {
             text.push_str(&format!("\n  {}{chain}", if index == 0 { "chains         " } else { "               " }));
         }

@@ -8,7 +8,7 @@ use super::story::{Media, Part, Story, Verdict};
 pub(super) fn render(story: &Story) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _: std::fmt::Result = write(&mut out, story);
+    write(&mut out, story).ok();
     out
 }
 
@@ -51,8 +51,10 @@ fn write(out: &mut String, story: &Story) -> std::fmt::Result {
         }
     }
     if !story.tags.is_empty() {
-        let tags: Vec<String> = story.tags.iter().map(|tag| format!("`{}`", tag.replace('`', "'"))).collect();
-        writeln!(out, "\n## Tags\n\n{}", tags.join(" "))?;
+        writeln!(out, "\n## Tags\n")?;
+        for tag in &story.tags {
+            writeln!(out, "- {}", escaped(tag))?;
+        }
     }
     if !story.checks.is_empty() {
         writeln!(out, "\n## Integrity\n")?;
@@ -142,6 +144,12 @@ fn escaped(text: &str) -> String {
                 out.push('\\');
                 out.push(character);
             }
+            // Blanks at the beginning would make it code.
+            ' ' if text[..index].trim().is_empty() => out.push_str("&nbsp;"),
+            // Some readers make links of these.
+            '.' if index >= 3 && text.as_bytes()[index - 3..index].eq_ignore_ascii_case(b"www") => {
+                out.push_str("&#46;")
+            }
             // `1.` and `1)` begin a list.
             '.' | ')' if index > 0 && text[..index].bytes().all(|byte| byte.is_ascii_digit()) => {
                 out.push('\\');
@@ -162,6 +170,7 @@ mod tests {
         assert_eq!(escaped("<script>*a* [x](http://y)"), "&lt;script&gt;\\*a\\* \\[x\\](http&#58;//y)");
         assert_eq!(escaped("1. - # x"), "1\\. - \\# x");
         assert_eq!(escaped("- item"), "\\- item");
+        assert_eq!(escaped("  www.a.example"), "&nbsp;&nbsp;www&#46;a.example");
         assert_eq!(block("a\nb\n\nc"), "a  \nb\n\nc");
     }
 }

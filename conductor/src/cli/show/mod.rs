@@ -127,7 +127,13 @@ impl Show {
     async fn stored(&self) -> Result<Bytes> {
         // Identifiers that are no UUIDs are stored as they are.
         let id = Uuid::parse_str(&self.what).map_or_else(|_| self.what.clone(), |uuid| uuid.to_string());
-        let store = store::open_existing(self.store.as_deref(), None).await?;
+        let is_path = self.what.contains('/') || Path::new(&self.what).extension().is_some();
+        let store = match store::open_existing(self.store.as_deref(), None).await {
+            Err(failure) if is_path && failure.exit() == Exit::Findings => {
+                return Err(Failure::new(Exit::Data, format!("{} cannot be read: no such file", self.what)));
+            }
+            opened => opened?,
+        };
         match store.get(&id).await? {
             Some(stored) => Ok(stored.document),
             None => Err(Failure::new(

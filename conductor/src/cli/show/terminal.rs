@@ -74,14 +74,32 @@ impl Page {
             return;
         }
         self.section("People");
-        let name = story.people.iter().map(|person| person.name.width()).max().unwrap_or(0).min(30);
-        let role = story.people.iter().map(|person| person.role.width()).max().unwrap_or(0).min(24);
+        let (most_name, most_role) = (30.min(self.width / 2 - 4), 24.min(self.width / 4));
+        let name = story.people.iter().map(|person| person.name.width()).max().unwrap_or(0).min(most_name);
+        let role = story.people.iter().map(|person| person.role.width()).max().unwrap_or(0).min(most_role);
         for person in &story.people {
-            let share = person.share.map(|share| format!("  speaks {:.0} %", share * 100.0)).unwrap_or_default();
-            let who = painted(speaker_style(Some(person.index)), &padded(&cut(&person.name, 30), name));
-            let role = styled(DIM, padded(&cut(&person.role, 24), role));
-            let line = format!("  {who}  {role}  {}{}", person.address, styled(DIM, share));
+            let share = person.share.map(|share| format!("speaks {:.0} %", share * 100.0)).unwrap_or_default();
+            let who = speaker_style(Some(person.index));
+            let fits = 2 + name + 2 + role + 2 + person.address.width() + 2 + share.width() <= self.width;
+            let columns = [
+                (cut(&person.name, most_name), name, who),
+                (cut(&person.role, most_role), role, DIM),
+                (if fits { person.address.clone() } else { String::new() }, 0, Style::new()),
+                (share, 0, DIM),
+            ];
+            // Blanks only in front of something, outside of any style.
+            let (mut line, mut gap) = (String::new(), 2);
+            for (text, width, style) in columns.iter().filter(|(text, width, _)| *width > 0 || !text.is_empty()) {
+                if !text.is_empty() {
+                    line.push_str(&" ".repeat(std::mem::take(&mut gap)));
+                    line.push_str(&painted(*style, text));
+                }
+                gap += width.saturating_sub(text.width()) + 2;
+            }
             self.line(&line);
+            if !fits {
+                self.wrapped(&person.address, 4, Style::new());
+            }
         }
     }
 
@@ -148,7 +166,7 @@ impl Page {
     fn said(&mut self, said: &Said, at: Option<&str>, names: usize) {
         const TIME: usize = 7;
         let names = if self.width < 60 { names.min(10) } else { names };
-        let indent = 2 + TIME + if names > 0 { names + 2 } else { 1 };
+        let indent = 2 + TIME + if names > 0 { names + 2 } else { 0 };
         for (number, line) in wrap(&said.text, self.width.saturating_sub(indent)).iter().enumerate() {
             let lead = if number == 0 {
                 let at = format!("{:>TIME$}", at.unwrap_or(""));
@@ -170,7 +188,8 @@ impl Page {
         }
         self.section("Analysis");
         for note in &story.notes {
-            let heading = format!("  {}  {}", note.kind, styled(DIM, &note.origin));
+            let gap = if note.origin.is_empty() { "" } else { "  " };
+            let heading = format!("  {}{gap}{}", note.kind, painted(DIM, &note.origin));
             self.line(&heading);
             self.wrapped(&note.text, 4, Style::new());
         }
@@ -236,6 +255,7 @@ impl Page {
 /// A message of a chat: one short turn, and nothing else to say about it.
 fn is_chat_line(part: &Part) -> bool {
     part.kind == "text"
+        && !part.is_mail
         && part.details.is_empty()
         && part.media.is_none()
         && matches!(part.said.as_slice(), [only] if only.text.chars().count() <= 300 && only.text.lines().count() <= 4 && !only.who.is_empty())

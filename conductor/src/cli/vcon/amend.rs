@@ -10,7 +10,7 @@ use vconductor_core::vcon::Vcon;
 use super::files::{self, Target, of_the_file};
 use crate::cli::configuration::counted;
 use crate::cli::exit::{Exit, Failure, Result};
-use crate::cli::ingest::generator;
+use crate::cli::intake::generator;
 
 const ABOUT: &str = "\
 Amend vCons

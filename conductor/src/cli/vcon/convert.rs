@@ -11,7 +11,7 @@ use vconductor_core::vcon::{Form, Vcon};
 use super::files::{self, Target, write_whole};
 use crate::cli::configuration::counted;
 use crate::cli::exit::{Exit, Failure, Result};
-use crate::cli::ingest::generator;
+use crate::cli::intake::generator;
 use crate::cli::output::{self, DIM, STRONG, plain, styled};
 
 const ABOUT: &str = "\

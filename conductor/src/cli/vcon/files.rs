@@ -44,7 +44,7 @@ pub(super) fn read(path: &str) -> Result<Vcon> {
     Vcon::read(bytes(path)?).map_err(of_the_file)
 }
 
-fn bytes(path: &str) -> Result<Bytes> {
+pub(super) fn bytes(path: &str) -> Result<Bytes> {
     let unreadable = |error| Failure::new(Exit::Data, format!("cannot be read: {error}"));
     if path == "-" {
         let mut bytes = Vec::new();

@@ -6,9 +6,11 @@ mod decrypt;
 mod diff;
 mod encrypt;
 mod files;
+mod import;
 pub(super) mod keys;
 mod redact;
 mod sign;
+mod transcript;
 mod verify;
 
 use clap::{Args, Subcommand};
@@ -16,12 +18,13 @@ use clap::{Args, Subcommand};
 use super::exit::{Exit, Result};
 
 const ABOUT: &str = "\
-Convert, compare, redact, amend, sign, verify, encrypt and decrypt vCon files
+Make, convert, compare, redact, amend, sign, verify, encrypt and decrypt vCon files
 
-Works on files and pipes, without a store. No input is ever overwritten unless --in-place says so.";
+List the transcripts and write them in other forms. Works on files and pipes, without a store. No input is ever overwritten unless --in-place says so.";
 
 const EXAMPLES: &str = "\
 Examples:
+  vconductor vcon import mailbox.mbox --out threads/
   vconductor vcon convert old.vcon --to core-04 > new.vcon
   vconductor vcon diff old.vcon new.vcon
   vconductor vcon redact call.vcon --party 1 --with-dependents > redacted.vcon
@@ -31,7 +34,7 @@ Examples:
   vconductor vcon encrypt signed.vcon --to partner.crt --out partner.vcon
   vconductor vcon decrypt partner.vcon --key partner.key | vconductor vcon verify - --trust root.pem";
 
-/// Convert, compare, redact, amend, sign, verify, encrypt and decrypt vCon files
+/// Make, convert, compare, redact, amend, sign, verify, encrypt and decrypt vCon files
 #[derive(Debug, Args)]
 #[command(long_about = ABOUT, after_help = EXAMPLES)]
 pub(crate) struct Vcon {
@@ -43,6 +46,8 @@ pub(crate) struct Vcon {
 enum Action {
     Convert(convert::Convert),
     Diff(diff::Diff),
+    Import(import::Import),
+    Transcript(transcript::ShowTranscript),
     Redact(redact::Redact),
     Amend(amend::Amend),
     Sign(sign::Sign),
@@ -56,6 +61,8 @@ impl Vcon {
         match &self.action {
             Action::Convert(convert) => convert.run(),
             Action::Diff(diff) => diff.run(),
+            Action::Import(import) => import.run(),
+            Action::Transcript(transcript) => transcript.run(),
             Action::Redact(redact) => redact.run(),
             Action::Amend(amend) => amend.run(),
             Action::Sign(sign) => sign.run(),

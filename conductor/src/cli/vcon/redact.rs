@@ -9,7 +9,7 @@ use vconductor_core::vcon::Vcon;
 use super::files::{self, Target, of_the_file};
 use crate::cli::configuration::counted;
 use crate::cli::exit::{Exit, Failure, Result};
-use crate::cli::ingest::generator;
+use crate::cli::intake::generator;
 use crate::cli::output::{self, WARN, plain};
 
 const ABOUT: &str = "\

@@ -26,22 +26,30 @@ const MOST: usize = 2_000_000;
 /// Reads a table. An empty list: it is none, since sender or text or time is missing throughout.
 ///
 /// # Errors
-/// Permanent, with the line: a line of a table that is one breaks off.
+/// Permanent: a line of a table that is one breaks off (with the line), or there are more than two million messages.
 pub fn table(text: &str, offset: Option<Offset>) -> Result<Vec<Message>> {
     let start = text.trim_start_matches('\u{feff}').trim_start();
     if start.starts_with('[') {
-        return Ok(json_list(start, offset));
+        return within_limit(json_list(start, offset));
     }
     if start.starts_with('{') {
-        return json_lines(text, offset);
+        return within_limit(json_lines(text, offset)?);
     }
-    csv_table(start, offset)
+    within_limit(csv_table(start, offset)?)
+}
+
+/// Leaving some out would lose them silently.
+fn within_limit(messages: Vec<Message>) -> Result<Vec<Message>> {
+    if messages.len() > MOST {
+        return Err(Error::permanent(format!("more than {MOST} messages in one file")).help("import it in parts"));
+    }
+    Ok(messages)
 }
 
 fn json_list(text: &str, offset: Option<Offset>) -> Vec<Message> {
     let Ok(document) = Document::parse(text.to_owned()) else { return Vec::new() };
     let rows: Vec<Option<Message>> =
-        document.root().elements().take(MOST).map(|row| object(&row.to_value(), offset)).collect();
+        document.root().elements().take(MOST + 1).map(|row| object(&row.to_value(), offset)).collect();
     // Join and leave notices have no text; but most are messages.
     let messages: Vec<Message> = rows.iter().flatten().cloned().collect();
     if messages.len() * 2 < rows.len() { Vec::new() } else { messages }
@@ -49,7 +57,7 @@ fn json_list(text: &str, offset: Option<Offset>) -> Vec<Message> {
 
 fn json_lines(text: &str, offset: Option<Offset>) -> Result<Vec<Message>> {
     let mut messages = Vec::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).take(MOST) {
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).take(MOST + 1) {
         let row = Document::parse(line.to_owned()).map(|document| object(&document.root().to_value(), offset));
         match row {
             Ok(Some(message)) => messages.push(message),
@@ -75,7 +83,7 @@ fn csv_table(text: &str, offset: Option<Offset>) -> Result<Vec<Message>> {
         return Ok(Vec::new());
     }
     let mut messages = Vec::new();
-    for record in reader.records().take(MOST) {
+    for record in reader.records().take(MOST + 1) {
         let record = record.map_err(|error| Error::permanent("the table cannot be read").caused_by(error))?;
         let mut row: HashMap<&str, &str> = HashMap::new();
         for (name, field) in names.iter().zip(record.iter()) {

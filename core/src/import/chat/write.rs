@@ -3,11 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::made::{Content, NewDialog, NewVcon, date};
-use super::super::party::index_of;
+use super::super::party::People;
 use super::super::{Made, Options, Party};
 use super::{Application, Message};
 use crate::Result;
-use crate::vcon::uuid8::Generator;
 
 /// Makes a vCon of each conversation in `messages`: of each that is named, else of each set of people, where senders and
 /// recipients are given, else one of all. Messages without a time follow the one before them by a second, the first one
@@ -20,7 +19,6 @@ pub fn vcon(
     application: Application,
     modified: Option<Timestamp>,
     options: &Options,
-    generator: &Generator,
 ) -> Result<Vec<Made>> {
     let mut conversations: Vec<(String, Vec<Message>)> = Vec::new();
     let mut places = std::collections::HashMap::new();
@@ -32,10 +30,7 @@ pub fn vcon(
         }
         conversations[place].1.push(message);
     }
-    conversations
-        .into_iter()
-        .map(|(_, messages)| conversation(messages, application, modified, options, generator))
-        .collect()
+    conversations.into_iter().map(|(_, messages)| conversation(messages, application, modified, options)).collect()
 }
 
 fn key(message: &Message) -> String {
@@ -56,19 +51,19 @@ fn conversation(
     application: Application,
     modified: Option<Timestamp>,
     options: &Options,
-    generator: &Generator,
 ) -> Result<Made> {
     if messages.iter().all(|message| message.time.is_some()) {
         messages.sort_by_key(|message| message.time);
     }
-    let mut vcon = NewVcon { parties: options.parties.clone(), ..NewVcon::default() };
+    let mut vcon = NewVcon::default();
+    let mut people = People::of(options.parties.clone());
     let mut next = options.start.or(modified).unwrap_or_else(Timestamp::now);
     for message in messages {
         let time = message.time.unwrap_or(next);
         next = time.checked_add(SignedDuration::from_secs(1)).unwrap_or(time);
         let mut parties: Vec<usize> = Vec::new();
         for party in sender(&message).into_iter().chain(message.to.iter().map(|name| Party::called(name))) {
-            let index = index_of(&mut vcon.parties, party);
+            let index = people.index(party)?;
             if !parties.contains(&index) {
                 parties.push(index);
             }
@@ -84,8 +79,9 @@ fn conversation(
             ..NewDialog::default()
         });
     }
+    vcon.parties = people.into_parties();
     with_all_listeners(&mut vcon);
-    vcon.make(generator)
+    vcon.make()
 }
 
 fn sender(message: &Message) -> Option<Party> {
@@ -99,7 +95,12 @@ fn sender(message: &Message) -> Option<Party> {
 
 /// In a chat everybody reads along: a message that names no recipients is for all others.
 fn with_all_listeners(vcon: &mut NewVcon) {
+    /// Beyond that, the lists of listeners would be larger than the chat.
+    const MOST: usize = 2_000_000;
     let count = vcon.parties.len();
+    if count.saturating_mul(vcon.dialog.len()) > MOST {
+        return;
+    }
     for dialog in &mut vcon.dialog {
         if let Some(parties) = dialog.parties.as_mut().filter(|parties| parties.len() == 1) {
             let sender = parties[0];

@@ -21,6 +21,8 @@ const MOST_REFERENCES: usize = 200;
 /// A mail.
 #[derive(Debug, Clone, Default)]
 pub struct Mail {
+    /// The file that it was read from, for people; empty where nobody said.
+    pub source: String,
     /// `Message-ID` without its brackets.
     pub id: Option<String>,
     /// The ids of earlier mails that it names in `References` and `In-Reply-To`.
@@ -96,6 +98,7 @@ fn of(message: &Message<'_>) -> Mail {
         );
     }
     Mail {
+        source: String::new(),
         id: message.message_id().map(str::to_owned),
         references: references.split_off(keep),
         date: date(message),

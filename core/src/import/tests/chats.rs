@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::chat::{self, Application, Message, named_message, table, whatsapp};
 use super::super::{Gathered, Kind, recognise};
-use super::{generator, options, said, vcon};
+use super::{options, said, vcon};
 
 fn lines(messages: &[Message]) -> Vec<String> {
     let time = |message: &Message| message.time.map_or("-".to_owned(), |time| time.to_string());
@@ -14,7 +14,7 @@ fn lines(messages: &[Message]) -> Vec<String> {
 }
 
 fn vcons(messages: Vec<Message>, application: Application) -> Vec<Value> {
-    let made = chat::vcon(messages, application, None, &options(), &generator()).unwrap();
+    let made = chat::vcon(messages, application, None, &options()).unwrap();
     made.iter().map(vcon).collect()
 }
 
@@ -28,7 +28,7 @@ fn files_of_one_message_each_are_one_conversation() {
         assert_eq!(recognise(text.as_bytes(), Some(name)), Some(Kind::NamedMessage), "{name}");
         gathered.message(&folder, name, &text, None).unwrap();
     }
-    let made: Vec<_> = gathered.finish(&options(), &generator()).map(Result::unwrap).collect();
+    let made: Vec<_> = gathered.finish(&options()).map(|(_, made)| made.unwrap()).collect();
     let vcon = vcon(&made[0]);
     assert_eq!(made.len(), 1);
     assert_eq!(

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::{Companion, Kind, Options, Party, recognise, recording, recording_with_transcripts, transcript};
-use super::{generator, options, vcon};
+use super::{options, vcon};
 
 fn file(name: &str) -> Bytes {
     std::fs::read(format!("{}/../tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap().into()
@@ -15,12 +15,12 @@ fn file(name: &str) -> Bytes {
 
 fn of_recording(name: &str, options: &Options) -> Value {
     let time: Timestamp = "2023-11-14T22:13:20.25Z".parse().unwrap();
-    vcon(&recording(&file(&format!("audio/{name}")), Some(name), Some(time), options, &generator()).unwrap())
+    vcon(&recording(&file(&format!("audio/{name}")), Some(name), Some(time), options).unwrap())
 }
 
 fn of_transcript(source: impl Into<Bytes>, options: &Options) -> Value {
     let companion = Companion::read(source.into(), Some("call.json")).unwrap();
-    vcon(&transcript(&companion, None, options, &generator()).unwrap())
+    vcon(&transcript(&companion, None, options).unwrap())
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn every_known_format_is_taken_and_others_are_refused() {
         assert_ne!(parties, 1, "{name}: one channel says nothing about who speaks");
         assert_eq!(vcon["dialog"][0]["parties"].as_array().map_or(0, Vec::len), parties, "{name}");
     }
-    assert!(recording(b"GIF89a", None, None, &Options::default(), &generator()).is_err());
+    assert!(recording(b"GIF89a", None, None, &Options::default()).is_err());
     assert_eq!(recognise(b"GIF89a\0", None), None);
 }
 
@@ -58,8 +58,7 @@ fn a_transcript_beside_a_recording_is_its_analysis() {
     let source = file("transcripts/provider/deepgram_sample.json");
     let companion = Companion::read(source.clone(), Some("call.json")).unwrap();
     let options = Options { wtf: true, ..Options::default() };
-    let made = recording_with_transcripts(&file("audio/ab_call.mp3"), None, None, &[companion], &options, &generator())
-        .unwrap();
+    let made = recording_with_transcripts(&file("audio/ab_call.mp3"), None, None, &[companion], &options).unwrap();
     let vcon = vcon(&made);
     assert_eq!(vcon["dialog"].as_array().unwrap().len(), 1);
     let analysis = &vcon["analysis"][0];

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::mail::{Mail, is_mail, is_mailbox, messages, threads};
-use super::super::{Gathered, Kind, recognise};
-use super::{generator, options, said, vcon};
+use super::super::{Gathered, Kind, Made, recognise};
+use super::{options, said, vcon};
 
 fn mail(id: &str, more: &str, text: &str) -> String {
     format!(
@@ -18,11 +18,15 @@ fn mail(id: &str, more: &str, text: &str) -> String {
 }
 
 fn all(mails: &[&str]) -> Vec<Value> {
-    let mut gathered = Gathered::default();
-    for mail in mails {
-        gathered.mail(mail.as_bytes()).unwrap();
-    }
-    gathered.finish(&options(), &generator()).map(|made| vcon(&made.unwrap())).collect()
+    let made = || -> Vec<(String, Made)> {
+        let mut gathered = Gathered::default();
+        for (number, mail) in mails.iter().enumerate() {
+            gathered.mail(&format!("{number}.eml"), mail.as_bytes(), None).unwrap();
+        }
+        gathered.finish(&options()).map(|(from, made)| (from, made.unwrap())).collect()
+    };
+    assert_eq!(made(), made(), "importing twice makes the same");
+    made().iter().map(|(_, made)| vcon(made)).collect()
 }
 
 #[test]
@@ -45,6 +49,22 @@ fn answers_make_a_thread_in_the_order_of_time_whatever_the_order_of_files() {
         vcons[0]["parties"],
         json!([{"mailto": "ann@example.com", "name": "Ann Lee"}, {"mailto": "bob@example.com"}])
     );
+}
+
+#[test]
+fn a_thread_says_where_it_comes_from_and_a_mail_without_date_has_the_files() {
+    let mut gathered = Gathered::default();
+    let modified = Some("2026-05-01T10:00:00Z".parse().unwrap());
+    let undated =
+        "From: ann@example.com\r\nTo: bob@example.com\r\nSubject: x\r\nMessage-ID: <u@example.com>\r\n\r\nHi\r\n";
+    gathered.mail("b.eml", undated.as_bytes(), modified).unwrap();
+    gathered.mail("a.eml", mail("a", "References: <u@example.com>\r\n", "Re").as_bytes(), modified).unwrap();
+    gathered.mail("c.eml", mail("c", "", "Other").as_bytes(), modified).unwrap();
+    let made: Vec<_> = gathered.finish(&options()).map(|(from, made)| (from, vcon(&made.unwrap()))).collect();
+    assert_eq!(made[0].0, "a.eml and 1 more");
+    assert_eq!(made[1].0, "c.eml");
+    assert_eq!(made[0].1["dialog"][1]["start"], "2026-05-01T10:00:00Z");
+    assert_eq!(made[0].1["created_at"], "2026-05-01T10:00:00Z", "it cannot have been made before its newest mail");
 }
 
 #[test]
@@ -180,8 +200,8 @@ proptest! {
         bytes.extend(b"\r\n");
         bytes.extend(body);
         let mut gathered = Gathered::default();
-        if gathered.mail(&bytes).is_ok() {
-            for made in gathered.finish(&options(), &generator()) {
+        if gathered.mail("x.eml", &bytes, None).is_ok() {
+            for (_, made) in gathered.finish(&options()) {
                 vcon(&made.unwrap());
             }
         }

@@ -5,11 +5,6 @@ mod mails;
 use serde_json::Value;
 
 use super::{Made, Options};
-use crate::vcon::uuid8::Generator;
-
-fn generator() -> Generator {
-    Generator::new("example.com")
-}
 
 /// The made vCon as a value, after what every one of them must keep.
 fn vcon(made: &Made) -> Value {

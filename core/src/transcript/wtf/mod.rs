@@ -14,6 +14,7 @@ use crate::document::NewAnalysis;
 
 pub(super) use read::read;
 pub use write::body;
+pub(super) use write::times;
 
 /// The name of the extension, of the analysis type, and of the attachment's purpose.
 pub const NAME: &str = "wtf_transcription";

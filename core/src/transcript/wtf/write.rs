@@ -72,7 +72,7 @@ pub fn body(transcript: &Transcript, now: Timestamp) -> Map<String, Value> {
 }
 
 /// The times of all segments; those that are missing are estimated.
-fn times(transcript: &Transcript, warnings: &mut Vec<Value>) -> Vec<(f64, f64)> {
+pub(in crate::transcript) fn times(transcript: &Transcript, warnings: &mut Vec<Value>) -> Vec<(f64, f64)> {
     let mut estimated = 0usize;
     let mut last = 0.0;
     let mut times: Vec<(f64, f64)> = Vec::with_capacity(transcript.turns.len());

@@ -6,7 +6,7 @@ use vconductor_core::document::View;
 use vconductor_core::vcon::{Attachment, Body, Entry, Vcon};
 
 use super::people::{Person, name};
-use super::text::{beginning, date, line, lines, size, without_query};
+use super::text::{beginning, date, json, line, lines, size, without_query};
 
 /// How much of a text attachment is shown.
 const EXCERPT: usize = 400;
@@ -51,7 +51,6 @@ fn of_attachment(attachment: &Attachment<'_>, people: &[Person]) -> Media {
     let mut media = of_entry(attachment.entry(), attachment.body());
     media.index = attachment.index();
     media.title = filename
-        .clone()
         .or_else(|| purpose.clone())
         .or_else(|| media.mediatype.clone())
         .unwrap_or_else(|| "attachment".to_owned());
@@ -74,9 +73,8 @@ pub(super) fn of_entry(entry: &Entry<'_>, body: vconductor_core::Result<Body<'_>
             media.excerpt = Some(beginning(&lines(&text), EXCERPT)).filter(|text| !text.is_empty());
         }
         Ok(Body::Json(value)) => {
-            let text = value.to_string();
-            media.size = Some(size(text.len()));
-            media.excerpt = Some(beginning(&line(&text), EXCERPT));
+            media.size = Some(size(value.to_string().len()));
+            media.excerpt = Some(beginning(&json(&value), EXCERPT));
         }
         Ok(Body::Bytes(bytes)) => {
             media.size = Some(size(bytes.len()));

@@ -90,14 +90,10 @@ fn title(vcon: &Vcon, parts: &[Part]) -> String {
 fn kind(vcon: &Vcon, parts: &[Part]) -> &'static str {
     let has = |kind: &str| parts.iter().any(|part| part.kind == kind);
     let is_video = vcon.dialogs().any(|dialog| dialog.mediatype().is_some_and(|kind| kind.starts_with("video/")));
-    let is_mail = vcon.dialogs().any(|dialog| {
-        dialog.entry().text("application").is_some_and(|application| application == "email")
-            || dialog.mediatype().is_some_and(|kind| kind.starts_with("multipart/") || kind == "message/rfc822")
-    });
     match () {
         () if is_video || has("video") => "meeting",
         () if has("recording") || has("audio") || has("recording-set") => "call",
-        () if is_mail => "mail",
+        () if parts.iter().any(|part| part.is_mail) => "mail",
         () if has("text") => "chat",
         () if has("incomplete") => "missed call",
         () => "",

@@ -1,10 +1,9 @@
 //! Analyses that are not transcripts.
 
-use serde_json::Value;
 use vconductor_core::transcript::{Place, find};
 use vconductor_core::vcon::{Analysis, Body, Vcon};
 
-use super::text::{beginning, line, lines, size, without_query};
+use super::text::{beginning, json, line, lines, size, without_query};
 
 /// How much of an analysis is shown.
 const LONGEST: usize = 2_000;
@@ -51,25 +50,5 @@ fn note(analysis: &Analysis<'_>, dialogs: usize) -> Note {
         kind: own(analysis.kind()).unwrap_or_else(|| "analysis".to_owned()),
         origin: origin.join(" "),
         text: beginning(&text, LONGEST),
-    }
-}
-
-/// JSON as lines of names and values, where it is flat enough for that.
-fn json(value: &Value) -> String {
-    let simple = |value: &Value| match value {
-        Value::String(text) => line(text),
-        Value::Array(items) if items.iter().all(|item| !item.is_array() && !item.is_object()) => {
-            let items: Vec<String> =
-                items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), line)).collect();
-            items.join(", ")
-        }
-        other => line(&other.to_string()),
-    };
-    match value {
-        Value::Object(members) if members.len() <= 40 => {
-            let members = members.iter().map(|(name, value)| format!("{}: {}", line(name), simple(value)));
-            members.collect::<Vec<_>>().join("\n")
-        }
-        other => simple(other),
     }
 }

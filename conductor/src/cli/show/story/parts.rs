@@ -29,6 +29,8 @@ pub(in crate::cli::show) struct Part {
     pub(in crate::cli::show) details: Vec<String>,
     /// The content that is not text.
     pub(in crate::cli::show) media: Option<Media>,
+    /// Whether it is a mail.
+    pub(in crate::cli::show) is_mail: bool,
     /// What was said.
     pub(in crate::cli::show) said: Vec<Said>,
 }
@@ -89,6 +91,7 @@ fn part(dialog: &Dialog<'_>, transcripts: &[&Found], people: &[Person]) -> Part 
         duration: dialog.duration(),
         is_within: dialog.entry().index("recording_set").is_some(),
         heading: heading(dialog, &kind, people),
+        is_mail: is_mail(dialog),
         kind,
         ..Part::default()
     };
@@ -115,6 +118,18 @@ fn part(dialog: &Dialog<'_>, transcripts: &[&Found], people: &[Person]) -> Part 
         }
     }
     part
+}
+
+/// By what the producer says, else by the look of it.
+fn is_mail(dialog: &Dialog<'_>) -> bool {
+    let own = |name| dialog.entry().text(name);
+    match own("application") {
+        Some(application) => application == "email",
+        None => {
+            dialog.mediatype().is_some_and(|kind| kind.starts_with("multipart/") || kind == "message/rfc822")
+                || own("message_id").is_some_and(|id| id.starts_with('<') && id.contains('@'))
+        }
+    }
 }
 
 fn heading(dialog: &Dialog<'_>, kind: &str, people: &[Person]) -> String {

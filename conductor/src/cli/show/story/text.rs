@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::Offset;
+use serde_json::Value;
 use vconductor_core::vcon::Date;
 
 /// Whether a character only steers: control characters, and marks that turn the direction of text around or hide in it.
@@ -82,16 +83,16 @@ pub(in crate::cli::show) fn duration(seconds: f64) -> String {
     match whole {
         0 if seconds > 0.0 => format!("{seconds:.1} s"),
         0..60 => format!("{whole} s"),
-        60..3600 if whole % 60 == 0 => format!("{} min", whole / 60),
+        60..3600 if whole.is_multiple_of(60) => format!("{} min", whole / 60),
         60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ if whole % 3600 / 60 == 0 => format!("{} h", whole / 3600),
+        _ if whole % 3600 < 60 => format!("{} h", whole / 3600),
         _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
     }
 }
 
 /// An offset into a recording: `0:07`, `12:34`, `1:02:03`.
 pub(in crate::cli::show) fn offset(seconds: f64) -> String {
-    let whole = seconds.max(0.0).min(1e12) as u64;
+    let whole = seconds.clamp(0.0, 1e12) as u64;
     match whole {
         0..3600 => format!("{}:{:02}", whole / 60, whole % 60),
         _ => format!("{}:{:02}:{:02}", whole / 3600, whole % 3600 / 60, whole % 60),
@@ -104,6 +105,26 @@ pub(in crate::cli::show) fn size(bytes: usize) -> String {
         0..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
         _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}
+
+/// JSON as lines of names and values, where it is flat enough for that.
+pub(in crate::cli::show) fn json(value: &Value) -> String {
+    let simple = |value: &Value| match value {
+        Value::String(text) => line(text),
+        Value::Array(items) if items.iter().all(|item| !item.is_array() && !item.is_object()) => {
+            let items: Vec<String> =
+                items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), line)).collect();
+            items.join(", ")
+        }
+        other => line(&other.to_string()),
+    };
+    match value {
+        Value::Object(members) if members.len() <= 40 => {
+            let members = members.iter().map(|(name, value)| format!("{}: {}", line(name), simple(value)));
+            members.collect::<Vec<_>>().join("\n")
+        }
+        other => simple(other),
     }
 }
 

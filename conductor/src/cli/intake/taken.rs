@@ -9,13 +9,13 @@ use crate::cli::refusal::Refusal;
 
 /// A vCon that can be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(crate) struct Taken {
     /// Its uuid, lower-case with hyphens, or the identifier that stands in its place.
-    pub(super) uuid: String,
+    pub(crate) uuid: String,
     /// Its text: byte for byte as it came, unless it was given a uuid.
-    pub(super) text: Bytes,
+    pub(crate) text: Bytes,
     /// Whether it came without a uuid and was given one.
-    pub(super) given: bool,
+    pub(crate) given: bool,
 }
 
 /// Reads the text of a vCon that begins in `line` of `file`.
