@@ -59,6 +59,18 @@ pub struct Chain {
     pub generation: String,
 }
 
+impl Chain {
+    /// Whether its runs go from claim to ack without waiting for anything outside.
+    pub fn never_waits(&self) -> bool {
+        let pure = |link: &LinkStep| link.effect == Effect::Pure;
+        let quick = |step: &Step| match step {
+            Step::Link(link) => pure(link),
+            Step::Parallel(links) => links.iter().all(pure),
+        };
+        self.storages.is_empty() && self.tracers.is_empty() && self.steps.iter().all(quick)
+    }
+}
+
 /// One entry of a chain's `links`.
 pub enum Step {
     /// A link.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 use tokio_util::sync::CancellationToken;
 use vconductor_core::error::Error;
 use vconductor_core::failpoint;
@@ -20,6 +21,9 @@ use super::{Shared, backoff, refuses};
 
 /// Runs of one exchange. 64 fill a transaction without making the first of them wait.
 const BATCH: usize = 64;
+/// How long a lane takes runs of chains that never wait along by itself. They need no task then, but links that
+/// compute for long must use every thread.
+const BY_ITSELF: Duration = Duration::from_millis(1);
 /// How long an idle lane listens before it looks by itself.
 const DOORBELL: Duration = Duration::from_secs(2);
 
@@ -58,14 +62,32 @@ pub(super) struct Lane {
     running: usize,
     /// Exchanges that failed one after the other.
     failures: u32,
+    /// Held by the lane that listens for work, until it has claimed: one that rings would wake all of them for nothing.
+    door: Arc<Mutex<()>>,
+    listened: Option<OwnedMutexGuard<()>>,
+    /// Where runs go on that the lane does not take along by itself.
+    tasks: Handle,
     /// Claims beyond the places of their chain; given back with the next exchange.
     excess: Vec<Commit>,
 }
 
 impl Lane {
-    pub(super) fn new(shared: Arc<Shared>, chains: Arc<Chains>, places: Arc<Places>) -> Self {
+    /// To be called on the runtime that links work on.
+    pub(super) fn new(shared: Arc<Shared>, chains: Arc<Chains>, places: Arc<Places>, door: Arc<Mutex<()>>) -> Self {
         let (finished, arrivals) = mpsc::unbounded_channel();
-        Lane { shared, chains, places, finished, arrivals, running: 0, failures: 0, excess: Vec::new() }
+        Lane {
+            shared,
+            chains,
+            places,
+            finished,
+            arrivals,
+            running: 0,
+            failures: 0,
+            door,
+            listened: None,
+            tasks: Handle::current(),
+            excess: Vec::new(),
+        }
     }
 
     /// Works until the conductor stops and every run of this lane has ended.
@@ -74,12 +96,16 @@ impl Lane {
         let mut arrived = Vec::with_capacity(BATCH);
         loop {
             let stopping = self.shared.stop.is_cancelled();
-            let reserved = if stopping { None } else { self.places.reserve(&self.chains, BATCH) };
             while arrived.len() < BATCH
                 && let Ok(finished) = self.arrivals.try_recv()
             {
                 arrived.push(finished);
             }
+            // What ends with the next exchange makes room for what that claims.
+            for finished in &arrived {
+                self.places.leave(finished.chain);
+            }
+            let reserved = if stopping { None } else { self.places.reserve(&self.chains, BATCH) };
             if reserved.is_none() && arrived.is_empty() && self.excess.is_empty() {
                 if stopping && self.running == 0 {
                     return;
@@ -99,6 +125,7 @@ impl Lane {
 
     /// Waits for a run to finish or, while there is no free place, for one.
     async fn full(&mut self, arrived: &mut Vec<Finished>, stopping: bool) {
+        self.listened = None;
         tokio::select! {
             _ = self.arrivals.recv_many(arrived, BATCH) => {}
             () = self.places.freed() => {}
@@ -117,9 +144,15 @@ impl Lane {
 
     /// Waits for a run to finish or something to claim.
     async fn idle(&mut self, lists: &[String], arrived: &mut Vec<Finished>) {
+        self.listened = None;
+        let listen = async {
+            let listens = Arc::clone(&self.door).lock_owned().await;
+            self.shared.store.doorbell(lists, DOORBELL).await;
+            listens
+        };
         tokio::select! {
             _ = self.arrivals.recv_many(arrived, BATCH) => {}
-            () = self.shared.store.doorbell(lists, DOORBELL) => {}
+            listens = listen => self.listened = Some(listens),
             () = self.shared.stop.cancelled() => {}
         }
     }
@@ -137,7 +170,7 @@ impl Lane {
                     ended.push((finished.chain, finished.bytes, finished.took, passed.outcome));
                 }
                 None => {
-                    self.places.free(finished.chain, finished.bytes);
+                    self.places.end(finished.bytes);
                     self.shared.report.lost();
                 }
             }
@@ -161,16 +194,17 @@ impl Lane {
                 (self.end_all(&commits, error).await, Vec::new())
             }
         };
+        self.listened = None;
         failpoint::hit("after-ack");
         for ((chain, bytes, took, outcome), result) in ended.into_iter().zip(&results[given_back..]) {
-            self.places.free(chain, bytes);
+            self.places.end(bytes);
             match result {
                 Ended::Done => self.shared.report.run(&self.chains.chains[chain].name, outcome, took),
                 Ended::Refused => self.shared.report.run(&self.chains.chains[chain].name, RunOutcome::Dead, took),
                 Ended::Lost => self.shared.report.lost(),
             }
         }
-        self.start(reserved, claimed, &identity.over)
+        self.start(reserved, claimed, &identity.over, arrived)
     }
 
     /// Ends runs after an exchange that failed with `error`: together again when the store was away, and each alone
@@ -231,7 +265,13 @@ impl Lane {
     }
 
     /// Starts the passages of claimed runs.
-    fn start(&mut self, reserved: Option<Reserved>, claimed: Vec<Claimed>, over: &CancellationToken) -> usize {
+    fn start(
+        &mut self,
+        reserved: Option<Reserved>,
+        claimed: Vec<Claimed>,
+        over: &CancellationToken,
+        arrived: &mut Vec<Finished>,
+    ) -> usize {
         let Some(reserved) = reserved else { return 0 };
         if !claimed.is_empty() {
             failpoint::hit("after-claim");
@@ -251,10 +291,12 @@ impl Lane {
             })
             .collect();
         let mut kept = self.places.settle(&reserved, &by_chain, bytes);
+        let started = Instant::now();
         for (chain, claimed) in runs {
             if kept[chain] > 0 {
                 kept[chain] -= 1;
-                self.spawn(chain, claimed, over.child_token());
+                let by_itself = self.chains.chains[chain].never_waits() && started.elapsed() < BY_ITSELF;
+                arrived.extend(self.begin(chain, claimed, over.child_token(), by_itself));
             } else {
                 self.give_back(claimed);
             }
@@ -274,24 +316,32 @@ impl Lane {
         });
     }
 
-    fn spawn(&mut self, chain: usize, claimed: Claimed, over: CancellationToken) {
+    /// Begins a passage. `by_itself`: goes through it here as far as it gets without waiting; a run that is finished
+    /// then is returned. Otherwise, and from there on, it has a task of its own.
+    fn begin(&mut self, chain: usize, claimed: Claimed, over: CancellationToken, by_itself: bool) -> Option<Finished> {
         self.running += 1;
         let bytes = size(&claimed);
         let shared = Arc::clone(&self.shared);
-        let finished = self.finished.clone();
-        let passed_chain = Arc::clone(&self.chains.chains[chain]);
         let claim = claimed.claim.clone();
-        tokio::spawn(async move {
-            let started = Instant::now();
-            let passage = AssertUnwindSafe(Passage::run(Arc::clone(&shared), passed_chain, claimed, over.clone()));
+        let started = Instant::now();
+        let passage = Passage::run(Arc::clone(&shared), Arc::clone(&self.chains.chains[chain]), claimed, over.clone());
+        let mut passage = Box::pin(AssertUnwindSafe(passage).catch_unwind().map(move |passed| {
+            passed.unwrap_or_else(|panic| Some(Passed::defect(&shared, claim, &panic_text(panic.as_ref()))))
+        }));
+        if by_itself && let Some(passed) = passage.as_mut().now_or_never() {
+            return Some(Finished { chain, bytes, took: started.elapsed(), passed });
+        }
+        let finished = self.finished.clone();
+        self.tasks.spawn(async move {
             // Dropped when the claim was lost, and at the end of the grace time: then it goes back as the process leaves.
             let passed = tokio::select! {
-                passed = passage.catch_unwind() => passed.unwrap_or_else(|panic| Some(Passed::defect(&shared, claim, &panic_text(panic.as_ref())))),
+                passed = passage => passed,
                 () = over.cancelled() => None,
             };
             // The lane outlives its runs, except when the whole process ends.
             drop(finished.send(Finished { chain, bytes, took: started.elapsed(), passed }));
         });
+        None
     }
 }
 

@@ -16,6 +16,7 @@ mod passage;
 mod places;
 pub mod report;
 mod step;
+mod threads;
 mod writer;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -69,7 +70,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            lanes: 2,
+            lanes: 3,
             bytes: 64 << 20,
             missing_document: Duration::from_secs(10),
             grace: Duration::from_secs(25),
@@ -248,10 +249,10 @@ impl Engine {
         shared.store.register(&shared.process()).await?;
         shared.lease.renewed(asked);
         let heartbeat = heartbeat::start(Arc::clone(shared))?;
-        let mut lanes = JoinSet::new();
-        for _ in 0..shared.settings.lanes.max(1) {
-            lanes.spawn(Lane::new(Arc::clone(shared), Arc::clone(&self.chains), Arc::clone(&self.places)).work());
-        }
+        let door = Arc::default();
+        let lane =
+            |_| Lane::new(Arc::clone(shared), Arc::clone(&self.chains), Arc::clone(&self.places), Arc::clone(&door));
+        let mut lanes = threads::start((0..shared.settings.lanes.max(1)).map(lane).collect())?;
         let mut helpers = JoinSet::new();
         helpers.spawn(janitor::work(Arc::clone(shared)));
         helpers.spawn(janitor::drain(Arc::clone(shared), Arc::clone(&self.chains)));

@@ -23,7 +23,7 @@ struct State {
     used_bytes: u64,
     /// Bytes that claims under way may still bring in.
     reserved_bytes: u64,
-    /// Runs that are worked on.
+    /// Runs that are worked on or about to be committed.
     used: usize,
 }
 
@@ -90,10 +90,15 @@ impl Places {
         with_place
     }
 
-    /// Frees the place of a finished run.
-    pub(super) fn free(&self, chain: usize, bytes: u64) {
+    /// A run has left its chain: another one may have its place.
+    pub(super) fn leave(&self, chain: usize) {
+        self.lock().free[chain] += 1;
+        self.freed.notify_one();
+    }
+
+    /// A run that has left its chain is committed: its document is not held any more.
+    pub(super) fn end(&self, bytes: u64) {
         let mut state = self.lock();
-        state.free[chain] += 1;
         state.used -= 1;
         state.used_bytes -= bytes;
         self.freed.notify_one();

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use jiff::tz::Offset;
 use jiff::{Timestamp, Unit};
 use serde::Serialize;
 
@@ -141,6 +142,17 @@ fn write(wire: &Wire<'_>) -> Result<Vec<u8>> {
 
 /// RFC 3339 in UTC, to the millisecond.
 pub(super) fn date(time: Timestamp) -> Result<String> {
-    let time = time.round(Unit::Millisecond).map_err(|error| Error::permanent("impossible time").caused_by(error))?;
-    Ok(time.to_string())
+    Ok(to_the_millisecond(time)?.to_string())
+}
+
+fn to_the_millisecond(time: Timestamp) -> Result<Timestamp> {
+    time.round(Unit::Millisecond).map_err(|error| Error::permanent("impossible time").caused_by(error))
+}
+
+/// The same in the offset in which people wrote it, where that was said.
+pub(super) fn local_date(time: Timestamp, offset: Option<Offset>) -> Result<String> {
+    match offset.filter(|offset| *offset != Offset::UTC) {
+        Some(offset) => Ok(to_the_millisecond(time)?.display_with_offset(offset).to_string()),
+        None => date(time),
+    }
 }

@@ -20,11 +20,13 @@ mod redis;
 mod redis_bell;
 mod redis_cluster;
 mod redis_contract;
+mod redis_crowd;
 mod redis_faults;
 mod redis_json;
 mod redis_large;
 mod redis_reach;
 mod redis_rollback;
+mod redis_tail;
 mod retries;
 mod world;
 mod writers;
@@ -45,11 +47,13 @@ fn main() {
     trials.extend(redis_bell::trials());
     trials.extend(redis_cluster::trials());
     trials.extend(redis_contract::trials());
+    trials.extend(redis_crowd::trials());
     trials.extend(redis_faults::trials());
     trials.extend(redis_json::trials());
     trials.extend(redis_large::trials());
     trials.extend(redis_reach::trials());
     trials.extend(redis_rollback::trials());
+    trials.extend(redis_tail::trials());
     for backend in backends {
         for (subject, cases) in subjects() {
             let cases = cases.into_iter().filter(|case| !backend.leaves_out(case.name));

@@ -58,14 +58,14 @@ pub(crate) struct Ingest {
     /// The store, for example embedded:./vconductor-data
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    #[command(flatten)]
-    import: ImportOptions,
     /// The form of the output; `jsonl` gives a line per item
     #[arg(long, value_enum, default_value_t)]
     output: Format,
     /// Files, directories, patterns, or - for stdin
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
+    #[command(flatten)]
+    import: ImportOptions,
 }
 
 /// What became of the items so far.

@@ -14,7 +14,7 @@ const ABOUT: &str = "\
 Make vCons of mail, chats, recordings and transcripts
 
 PATH is a mail (.eml) or a mailbox (mbox), a WhatsApp chat, messages as CSV, JSON or JSON Lines, text messages in files named \
-SMS1_Alice_+15550100.txt, a recording (MP3, WAV, Ogg, FLAC, M4A, MP4), a transcript (Deepgram, Whisper, AssemblyAI, Rev AI, \
+SMS1_Alice_+15550100.txt, a recording (MP3, WAV, Ogg, FLAC, M4A), a video (MP4, Matroska, WebM), a transcript (Deepgram, Whisper, AssemblyAI, Rev AI, \
 Speechmatics, Amazon, Twilio, NVIDIA, WTF, SRT, WebVTT, lines such as `Alice: hello`), a directory of all that, a pattern, or - for \
 stdin. What a file holds is found from its bytes.
 
@@ -39,11 +39,11 @@ pub(crate) struct Import {
     /// Where to: a directory (UUID.vcon in it), or a file when it is one vCon; by default stdout, one vCon per line
     #[arg(short, long, value_name = "PATH")]
     out: Option<PathBuf>,
-    #[command(flatten)]
-    options: ImportOptions,
     /// The form of what is told about files that were written (--out)
     #[arg(long, value_enum, default_value_t)]
     output: Format,
+    #[command(flatten)]
+    options: ImportOptions,
 }
 
 #[derive(Debug, Serialize)]

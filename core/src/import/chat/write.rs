@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::super::made::{Content, NewDialog, NewVcon, date};
+use super::super::made::{Content, NewDialog, NewVcon, local_date};
 use super::super::party::People;
 use super::super::{Made, Options, Party};
 use super::{Application, Message};
@@ -70,7 +70,7 @@ fn conversation(
         }
         vcon.dialog.push(NewDialog {
             r#type: "text",
-            start: date(time)?,
+            start: local_date(time, options.offset)?,
             parties: (!parties.is_empty()).then_some(parties),
             mediatype: Some("text/plain".to_owned()),
             message_id: message.id,

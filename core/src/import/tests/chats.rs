@@ -4,7 +4,7 @@ use jiff::tz::Offset;
 use serde_json::{Value, json};
 
 use super::super::chat::{self, Application, Message, named_message, table, whatsapp};
-use super::super::{Gathered, Kind, recognise};
+use super::super::{Gathered, Kind, Options, recognise};
 use super::{options, said, vcon};
 
 fn lines(messages: &[Message]) -> Vec<String> {
@@ -126,4 +126,19 @@ fn times_without_an_offset_are_where_the_option_says() {
     let csv = "time,from,text\n2026-03-01 10:00:00,Ann,x\n2026-03-01T10:00:00+01:00,Ann,y\n";
     let found = table(csv, Some(Offset::constant(2))).unwrap();
     assert_eq!(lines(&found), ["2026-03-01T08:00:00Z Ann: x", "2026-03-01T09:00:00Z Ann: y"]);
+    let local = Options { offset: Some(Offset::constant(2)), ..options() };
+    let made = chat::vcon(found, Application::Chat, None, &local).unwrap();
+    assert_eq!(vcon(&made[0])["dialog"][0]["start"], "2026-03-01T10:00:00+02:00");
+}
+
+#[test]
+fn a_crowd_is_refused_and_listeners_are_not_listed_without_end() {
+    let crowd = |people: usize| {
+        let message =
+            |number: usize| Message { from: Some(format!("p{number}")), text: "x".into(), ..Message::default() };
+        chat::vcon((0..people).map(message).collect(), Application::Chat, None, &options())
+    };
+    assert!(crowd(5_001).unwrap_err().to_string().contains("more than 5000 people"));
+    let parties = |people: usize| vcon(&crowd(people).unwrap()[0])["dialog"][0]["parties"].as_array().unwrap().len();
+    assert_eq!((parties(1_000), parties(2_000)), (1_000, 1));
 }

@@ -7,7 +7,7 @@
 //! Runs that come back do not lie on the list but beside it: whoever puts them there says so on [`keys::BELL`], and one
 //! subscriber hears it. Where a user may not publish or subscribe, they are found when the wait is over.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub(super) enum Mood {
 pub(super) struct Bell {
     wire: Arc<Wire>,
     moods: Mutex<HashMap<String, Mood>>,
-    listeners: Mutex<HashSet<String>>,
+    listeners: Mutex<HashMap<String, JoinHandle<()>>>,
     subscriber: Mutex<Option<JoinHandle<()>>>,
     changes: watch::Sender<()>,
 }
@@ -134,8 +134,9 @@ impl Bell {
         drop(subscriber);
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         for list in lists {
-            if listeners.insert(list.clone()) {
-                tokio::spawn(listen(Arc::downgrade(self), list.clone()));
+            // One that was spawned on a runtime which is gone has ended with it.
+            if listeners.get(list).is_none_or(JoinHandle::is_finished) {
+                listeners.insert(list.clone(), tokio::spawn(listen(Arc::downgrade(self), list.clone())));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use redis::{Cmd, Pipeline, Value};
 
 use super::bell::Mood;
-use super::lane::text_of;
+use super::lane::{parse, text_of};
 use super::memory::Wip;
 use super::wire::{list, number, text};
 use super::{Inner, fault, keys, scripts};
@@ -39,6 +39,8 @@ pub(super) struct Taken {
     pub(super) entry: i64,
     pub(super) run: RunId,
     pub(super) uuid: String,
+    /// The run as it stands in the wip list.
+    pub(super) element: String,
     pub(super) known: bool,
     pub(super) json: bool,
     pub(super) large: bool,
@@ -98,8 +100,8 @@ impl Asked {
         if parts.next().is_none_or(|alive| number(&alive) == 0) {
             return Ok(Vec::new());
         }
-        let (Some(turn), Some(credit), Some(states), Some(taken)) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
+        let (Some(turn), Some(credit), Some(states), Some(elements), Some(places)) =
+            (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(fault::odd("a claim"));
         };
@@ -118,16 +120,17 @@ impl Asked {
             };
             inner.bell.set(&wip.list, mood);
         }
-        list(taken).into_iter().map(|row| self.row(row).ok_or_else(|| fault::odd("a claim"))).collect()
+        let taken = list(elements).into_iter().zip(list(places));
+        taken.map(|(element, place)| self.taken(element, &place).ok_or_else(|| fault::odd("a claim"))).collect()
     }
 
-    fn row(&self, row: Value) -> Option<Taken> {
-        let mut row = list(row).into_iter();
-        let wip = self.wips.get(usize::try_from(number(&row.next()?) - 1).ok()?)?;
-        let entry = number(&row.next()?);
-        let run = RunId(uuid::Uuid::parse_str(&text(row.next()?)?).ok()?);
-        let uuid = text(row.next()?)?;
-        let (known, kind) = (number(&row.next()?) == 1, number(&row.next()?));
-        Some(Taken { wip: Arc::clone(wip), entry, run, uuid, known, json: kind & 1 == 1, large: kind & 2 == 2 })
+    fn taken(&self, element: Value, place: &Value) -> Option<Taken> {
+        let element = text(element)?;
+        let (entry, run, uuid) = parse(&element)?;
+        let uuid = uuid.to_owned();
+        let place = usize::try_from(number(place)).ok()?;
+        let wip = self.wips.get((place / 8).checked_sub(1)?)?;
+        let (known, json, large) = (place & 1 != 0, place & 2 != 0, place & 4 != 0);
+        Some(Taken { wip: Arc::clone(wip), entry, run, uuid, element, known, json, large })
     }
 }

@@ -1,6 +1,6 @@
 //! Transactions: what ends or saves claims, in one `MULTI`/`EXEC`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use redis::{Pipeline, ToRedisArgs, Value, cmd};
@@ -9,7 +9,7 @@ use super::bulk::{adopt, is_large};
 use super::lane::{Watched, text_of};
 use super::memory::{Held, Wip};
 use super::wire::refused;
-use super::{Inner, keys, scripts};
+use super::{Inner, keys, scripts, tail};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::store::{Commit, End};
@@ -81,7 +81,7 @@ impl Transaction {
     ) -> Self {
         let before = pipe.len();
         pipe.cmd("MULTI");
-        let mut parts = Parts::default();
+        let mut parts = Parts { watch: watched.count, ..Parts::default() };
         for item in items {
             parts.item(inner, item, pipe);
         }
@@ -120,6 +120,9 @@ impl Transaction {
 /// What several commits put into one command.
 #[derive(Default)]
 struct Parts {
+    watch: u64,
+    /// Documents that the transaction has written.
+    written: HashSet<String>,
     revisions: Vec<(String, u64)>,
     pushes: Vec<(String, Vec<String>)>,
     gone: Vec<String>,
@@ -136,9 +139,17 @@ impl Parts {
         {
             if is_large(inner, save) {
                 adopt(pipe, &uuid, &run);
+            } else if let Some(loaded) = &held.loaded
+                && loaded.watch == self.watch
+                && held.uuid == uuid
+                && !self.written.contains(&uuid)
+                && let Some(from) = tail::from(&loaded.document, &save.document)
+            {
+                pipe.cmd("SETRANGE").arg(keys::document(&uuid)).arg(from).arg(&save.document[from..]);
             } else {
                 store(pipe, &uuid, &save.document, json);
             }
+            self.written.insert(uuid.clone());
             self.revisions.push((keys::revision(&uuid), revision));
         }
         if let Some(keep) = commit.keep {
@@ -153,7 +164,8 @@ impl Parts {
             set.arg(&record).arg("u").arg(&held.uuid).arg("e").arg(held.entry).arg("l").arg(1);
             match &ledger.switched_to {
                 Some(target) => drop(set.arg("t").arg(target)),
-                None => drop(pipe.cmd("HDEL").arg(&record).arg("t")),
+                None if held.target.is_some() => drop(pipe.cmd("HDEL").arg(&record).arg("t")),
+                None => {}
             }
             pipe.add_command(set);
         }
@@ -238,7 +250,7 @@ impl Parts {
         for (key, (wip, elements)) in self.ended {
             let Some(wip) = wip else { continue };
             let last = elements.len() >= inner.memory.left(&wip);
-            if last && watched.get(&wip) == Some(&true) {
+            if last && watched.lists.get(&wip) == Some(&true) {
                 pipe.cmd("SREM").arg(keys::wips(&wip.base)).arg(&wip.name);
                 gone.push(key);
             } else if last {

@@ -8,13 +8,14 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, oneshot};
 
 use super::bell::Bell;
 use super::claim::Rota;
+use super::crowd::{self, Crowd};
 use super::lane::{Lane, Wanted};
 use super::memory::{EndKind, Memory};
 use super::settings::{Encoding, Settings};
 use super::wire::Wire;
 use super::{bulk, process, sweep};
 use crate::clock::{Clock, Millis, SystemClock};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::run::RunId;
 use crate::store::{ClaimRequest, Claimed, Commit, Committed, ProcessId};
 
@@ -32,6 +33,8 @@ pub(super) struct Inner {
     pub(super) memory: Memory,
     pub(super) bell: Arc<Bell>,
     pub(super) lanes: Vec<Arc<AsyncMutex<Lane>>>,
+    /// Who waits for each lane.
+    pub(super) crowds: Vec<Crowd>,
     pub(super) next_lane: AtomicUsize,
     pub(super) rota: Mutex<Rota>,
     /// Lists that are in the server's set of lists.
@@ -44,6 +47,8 @@ pub(super) struct Inner {
     /// Where the sweep goes on.
     pub(super) swept: Mutex<sweep::Place>,
     pub(super) has_json: bool,
+    /// Whether saves may send the end of a document alone.
+    pub(super) tails: bool,
     /// The server's `maxmemory-policy`, if it may evict keys.
     pub(super) eviction: Option<String>,
     /// How far the server's clock is ahead of this machine's; the server's is the one that all go by.
@@ -130,6 +135,25 @@ impl Inner {
         }
     }
 
+    /// Commits over a lane, together with others that wait for it.
+    async fn commit(&self, lane: Option<usize>, owner: &ProcessId, wanted: Vec<Wanted>) -> crowd::Answer {
+        let Some(index) = lane.filter(|index| *index < self.crowds.len()) else {
+            // A claim that is not remembered is looked up.
+            return self.any_lane().await.exchange(self, owner, wanted, None).await.map(|(results, _)| results);
+        };
+        let mut answered = self.crowds[index].join(owner.clone(), wanted);
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut answered => {
+                    return answer.map_err(|_| Error::retryable("a commit that went along with others was cut off"))?;
+                }
+                // The answers, also of a failure, go to all whom it was for.
+                mut lane = self.lane(Some(index)) => drop(lane.exchange(self, owner, Vec::new(), None).await),
+            }
+        }
+    }
+
     /// Commits go over the lane that watches their claims; the new claim goes with the last group.
     pub(super) async fn exchange(
         &self,
@@ -155,15 +179,22 @@ impl Inner {
         }
         let mut ends = Vec::new();
         let mut done = Vec::new();
-        let last = groups.pop();
+        // The claim goes with the last group.
+        let last = request.and_then(|_| groups.pop());
         for ((lane, owner), wanted) in groups {
             ends.extend(wanted.iter().map(|wanted| (wanted.index, wanted.end())));
-            let answer = self.lane(lane).await.exchange(self, &owner, wanted, None).await;
-            done.extend(answer.inspect_err(|_| self.remember_done(&ends, &done))?.0);
+            let answer = self.commit(lane, &owner, wanted).await;
+            done.extend(answer.inspect_err(|_| self.remember_done(&ends, &done))?);
         }
+        let Some(request) = request else {
+            for (index, committed) in done {
+                results[index] = committed;
+            }
+            return Ok((results, Vec::new()));
+        };
         let (lane, wanted) = last.map_or((None, Vec::new()), |((lane, _), wanted)| (lane, wanted));
         let mut lane = self.lane(lane).await;
-        let answer = lane.exchange(self, process, wanted, request).await;
+        let answer = lane.exchange(self, process, wanted, Some(request)).await;
         let large = std::mem::take(&mut lane.large);
         drop(lane);
         let (committed, mut claimed) = answer.inspect_err(|_| self.remember_done(&ends, &done))?;

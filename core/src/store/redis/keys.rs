@@ -29,22 +29,22 @@ fn has_tag(name: &str) -> bool {
 
 /// The document of a vCon.
 pub(super) fn document(uuid: &str) -> String {
-    format!("vcon:{uuid}")
+    ["vcon:", uuid].concat()
 }
 
 /// The revision of a document.
 pub(super) fn revision(uuid: &str) -> String {
-    format!("{{vcon:{uuid}}}:rev")
+    ["{vcon:", uuid, "}:rev"].concat()
 }
 
 /// How long a document is kept after its last run, in milliseconds.
 pub(super) fn keep(uuid: &str) -> String {
-    format!("{{vcon:{uuid}}}:keep")
+    ["{vcon:", uuid, "}:keep"].concat()
 }
 
 /// The run that may write a vCon.
 pub(super) fn writer(uuid: &str) -> String {
-    format!("{{vcon:{uuid}}}:writer")
+    ["{vcon:", uuid, "}:writer"].concat()
 }
 
 /// A large document that its commit has yet to give its name.

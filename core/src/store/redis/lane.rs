@@ -17,8 +17,9 @@ use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, Value, cmd};
 
 use super::commit::{Item, Transaction};
+use super::crowd::Company;
 use super::memory::{EndKind, Wip};
-use super::wire::{is_elsewhere, is_noscript, list, number, refused, send};
+use super::wire::{Home, is_elsewhere, is_noscript, list, number, refused, send};
 use super::{Inner, claim, fault, load, scripts};
 use crate::error::{Error, Result};
 use crate::failpoint;
@@ -32,11 +33,10 @@ const TRIES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) index: usize,
-    connection: Option<MultiplexedConnection>,
+    connection: Option<(MultiplexedConnection, Home)>,
     connected_before: bool,
-    /// Wip lists that this connection watches and has seen to exist since its last `EXEC`; whether they then held just
-    /// what is remembered of them.
-    watched: Watched,
+    /// What this connection watches.
+    pub(super) watched: Watched,
     /// Number of the last transaction.
     transaction: u64,
     /// The transaction whose answer was lost.
@@ -45,8 +45,24 @@ pub(super) struct Lane {
     pub(super) large: Vec<(RunId, bool)>,
 }
 
-/// Wip lists, and whether the server holds just what is remembered of them.
-pub(super) type Watched = HashMap<Arc<Wip>, bool>;
+/// What a connection watches.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    /// Wip lists that were seen to exist since the last `EXEC`, and whether they then held just what is remembered of
+    /// them.
+    pub(super) lists: HashMap<Arc<Wip>, bool>,
+    /// Counts how often the watch over everything has ended: with every `EXEC` and every connection. A document that
+    /// was loaded under the same count is watched since then.
+    pub(super) count: u64,
+}
+
+impl Watched {
+    /// Nothing is watched any more.
+    fn end(&mut self) {
+        self.lists.clear();
+        self.count += 1;
+    }
+}
 
 #[derive(Debug)]
 struct Doubt {
@@ -57,6 +73,7 @@ struct Doubt {
 }
 
 /// A commit and its place among the results.
+#[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) index: usize,
     pub(super) commit: Commit,
@@ -79,14 +96,15 @@ impl Lane {
             index,
             connection: None,
             connected_before: false,
-            watched: Watched::new(),
+            watched: Watched::default(),
             transaction: 0,
             doubt: None,
             large: Vec::new(),
         }
     }
 
-    /// Commits and claims. What is done when it fails half-way answers so when it is asked again.
+    /// Commits and claims, and takes along who waits for this lane. What is done when it fails half-way answers so when
+    /// it is asked again.
     pub(super) async fn exchange(
         &mut self,
         inner: &Inner,
@@ -94,9 +112,41 @@ impl Lane {
         wanted: Vec<Wanted>,
         request: Option<&ClaimRequest>,
     ) -> Result<Answer> {
+        let first = wanted.iter().map(|wanted| wanted.index + 1).max().unwrap_or(0);
+        let mut company = inner.crowds[self.index].take(process, first);
+        if company.is_empty() {
+            return self.attempt(inner, process, wanted, request, &mut company).await;
+        }
+        let all = wanted.iter().cloned().chain(company.wanted()).collect();
+        match self.attempt(inner, process, all, request, &mut company).await {
+            Err(error) if !error.is_retryable() => {
+                // Only whoever is to blame may fail for good.
+                for member in company.rest() {
+                    let alone =
+                        self.attempt(inner, process, member.wanted.clone(), None, &mut Company::default()).await;
+                    member.reply(alone.map(|(results, _)| results));
+                }
+                self.attempt(inner, process, wanted, request, &mut Company::default()).await
+            }
+            Err(error) => {
+                company.fail(&error);
+                Err(error)
+            }
+            Ok(answer) => Ok(answer),
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        inner: &Inner,
+        process: &ProcessId,
+        wanted: Vec<Wanted>,
+        request: Option<&ClaimRequest>,
+        company: &mut Company,
+    ) -> Result<Answer> {
         let ends: Vec<_> = wanted.iter().map(|wanted| (wanted.index, wanted.end())).collect();
         let mut results = Vec::with_capacity(wanted.len());
-        match self.steps(inner, process, wanted, request, &mut results).await {
+        match self.steps(inner, process, wanted, request, &mut results, company).await {
             Ok(claimed) => Ok((results, claimed)),
             Err(error) => {
                 inner.remember_done(&ends, &results);
@@ -112,6 +162,7 @@ impl Lane {
         wanted: Vec<Wanted>,
         request: Option<&ClaimRequest>,
         results: &mut Vec<(usize, Committed)>,
+        company: &mut Company,
     ) -> Result<Vec<Claimed>> {
         self.connect(inner, process).await?;
         let items = self.held_items(inner, wanted, results).await?;
@@ -141,7 +192,7 @@ impl Lane {
         if let Some(transaction) = transaction {
             failpoint::hit("after-exec");
             self.doubt = None;
-            self.watched.clear();
+            self.watched.end();
             match transaction.outcome(inner, &values)? {
                 true => {
                     for item in &items {
@@ -157,6 +208,8 @@ impl Lane {
                 }
             }
         }
+        // They need not wait for what is loaded.
+        company.answer(results);
         let Some(asked) = asked else { return Ok(Vec::new()) };
         let claimed = self.claimed(inner, process, &asked, answered).await;
         inner.memory.stop(&asked.batch);
@@ -197,27 +250,27 @@ impl Lane {
 
     /// Sends a flight; a broken connection is dropped.
     pub(super) async fn fly(&mut self, inner: &Inner, pipe: &Pipeline) -> Result<Vec<Value>> {
-        let connection = self.connection.as_mut().ok_or_else(|| fault::odd("a lane without a connection"))?;
+        let (connection, _) = self.connection.as_mut().ok_or_else(|| fault::odd("a lane without a connection"))?;
         match send(connection, pipe).await {
             Ok(values) => {
                 if values.iter().any(is_elsewhere) {
                     self.connection = None;
-                    self.watched.clear();
+                    self.watched.end();
                 }
                 Ok(values)
             }
             Err(error) => {
                 self.connection = None;
-                self.watched.clear();
+                self.watched.end();
                 Err(inner.wire.explain(error))
             }
         }
     }
 
     async fn connect(&mut self, inner: &Inner, process: &ProcessId) -> Result<()> {
-        if self.connection.is_none() {
-            self.connection = Some(inner.wire.lane().await?);
-            self.watched.clear();
+        if self.connection.as_ref().is_none_or(|(_, home)| home.is_gone()) {
+            self.connection = Some((inner.wire.lane().await?, Home::here()));
+            self.watched.end();
             inner.announce_again();
             // The server may be another one now, or have lost its last writes: what it holds for the process is compared.
             if std::mem::replace(&mut self.connected_before, true) {
@@ -252,8 +305,8 @@ impl Lane {
         Ok(())
     }
 
-    /// Adds `WATCH` and a look at each list.
-    pub(super) fn watch(&self, pipe: &mut Pipeline, wips: &[Arc<Wip>]) {
+    /// Adds `WATCH` of these lists and documents, and a look at each list.
+    pub(super) fn watch(&self, pipe: &mut Pipeline, wips: &[Arc<Wip>], documents: &[String]) {
         if wips.is_empty() {
             return;
         }
@@ -261,6 +314,7 @@ impl Lane {
         for wip in wips {
             watch.arg(&wip.key);
         }
+        watch.arg(documents);
         pipe.add_command(watch);
         for wip in wips {
             pipe.cmd("LLEN").arg(&wip.key);
@@ -287,7 +341,7 @@ impl Lane {
         if !whole && let Some((process, _)) = wip.name.rsplit_once(':') {
             inner.has_strays(&ProcessId(process.to_owned()));
         }
-        self.watched.insert(Arc::clone(wip), whole);
+        self.watched.lists.insert(Arc::clone(wip), whole);
     }
 
     /// The commits whose claims are held and watched; the others are answered.
@@ -322,17 +376,17 @@ impl Lane {
         }
         let mut unwatched: Vec<Arc<Wip>> = Vec::new();
         for item in &items {
-            if !self.watched.contains_key(&item.held.wip) && !unwatched.contains(&item.held.wip) {
+            if !self.watched.lists.contains_key(&item.held.wip) && !unwatched.contains(&item.held.wip) {
                 unwatched.push(Arc::clone(&item.held.wip));
             }
         }
         if !unwatched.is_empty() {
             let mut pipe = Pipeline::new();
-            self.watch(&mut pipe, &unwatched);
+            self.watch(&mut pipe, &unwatched, &[]);
             let answers = self.fly(inner, &pipe).await?;
             self.watching(inner, &unwatched, &answers)?;
             let (held, lost): (Vec<_>, Vec<_>) =
-                items.into_iter().partition(|item| self.watched.contains_key(&item.held.wip));
+                items.into_iter().partition(|item| self.watched.lists.contains_key(&item.held.wip));
             results.extend(lost.into_iter().map(|item| (item.index, Committed::Lost)));
             items = held;
         }
@@ -378,7 +432,7 @@ impl Lane {
             let Some(transaction) = self.transaction(inner, only, &mut pipe) else { break };
             let answers = self.fly(inner, &pipe).await?;
             self.doubt = None;
-            self.watched.clear();
+            self.watched.end();
             if transaction.outcome(inner, &answers)? {
                 self.applied(inner, item);
                 return Ok(Committed::Done);

@@ -7,7 +7,7 @@ use redis::{Pipeline, Value, cmd};
 
 use super::claim::{Asked, Taken};
 use super::lane::{Lane, elements, parse, text_of};
-use super::memory::{Copy, Held, Wip};
+use super::memory::{Copy, Held, Loaded, Wip};
 use super::wire::{list, maybe_number, number, refused, text};
 use super::{Inner, keys};
 use crate::error::Result;
@@ -79,16 +79,16 @@ pub(super) async fn load(
     let mut wips = inner.memory.of_lane(lane.index);
     wips.extend(asked.wips.iter().filter(|wip| taken.iter().any(|taken| Arc::ptr_eq(&taken.wip, wip))).cloned());
     let mut pipe = Pipeline::new();
-    lane.watch(&mut pipe, &wips);
+    let documents: Vec<String> =
+        taken.iter().filter(|run| !run.json && !run.large).map(|run| keys::document(&run.uuid)).collect();
+    lane.watch(&mut pipe, &wips, if inner.tails { &documents } else { &[] });
     let watching = pipe.len();
     let (mut plain, mut sides) = (cmd("MGET"), cmd("MGET"));
+    plain.arg(&documents);
     for run in &taken {
-        if !run.json && !run.large {
-            plain.arg(keys::document(&run.uuid));
-        }
         sides.arg(keys::revision(&run.uuid)).arg(keys::keep(&run.uuid));
     }
-    let any_plain = taken.iter().any(|run| !run.json && !run.large);
+    let any_plain = !documents.is_empty();
     pipe.add_command(sides);
     if any_plain {
         pipe.add_command(plain);
@@ -130,16 +130,19 @@ pub(super) async fn load(
         let keep = keep.as_ref().and_then(maybe_number).and_then(|keep| u64::try_from(keep).ok());
         let stored = stored(document, revision, now);
         let copy = Copy { revision: stored.as_ref().map_or(0, |stored| stored.revision), keep, json: run.json };
+        let loaded = stored.as_ref().filter(|_| inner.tails && !run.json && !run.large);
+        let loaded = loaded.map(|stored| Loaded { document: stored.document.clone(), watch: lane.watched.count });
         let record = fields.map(Record::read).unwrap_or_default();
         let ledger = ledger.filter(|_| record.ledger).and_then(parse_json);
         let held = Held {
-            element: format!("{} {} {}", run.entry, text_of(run.run), run.uuid),
+            element: run.element,
             wip: run.wip,
             entry: run.entry,
             uuid: run.uuid.clone(),
             known: run.known,
             ledger: record.ledger,
             copy,
+            loaded,
             target: record.target.map(|target| (target, Copy::default())),
             context: record.context.clone(),
             crashes: record.crashes,
@@ -275,6 +278,7 @@ async fn recall(
         known: true,
         ledger: true,
         copy: target_copy(&answers, inner.now()),
+        loaded: None,
         target: record.target.map(|target| (target, Copy::default())),
         context: record.context,
         crashes: record.crashes,

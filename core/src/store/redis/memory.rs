@@ -4,7 +4,10 @@
 //! revision its document has, which lane watches it. A claim that is not in here is looked up.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
 
 use crate::run::RunId;
 use crate::store::{Claim, ProcessId};
@@ -21,7 +24,7 @@ pub(super) struct Copy {
 }
 
 /// The runs that were taken from one list in one claim.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wip {
     /// The key of the list of these runs.
     pub(super) key: String,
@@ -33,6 +36,21 @@ pub(super) struct Wip {
     pub(super) list: String,
     /// The lane whose connection watches it.
     pub(super) lane: usize,
+}
+
+impl Hash for Wip {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // No two have one key.
+        self.key.hash(state);
+    }
+}
+
+/// A document as it was loaded.
+#[derive(Debug, Clone)]
+pub(super) struct Loaded {
+    pub(super) document: Bytes,
+    /// It is watched since then, as long as the lane counts the same.
+    pub(super) watch: u64,
 }
 
 /// A held claim.
@@ -48,6 +66,8 @@ pub(super) struct Held {
     /// Whether there is a ledger of the run.
     pub(super) ledger: bool,
     pub(super) copy: Copy,
+    /// What the server holds of it, if that is watched.
+    pub(super) loaded: Option<Loaded>,
     /// The other vCon that it writes after a switch.
     pub(super) target: Option<(String, Copy)>,
     pub(super) context: Option<String>,

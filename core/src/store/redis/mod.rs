@@ -19,6 +19,7 @@ mod bulk;
 mod claim;
 pub mod cluster;
 mod commit;
+mod crowd;
 mod desk;
 mod documents;
 mod fault;
@@ -34,6 +35,7 @@ mod process;
 mod scripts;
 mod settings;
 mod sweep;
+mod tail;
 mod wire;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize};
@@ -44,12 +46,15 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use self::bell::Bell;
+use self::crowd::Crowd;
 use self::inner::{Heard, Inner, LANES, lock};
 use self::lane::Lane;
 use self::memory::Memory;
 pub use self::probe::commands_needed;
 use self::process::Heart;
 pub use self::settings::{Encoding, Settings};
+#[doc(hidden)]
+pub use self::tail::from as tail_from;
 use self::wire::Wire;
 use super::{
     Claim, ClaimRequest, Claimed, Commit, Committed, DeadLetter, DeadLetterQueue, Documents, ListStatus, NewVcon,
@@ -85,11 +90,13 @@ impl RedisStore {
         let lanes = (0..LANES).map(|index| Arc::new(AsyncMutex::new(Lane::new(index)))).collect();
         let bell = Bell::new(Arc::clone(&wire));
         let inner = Inner {
+            tails: settings.tails.unwrap_or_else(|| server.leaves_room()),
             settings,
             memory: Memory::default(),
             bell,
             wire,
             lanes,
+            crowds: (0..LANES).map(|_| Crowd::default()).collect(),
             next_lane: AtomicUsize::new(0),
             rota: Mutex::default(),
             announced: Mutex::default(),
@@ -112,6 +119,12 @@ impl RedisStore {
             "{} may evict vCons and queues when its memory is full (`maxmemory-policy` is {policy})",
             self.inner.wire.place
         ))
+    }
+
+    /// Whether saves may send the end of a document alone ([`tail`]).
+    #[doc(hidden)]
+    pub fn sends_tails(&self) -> bool {
+        self.inner.tails
     }
 
     /// Keeps what waits on lists from expiring within the horizon, as every sweep does.

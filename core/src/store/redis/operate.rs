@@ -1,7 +1,7 @@
 //! What operators ask and do: lists, pausing, parked runs, dead letters.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use redis::{Pipeline, Value, cmd};
@@ -41,19 +41,38 @@ pub(super) async fn resume(inner: &Inner, token: &str, payload: serde_json::Valu
 pub(super) async fn pump(inner: &Arc<Inner>) -> Result<usize> {
     let (pumped, next) = pump_due(inner).await?;
     if let Some(next) = next.filter(|next| *next < AHEAD)
-        && !inner.pumping.swap(true, Ordering::SeqCst)
+        && let Some(ahead) = Ahead::start(inner)
     {
-        let inner = Arc::downgrade(inner);
         tokio::spawn(async move {
             tokio::time::sleep(next).await;
-            let Some(inner) = inner.upgrade() else { return };
-            inner.pumping.store(false, Ordering::SeqCst);
+            let Some(inner) = ahead.end() else { return };
             if let Err(error) = pump_due(&inner).await {
                 tracing::debug!(error = %error.chain_text(), "what is due is put back later");
             }
         });
     }
     Ok(pumped)
+}
+
+/// Somebody waits for what falls due next; also a task that is dropped with its runtime stops to.
+struct Ahead(Weak<Inner>);
+
+impl Ahead {
+    fn start(inner: &Arc<Inner>) -> Option<Self> {
+        (!inner.pumping.swap(true, Ordering::SeqCst)).then(|| Ahead(Arc::downgrade(inner)))
+    }
+
+    fn end(self) -> Option<Arc<Inner>> {
+        self.0.upgrade()
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.pumping.store(false, Ordering::SeqCst);
+        }
+    }
 }
 
 /// Puts back what is due; answers how much, and when the next will be.

@@ -48,6 +48,7 @@ pub(super) const NEEDED: &[&str] = &[
     "SADD vconductor:probe m",
     "SCRIPT LOAD return",
     "SET vconductor:probe v",
+    "SETRANGE vconductor:probe 0 v",
     "SISMEMBER vconductor:probe m",
     "SMEMBERS vconductor:probe",
     "SREM vconductor:probe m",
@@ -96,9 +97,16 @@ pub(super) struct Server {
     pub(super) json: bool,
     /// The `maxmemory-policy`, if it may evict keys.
     pub(super) eviction: Option<String>,
+    jemalloc: bool,
 }
 
 impl Server {
+    /// Whether a value keeps what the allocator has set aside for it beyond its length, and how much that is is known:
+    /// before 7.2 it is cut off.
+    pub(super) fn leaves_room(&self) -> bool {
+        self.jemalloc && self.version.is_some_and(|version| version >= (7, 2))
+    }
+
     pub(super) fn is_valkey(&self) -> bool {
         self.name.starts_with("Valkey")
     }
@@ -127,6 +135,7 @@ impl Server {
             cluster: field("redis_mode").or_else(|| field("server_mode")).as_deref() == Some("cluster"),
             json: false,
             eviction: None,
+            jemalloc: false,
         }
     }
 }
@@ -155,7 +164,9 @@ pub(super) async fn probe(wire: &Wire, settings: &Settings) -> Result<Server> {
     pipe.cmd("INFO").arg("server");
     let mut answers = send(&mut connection, &pipe).await.map_err(|error| wire.explain(error))?;
     let mut server = answers.pop().and_then(text).map(|info| Server::read(&info)).unwrap_or_default();
-    server.eviction = answers.pop().and_then(text).and_then(|info| eviction(&info));
+    let memory = answers.pop().and_then(text).unwrap_or_default();
+    server.eviction = eviction(&memory);
+    server.jemalloc = memory.contains("mem_allocator:jemalloc");
     usable(wire, &server)?;
     let mut problems = Problems::default();
     for (call, answer) in AT_ONCE.iter().zip(&answers) {
@@ -307,6 +318,8 @@ mod tests {
         let valkey =
             read("# Server\nredis_version:7.2.4\nserver_name:valkey\nvalkey_version:8.1.3\nserver_mode:standalone\n");
         assert_eq!((valkey.name.as_str(), valkey.version, valkey.is_valkey()), ("Valkey 8.1.3", Some((7, 2)), true));
+        assert!(!redis.leaves_room() && !valkey.leaves_room());
+        assert!(Server { jemalloc: true, ..valkey }.leaves_room() && !Server { jemalloc: true, ..redis }.leaves_room());
         assert_eq!(read("redis_version:7.2.5\nserver_name:valkey\n").name, "Valkey 7.2.5");
         assert!(read("redis_version:7.2.4\nvalkey_version:8.1.3\nserver_mode:cluster\n").cluster);
         assert!(read("redis_version:7.0.15\nredis_mode:cluster\n").cluster);

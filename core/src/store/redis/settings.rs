@@ -46,6 +46,8 @@ pub struct Settings {
     pub bulk_timeout: Duration,
     /// From this size on a document is large: it has a connection of its own. Bytes.
     pub large: usize,
+    /// Whether saves may send the end of a document alone; `None`: where the server makes that cheap.
+    pub tails: Option<bool>,
     /// Shifts the store's time against the server's, in milliseconds. For tests.
     #[doc(hidden)]
     pub clock_shift: Arc<AtomicI64>,
@@ -67,6 +69,7 @@ impl Default for Settings {
             response_timeout: Duration::from_secs(10),
             bulk_timeout: Duration::from_secs(60),
             large: 4 << 20,
+            tails: None,
             clock_shift: Arc::default(),
         }
     }

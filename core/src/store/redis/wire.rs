@@ -6,6 +6,7 @@ use std::time::Duration;
 use redis::aio::{MultiplexedConnection, PubSubStream};
 use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, Value, cmd, from_redis_value};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 use super::address::Address;
 use super::probe::Server;
@@ -23,7 +24,7 @@ pub(super) struct Wire {
     answer: Duration,
     bulk: Duration,
     /// For operations that need no state on their connection.
-    desk: Mutex<Option<MultiplexedConnection>>,
+    desk: Mutex<Option<(MultiplexedConnection, Home)>>,
 }
 
 impl Wire {
@@ -124,11 +125,11 @@ impl Wire {
     /// The shared connection.
     async fn desk(&self) -> Result<MultiplexedConnection> {
         let mut desk = self.desk.lock().await;
-        if let Some(connection) = desk.as_ref() {
+        if let Some((connection, _)) = desk.as_ref().filter(|(_, home)| !home.is_gone()) {
             return Ok(connection.clone());
         }
         let connection = self.lane().await?;
-        *desk = Some(connection.clone());
+        *desk = Some((connection.clone(), Home::here()));
         Ok(connection)
     }
 
@@ -196,6 +197,26 @@ impl Wire {
     }
 }
 
+/// The runtime that a connection was made on and dies with. A store outlives the threads of an engine.
+#[derive(Debug)]
+pub(super) struct Home(JoinHandle<()>);
+
+impl Home {
+    pub(super) fn here() -> Self {
+        Home(tokio::spawn(std::future::pending()))
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// Sends a pipeline in one flight.
 pub(super) async fn send(
     connection: &mut MultiplexedConnection,
@@ -231,6 +252,9 @@ fn only(mut values: Vec<Value>) -> Value {
 
 /// A number in an answer; 0 for none.
 pub(super) fn number(value: &Value) -> i64 {
+    if let Value::Int(number) = value {
+        return *number;
+    }
     from_redis_value::<Option<f64>>(value.clone()).ok().flatten().map_or(0, |number| number as i64)
 }
 
