@@ -8,6 +8,7 @@
 //! subscriber hears it. Where a user may not publish or subscribe, they are found when the wait is over.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub(super) struct Bell {
     listeners: Mutex<HashMap<String, JoinHandle<()>>>,
     subscriber: Mutex<Option<JoinHandle<()>>>,
     changes: watch::Sender<()>,
+    /// How often something was heard: what a claim found out before that may be out of date.
+    heard: AtomicU64,
 }
 
 impl Bell {
@@ -57,6 +60,7 @@ impl Bell {
             listeners: Mutex::default(),
             subscriber: Mutex::default(),
             changes: watch::Sender::new(()),
+            heard: AtomicU64::new(0),
         })
     }
 
@@ -71,6 +75,7 @@ impl Bell {
 
     /// Something was put beside the list whose keys start with `base`.
     fn ring_base(&self, base: &str) {
+        self.heard.fetch_add(1, Ordering::SeqCst);
         let list = self.moods().keys().find(|list| keys::base(list) == base).cloned();
         if let Some(list) = list {
             self.ring(&list);
@@ -79,6 +84,7 @@ impl Bell {
 
     /// Any list may have something again.
     pub(super) fn ring_all(&self) {
+        self.heard.fetch_add(1, Ordering::SeqCst);
         self.moods().clear();
         self.changes.send_replace(());
     }
@@ -94,7 +100,17 @@ impl Bell {
         }
     }
 
-    pub(super) fn set(&self, list: &str, mood: Mood) {
+    /// How often something was heard so far.
+    pub(super) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::SeqCst)
+    }
+
+    /// What a claim found out that was asked when so much had been heard.
+    pub(super) fn found(&self, list: &str, mood: Mood, heard: u64) {
+        self.set(list, if self.heard() == heard { mood } else { Mood::Rings });
+    }
+
+    fn set(&self, list: &str, mood: Mood) {
         {
             let mut moods = self.moods();
             if moods.get(list).copied().unwrap_or(Mood::Rings) == mood {
