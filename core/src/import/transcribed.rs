@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::made::{Content, NewDialog, NewVcon, date};
 use super::party::People;
 use super::{Made, Options, Party};
-use crate::document::{Document, NewAnalysis};
+use crate::document::{Document, Json, Kind, NewAnalysis};
 use crate::transcript::{Format, Speaker, Transcript, read_text, wtf};
 use crate::vcon::Date;
 use crate::{Error, Result};
@@ -51,6 +51,9 @@ impl Companion {
             analysis = analysis.schema(wtf::SCHEMA);
         }
         let analysis = match Document::parse(self.source.clone()) {
+            Ok(document) if matches!(document.root().kind(), Kind::Object | Kind::Array) => {
+                native(analysis, document.to_json())
+            }
             Ok(document) => analysis.body(document.to_json()),
             Err(_) => analysis.body(serde_json::Value::from(String::from_utf8_lossy(&self.source).into_owned())),
         };
@@ -115,8 +118,15 @@ pub(super) fn add(vcon: &mut NewVcon, companion: &Companion, wtf: bool) {
 fn add_wtf(vcon: &mut NewVcon, transcript: &Transcript) {
     // The time of the conversation, not of this moment: importing twice makes the same vCon.
     let start = vcon.dialog.first().and_then(|dialog| Date::parse(&dialog.start)).map(Date::timestamp);
-    vcon.analysis.push(wtf::analysis(transcript, 0, start.unwrap_or_else(Timestamp::now)));
+    let start = start.unwrap_or_else(Timestamp::now);
+    let body = serde_json::Value::Object(wtf::body(transcript, start));
+    vcon.analysis.push(native(wtf::analysis(transcript, 0, start), body));
     add_extension(vcon);
+}
+
+/// With the JSON itself as its body, as drafts have it since core-03; links write it as text in a string, as vcon-server does.
+fn native(analysis: NewAnalysis, body: impl Into<Json>) -> NewAnalysis {
+    analysis.member("body", body).encoding("json")
 }
 
 fn add_extension(vcon: &mut NewVcon) {

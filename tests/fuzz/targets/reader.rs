@@ -11,9 +11,9 @@ use vconductor_core::vcon::Vcon;
 
 fuzz_target!(|bytes: &[u8]| {
     let limits = Limits { bytes: 1 << 20, inflated: 1 << 22, ..Limits::default() };
-    for mode in [Mode::Tolerant, Mode::Strict] {
-        drop(Validator { mode, limits, ..Validator::default() }.check(bytes.to_vec()));
-    }
+    // Both go the same way and differ in what they make of it.
+    let mode = if bytes.len() % 2 == 0 { Mode::Tolerant } else { Mode::Strict };
+    drop(Validator { mode, limits, ..Validator::default() }.check(bytes.to_vec()));
     drop(format::read(bytes.to_vec(), &limits));
     let Ok(document) = Document::parse(bytes.to_vec()) else {
         return;

@@ -67,8 +67,8 @@ fn a_transcript_beside_a_recording_is_its_analysis() {
         (&json!("transcript"), &json!("deepgram"), &json!(0))
     );
     assert_eq!((&analysis["product"], &analysis["encoding"]), (&json!("nova-2"), &json!("json")));
-    let body: Value = serde_json::from_str(analysis["body"].as_str().unwrap()).unwrap();
-    assert_eq!(body, serde_json::from_slice::<Value>(&source).unwrap());
+    let body = &analysis["body"];
+    assert_eq!(*body, serde_json::from_slice::<Value>(&source).unwrap());
     assert_eq!(vcon["analysis"][1]["type"], "wtf_transcription");
     assert_eq!(vcon["extensions"], json!(["wtf_transcription"]));
 }
