@@ -190,6 +190,7 @@ fn finish(claimed: Claimed, document: &Bytes) -> Commit {
         ledger: None,
         keep: None,
         pushes: vec![Push { list: "done".to_owned(), uuid }],
+        made: Vec::new(),
         end: End::Done,
         claim: claimed.claim,
     }

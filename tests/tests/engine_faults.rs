@@ -228,6 +228,7 @@ async fn dead_letters_that_cannot_be_mended_do_not_keep_others_from_being_draine
         ledger: None,
         keep: None,
         pushes: Vec::new(),
+        made: Vec::new(),
         end: End::Dead {
             queue: "DLQ:storage:s".to_owned(),
             failure: Failure {

@@ -312,6 +312,7 @@ impl Lane {
             ledger: None,
             keep: None,
             pushes: Vec::new(),
+            made: Vec::new(),
             end: End::Release,
         });
     }

@@ -14,7 +14,7 @@ use vconductor_core::error::{Class, Error};
 use vconductor_core::layers::retry::RetryPolicy;
 use vconductor_core::plugin::RunInfo;
 use vconductor_core::run::{Recorded, Stage, StepEntry, StepKey};
-use vconductor_core::store::{Claim, Claimed, Commit, End, Failure, Push, Resumption, Save, dead_letter_queue};
+use vconductor_core::store::{Claim, Claimed, Commit, End, Failure, Made, Push, Resumption, Save, dead_letter_queue};
 use vconductor_core::vcon::Vcon;
 
 use super::book::Book;
@@ -56,7 +56,7 @@ impl Passed {
         };
         let queue = dead_letter_queue(&claim.list);
         let end = End::Dead { queue, failure };
-        let commit = Commit { claim, save: None, ledger: None, keep: None, pushes: Vec::new(), end };
+        let commit = Commit { claim, save: None, ledger: None, keep: None, pushes: Vec::new(), made: Vec::new(), end };
         Passed { commit, outcome: RunOutcome::Dead }
     }
 }
@@ -83,6 +83,8 @@ pub(super) struct Passage {
     /// Whether the ledger says anything that is not saved yet.
     ledger_unsaved: bool,
     pushes: Vec<Push>,
+    /// vCons that links made and that are not taken in yet.
+    made: Vec<Made>,
     keep: Option<Duration>,
 }
 
@@ -191,6 +193,7 @@ impl Passage {
                 self.next_revision = None;
                 self.unsaved = false;
                 self.ledger_unsaved = false;
+                self.made.clear();
                 self.keep = None;
                 Ok(())
             }
@@ -233,7 +236,8 @@ impl Passage {
             revision: self.revision_to_save(),
         });
         let ledger = self.ledger_unsaved.then(|| self.book.open().clone());
-        Commit { claim: self.claim.clone(), save, ledger, keep: self.keep, pushes, end }
+        let made = self.made.clone();
+        Commit { claim: self.claim.clone(), save, ledger, keep: self.keep, pushes, made, end }
     }
 
     /// The end of a run that failed at `step`: tried again with back-off, or dead.

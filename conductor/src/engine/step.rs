@@ -196,7 +196,8 @@ impl Checkpoint for LedgerCheckpoint<'_> {
             revision,
         });
         let (claim, pushes) = (self.at.claim.clone(), Vec::new());
-        let commit = Commit { claim, save, ledger: Some(ledger), keep: None, pushes, end: End::Continue };
+        let commit =
+            Commit { claim, save, ledger: Some(ledger), keep: None, pushes, made: Vec::new(), end: End::Continue };
         match self.at.shared.commit(commit).await {
             Ok(()) => Ok(()),
             Err(Unsaved::Refused(error)) => Err(error),

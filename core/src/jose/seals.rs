@@ -12,18 +12,26 @@ use super::x5u::Chains;
 use crate::document::{Document, View};
 use crate::validate::{Finding, Findings, Seals, Severity};
 
-/// Verifies against anchors and decrypts with keys. Fetches nothing.
+/// Verifies against anchors and decrypts with keys. Fetches nothing itself.
 #[derive(Debug, Clone)]
 pub struct KeySeals {
     trust: Trust,
     keys: Keys,
+    chains: Chains,
 }
 
 impl KeySeals {
     /// Verifies as `trust` says; without anchors and keys in it, signatures are still compared with the certificates that
     /// they carry. Decrypts with the private ones of `keys`.
     pub fn new(trust: Trust, keys: Keys) -> KeySeals {
-        KeySeals { trust, keys }
+        KeySeals { trust, keys, chains: Chains::none() }
+    }
+
+    /// With certificate chains that were fetched for `x5u`.
+    #[must_use]
+    pub fn with_chains(mut self, chains: Chains) -> KeySeals {
+        self.chains = chains;
+        self
     }
 
     fn signature(
@@ -51,10 +59,10 @@ impl KeySeals {
             (_, Some(true)) if signature.faults.iter().all(|fault| self.severity(fault, resigned).is_none()) => {
                 format!("intact, by `{signer}`, though refused")
             }
-            _ if signature.faults.iter().any(|fault| fault.reason == Reason::ChainUnavailable) => {
-                "not verified: its certificate chain lies elsewhere (x5u)".to_owned()
+            _ => {
+                let missing = signature.faults.iter().find(|fault| fault.reason == Reason::ChainUnavailable)?;
+                format!("not verified: {}", missing.message)
             }
-            _ => return None,
         };
         Some(format!("signature {number} {told}"))
     }
@@ -86,7 +94,7 @@ impl Seals for KeySeals {
     fn verify(&self, jws: View<'_>, resigned: bool, found: &mut Findings) -> Vec<String> {
         // The text was parsed before, so that it is parsed again.
         let Ok(signed) = Document::parse(jws.text().into_owned()) else { return Vec::new() };
-        let verdict = verify(&signed, &self.trust, &Chains::none());
+        let verdict = verify(&signed, &self.trust, &self.chains);
         let signatures = verdict.signatures.iter().enumerate();
         signatures.filter_map(|(number, signature)| self.signature(number, signature, resigned, found)).collect()
     }

@@ -9,7 +9,11 @@ const NAMES: [&str; 8] =
 
 pub(super) fn migrate(mut object: Object<'_>) {
     object.drop_nulls(&NAMES);
-    if object.value("transcript").is_some() && object.value("body").is_none() {
+    let is_free = object.value("body").is_none() && object.value("url").is_none();
+    // What the encoding says of the body must be right for the transcript, too.
+    let fits =
+        object.value("encoding").is_none_or(|view| view.as_str().is_some_and(|text| matches!(&*text, "json" | "none")));
+    if object.value("transcript").is_some() && is_free && fits {
         object.rename("transcript", "body");
         object.because("transcript", "4.5.9", "the content is in `body` since the first draft");
     }

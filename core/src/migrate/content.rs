@@ -34,9 +34,9 @@ pub(super) enum Mediatype {
 pub(super) fn migrate(object: &mut Object<'_>, need: Mediatype) {
     object.drop_nulls(&NAMES);
     object.renamed("must_support", "critical", "2.5", "0.4.0");
-    if object.text("mimetype").is_none_or(|text| is_mediatype(&text)) {
+    if object.text("mimetype").is_some_and(|text| is_mediatype(&text)) {
         object.renamed("mimetype", "mediatype", "4.3.8", "0.0.2");
-    } else {
+    } else if object.value("mimetype").is_some() {
         object.keep("mimetype", "this is no media type (type/subtype)");
     }
     content_hash::migrate(object);

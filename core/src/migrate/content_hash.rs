@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::object::Object;
-use crate::document::{Json, Kind};
+use crate::document::{Json, Kind, View};
 use crate::vcon::base64_bytes;
 
 const SECTION: &str = "2.4.2";
@@ -32,6 +32,16 @@ pub(super) fn migrate(object: &mut Object<'_>) {
     object.remove("alg");
     object.remove("signature");
     object.because("content_hash", SECTION, "`alg` and `signature` are the token `content_hash` since 0.0.2");
+}
+
+/// Whether an object says the digest of what is at its URL, in one way or the other.
+pub(super) fn is_said(view: View<'_>) -> bool {
+    let text = |name: &str| view.get(name).and_then(|value| value.as_str());
+    let older = || Some(token(&text("alg")?, &text("signature")?).is_some());
+    match view.get("content_hash").filter(|value| !value.is_null()) {
+        Some(token) => token.as_str().is_some_and(|text| respelled(&text).is_some()),
+        None => older() == Some(true),
+    }
 }
 
 fn says(present: &serde_json::Value, token: &str) -> bool {

@@ -116,8 +116,12 @@ fn without_content(object: &mut Object<'_>) {
 /// Names with hyphens, and lists where one index belongs (core-02 and core-03).
 fn transfer(object: &mut Object<'_>, around: &Surroundings) {
     for (old, new) in [("transfer-target", "transfer_target"), ("target-dialog", "target_dialog")] {
-        if object.value(old).is_some_and(|view| view.as_usize().is_none_or(|index| fits(new, index, around))) {
+        let Some(view) = object.value(old) else { continue };
+        let first = if view.kind() == Kind::Array { view.elements().next() } else { Some(view) };
+        if first.and_then(|index| index.as_usize()).is_some_and(|index| fits(new, index, around)) {
             object.renamed(old, new, "4.3.14", "0.3.0");
+        } else {
+            object.keep(old, format!("this is no index that `{new}` can hold"));
         }
     }
     for name in ["transferee", "transferor", "transfer_target", "original", "consultation", "target_dialog"] {

@@ -12,9 +12,12 @@ mod content;
 mod content_hash;
 mod date;
 mod dialog;
+mod egress;
 mod era;
 mod object;
 mod party;
+#[cfg(test)]
+mod properties;
 mod server;
 mod session_id;
 #[cfg(test)]
@@ -30,6 +33,7 @@ use crate::document::{Document, Edit, Kind, View, child_pointer};
 use crate::vcon::{Form, Vcon, uuid8};
 use crate::{Error, Result};
 
+pub use egress::Egress;
 pub use era::{Era, Evidence, Shape, shape};
 
 use dialog::Surroundings;

@@ -145,12 +145,12 @@ fn older_members_of_every_kind_find_their_place() {
 #[test]
 fn the_top_level_is_named_anew_and_completed_only_when_asked() {
     let old = json!({
-        "vcon": "0.0.1", "group": [], "redacted": {}, "appended": {"uuid": "u", "url": "https://a.test/b", "alg": "sha256",
+        "vcon": "0.0.1", "group": [], "redacted": {}, "appended": {"uuid": "0195b79a-8059-808f-9dd8-dd37220d739c", "url": "https://a.test/b", "alg": "sha256",
         "signature": "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"}, "must_support": ["x"], "subject": null,
         "parties": null, "dialog": [{"type": "recording", "start": "Wed, 18 May 2022 23:05:05 -0000", "campaign": "c"}],
     });
     let new = json!({
-        "vcon": "0.4.0", "amended": {"uuid": "u", "url": "https://a.test/b",
+        "vcon": "0.4.0", "amended": {"uuid": "0195b79a-8059-808f-9dd8-dd37220d739c", "url": "https://a.test/b",
         "content_hash": "sha256-ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"}, "critical": ["x"], "extensions": ["CC"],
         "created_at": "2022-05-18T23:05:05Z", "meta": {"generated": ["created_at"]},
         "dialog": [{"type": "recording", "start": "2022-05-18T23:05:05+00:00", "campaign": "c"}],

@@ -1,6 +1,7 @@
 //! The top level.
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::Options;
 use super::content_hash;
@@ -46,8 +47,18 @@ pub(super) fn migrate(mut object: Object<'_>, root: View<'_>, options: &Options<
             );
         }
     }
-    object.renamed("appended", "amended", "4.1.9", "0.4.0");
-    object.renamed("must_support", "critical", "4.1.4", "0.4.0");
+    if object.value("appended").is_some_and(is_reference) && object.value("redacted").is_none() {
+        object.renamed("appended", "amended", "4.1.9", "0.4.0");
+    } else if object.value("appended").is_some() {
+        object.keep("appended", "`amended` is a reference with a `uuid` or a `url`, and excludes `redacted`");
+    }
+    let is_list_of_names =
+        |view: View<'_>| view.kind() == Kind::Array && view.elements().all(|name| name.kind() == Kind::String);
+    if object.value("must_support").is_some_and(is_list_of_names) {
+        object.renamed("must_support", "critical", "4.1.4", "0.4.0");
+    } else if object.value("must_support").is_some() {
+        object.keep("must_support", "`critical` is a list of names");
+    }
     if object.value("group").is_some() {
         object.keep("group", "the name is reserved since core-02; a group has no other place");
     }
@@ -55,6 +66,14 @@ pub(super) fn migrate(mut object: Object<'_>, root: View<'_>, options: &Options<
     date::respell(&mut object, "updated_at");
     identify(&mut object, root, options);
     declare_contact_center(&mut object, root);
+}
+
+/// Whether this can stand in `amended`: it says which vCon is meant, by a uuid or by an https URL with a digest.
+fn is_reference(view: View<'_>) -> bool {
+    let text = |name: &str| view.get(name).filter(|value| !value.is_null()).map(|value| value.as_str());
+    let uuid = text("uuid").map(|uuid| uuid.is_some_and(|uuid| uuid.len() == 36 && Uuid::parse_str(&uuid).is_ok()));
+    let url = text("url").map(|url| url.is_some_and(|url| url.starts_with("https://")) && content_hash::is_said(view));
+    view.kind() == Kind::Object && uuid != Some(false) && url != Some(false) && (uuid.is_some() || url.is_some())
 }
 
 /// A vCon has a uuid and a time of creation; what is made up here is named in `meta.generated`.

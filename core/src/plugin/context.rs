@@ -16,7 +16,8 @@ use crate::document::Edit;
 use crate::error::{Error, Result};
 use crate::http::HttpClient;
 use crate::run::{RunId, StepKey, Usage, effect_id};
-use crate::store::Resumption;
+use crate::store::{Made, Resumption};
+use crate::vcon::Vcon;
 
 /// Saves the finished parts of a step before the step ends, in the run's ledger.
 #[async_trait]
@@ -54,6 +55,8 @@ pub struct Requested {
     pub parts: BTreeMap<String, Value>,
     /// What was used of a paid service.
     pub usage: Option<Usage>,
+    /// Other vCons that the link made.
+    pub made: Vec<Made>,
     /// New time to keep the vCon.
     pub keep: Option<Duration>,
     /// A sentence for the trace, for example why nothing was done.
@@ -104,6 +107,23 @@ impl<'a> LinkContext<'a> {
     /// Pushes the vCon's uuid to a list when the run ends, also when a link stops the chain.
     pub fn push(&self, list: impl Into<String>) {
         self.lock().pushes.push(list.into());
+    }
+
+    /// Makes another vCon: it is stored, and put on `lists` as a new run, in the commit that records this step as
+    /// finished. So a crash makes neither none nor two of it; a link that does this is [`Effect::External`].
+    ///
+    /// # Errors
+    /// Permanent, when it has no uuid or that of the vCon that is worked on.
+    ///
+    /// [`Effect::External`]: super::Effect::External
+    pub fn make(&self, vcon: &Vcon, lists: &[String]) -> Result<()> {
+        let uuid =
+            vcon.uuid().map(|uuid| uuid.to_string()).filter(|uuid| *uuid != self.step.uuid).ok_or_else(|| {
+                Error::permanent("a vCon that a link makes needs a uuid of its own")
+                    .help("this is a defect of the link")
+            })?;
+        self.lock().made.push(Made { uuid, document: vcon.to_bytes(), lists: lists.to_vec() });
+        Ok(())
     }
 
     /// Keeps the vCon for this long after its last run.

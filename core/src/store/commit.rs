@@ -33,8 +33,22 @@ pub struct Commit {
     pub keep: Option<Duration>,
     /// What is enqueued in the same step, whatever the end: in order, duplicates are kept.
     pub pushes: Vec<Push>,
+    /// vCons that the run made, taken in in the same step.
+    pub made: Vec<Made>,
     /// What becomes of the claim.
     pub end: End,
+}
+
+/// Another vCon that a run made (a redacted version, an amended one): stored, and enqueued as a new run on each list.
+/// It is kept as long as the vCon of the run it was made in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// Its uuid, which is no other vCon's.
+    pub uuid: String,
+    /// The whole document.
+    pub document: Bytes,
+    /// The lists it is put on; may be empty.
+    pub lists: Vec<String>,
 }
 
 /// A uuid to put at the tail of a list.

@@ -3,7 +3,7 @@
 //! Two implementations keep the same contract and pass the same behaviour suite: [`embedded`] (SQLite,
 //! no server) and Redis. The contract in one paragraph: a uuid leaves a list only into a claim; a claim
 //! ends only by a [`Commit`] of its own process while that process is alive (the fence); a commit is
-//! atomic over document, ledger, pushes and queue. The queue is a multiset: a uuid that is enqueued
+//! atomic over document, ledger, pushes, vCons that the run made, and queue. The queue is a multiset: a uuid that is enqueued
 //! three times is three runs. Two runs of one uuid never overlap (the writer lease).
 
 mod commit;
@@ -24,7 +24,7 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::run::{Ledger, RunId};
 
-pub use commit::{Commit, Committed, End, Push, Save};
+pub use commit::{Commit, Committed, End, Made, Push, Save};
 pub use status::{
     DeadLetter, DeadLetterQueue, Failure, Holder, ListStatus, Pending, Queued, Reaped, Revival, RunState, Standing,
     WaitReason, Waits,

@@ -1,7 +1,7 @@
 //! External content against the hash that the vCon says: check 74, and 38 for recordings.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -38,14 +38,14 @@ impl Validator<'_> {
         let started = Instant::now();
         let mut fetched: HashMap<String, Result<Bytes, String>> = HashMap::new();
         for external in externals(&document) {
-            if started.elapsed() > self.limits.fetching {
+            let Some(left) = self.limits.fetching.checked_sub(started.elapsed()).filter(|left| !left.is_zero()) else {
                 let seconds = self.limits.fetching.as_secs();
                 inmost.notes.push(format!("not all external content was fetched: {seconds} s were over"));
                 return;
-            }
+            };
             let url = external.url.clone();
             if !fetched.contains_key(&url) {
-                let content = get(client, &url, self.limits.bytes).await;
+                let content = get(client, &url, self.limits.bytes, left).await;
                 fetched.insert(url.clone(), content);
             }
             judge(&document, &external, &fetched[&url], &mut inmost.found, &mut inmost.notes);
@@ -53,9 +53,9 @@ impl Validator<'_> {
     }
 }
 
-async fn get(client: &HttpClient, url: &str, most: u64) -> Result<Bytes, String> {
+async fn get(client: &HttpClient, url: &str, most: u64, longest: Duration) -> Result<Bytes, String> {
     let request = Request::get(url).map_err(|error| error.chain_text())?;
-    let request = request.max_body(usize::try_from(most).unwrap_or(usize::MAX));
+    let request = request.max_body(usize::try_from(most).unwrap_or(usize::MAX)).timeout(longest);
     let response = client.send(&request).await.map_err(|error| error.chain_text())?;
     Ok(response.body)
 }

@@ -4,6 +4,7 @@
 use super::{Finding, Level, Mode, Report, Validator};
 use crate::document::{Document, Edit, Json};
 
+mod fetched;
 mod sealed;
 mod table;
 

@@ -14,6 +14,7 @@ use vconductor_core::http::Request;
 use vconductor_core::http::signature::{HUB_SIGNATURE, SigningKey, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use vconductor_core::http::signature::{hub_sign, sign};
 use vconductor_core::layers::instruments::webhook_attempted;
+use vconductor_core::migrate::Egress;
 use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
 use vconductor_core::secret::Secret;
 use vconductor_core::vcon::Vcon;
@@ -55,6 +56,11 @@ struct Options {
     /// What is sent. `full`: the vCon. `thin`: a note that it was processed, `{"type": "vcon.processed", "timestamp":
     /// ..., "data": {"uuid": ...}}`.
     payload: Payload,
+    /// In which form the vCon is sent. `as_is`: byte for byte. `0.0.1`: with the names of that version, as vcon-server
+    /// sends it with `EGRESS_FORMAT_VERSION=0.0.1`; `${env:EGRESS_FORMAT_VERSION:-}` reads that variable.
+    /// `string-bodies`: as vcon-server stores it. `core-04`: migrated to the newest draft. A signed or encrypted vCon
+    /// is sent as it is.
+    format: Egress,
 }
 
 impl Default for Options {
@@ -67,6 +73,7 @@ impl Default for Options {
             timeout: 30.0,
             idempotency_key: IdempotencyKey::Effect,
             payload: Payload::Full,
+            format: Egress::AsIs,
         }
     }
 }
@@ -123,6 +130,7 @@ struct Webhook {
     targets: Vec<Target>,
     idempotency_key: IdempotencyKey,
     payload: Payload,
+    format: Egress,
 }
 
 register_link!(Webhook);
@@ -157,7 +165,8 @@ tell:
                 targets.push(target);
             }
         }
-        Ok(Webhook { targets, idempotency_key: options.idempotency_key, payload: options.payload })
+        let (idempotency_key, payload, format) = (options.idempotency_key, options.payload, options.format);
+        Ok(Webhook { targets, idempotency_key, payload, format })
     }
 }
 
@@ -239,7 +248,7 @@ impl Link for Webhook {
 impl Webhook {
     fn body(&self, vcon: &Vcon, context: &LinkContext<'_>) -> Result<Bytes> {
         if self.payload == Payload::Full {
-            return Ok(vcon.to_bytes());
+            return self.format.text(vcon);
         }
         // The time at which the run began, from its id: the same in every attempt, as the message's id is.
         let began = context.step.run.0.get_timestamp().map(|time| time.to_unix().0 as i64);
@@ -324,6 +333,33 @@ mod tests {
             assert!(verify(&keys, id, NOW / 1000, &call.body, call.header("webhook-signature"), NOW / 1000));
         }
         assert!(hub_verify(&Secret::new(SECRET), &call.body, call.header("x-hub-signature-256")));
+    }
+
+    /// Every rule of vcon-server's egress at the receiver: names, bodies, what is added.
+    #[tokio::test]
+    async fn a_receiver_of_0_0_1_gets_its_names() {
+        let receiver = Receiver::start().await.unwrap();
+        let vcon = json!({
+            "uuid": "u", "vcon": "0.4.0", "created_at": "2024-01-02T03:04:05Z", "critical": ["x"], "unknown": 1.5,
+            "dialog": [{"mediatype": "text/plain", "schema": "s", "critical": [], "body": "[1]", "encoding": "json"}],
+            "analysis": [{"mediatype": "m", "schema": "new", "schema_version": "old", "body": "{\"a\":1}", "encoding": "json"}],
+            "attachments": [{"purpose": "tags", "body": "[\"a:b\"]", "encoding": "json"}, {"purpose": "p", "type": "t", "body": "{", "encoding": "json"}],
+        });
+        let expected = json!({
+            "uuid": "u", "vcon": "0.0.1", "created_at": "2024-01-02T03:04:05Z", "must_support": ["x"], "unknown": 1.5,
+            "dialog": [{"mimetype": "text/plain", "schema_version": "s", "must_support": [], "body": "[1]", "encoding": "json"}],
+            "analysis": [{"mimetype": "m", "schema_version": "old", "body": {"a": 1}, "encoding": "none"}],
+            "attachments": [{"type": "tags", "body": ["a:b"], "encoding": "none"}, {"purpose": "p", "type": "t", "body": "{", "encoding": "json"}],
+            "group": [], "redacted": {}, "appended": null,
+        });
+        let options = json!({"webhook-urls": [receiver.url], "format": "0.0.1"});
+        let ran = LinkStage::new("u").run(&webhook(options).unwrap(), &Vcon::read(vcon.to_string()).unwrap()).await;
+        assert_eq!(ran.result.unwrap(), Outcome::Continue);
+        let sent: Value = serde_json::from_slice(&receiver.received()[0].body).unwrap();
+        assert_eq!(sent, expected);
+        assert!(ran.requested.edits.is_empty(), "what is stored stays as it is");
+        assert!(serde_json::from_value::<Options>(json!({"format": "0.0.2"})).is_err());
+        assert!(webhook(json!({"format": ""})).unwrap().format == Egress::AsIs);
     }
 
     #[tokio::test]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use vconductor_core::store::{Committed, End};
+use bytes::Bytes;
+use vconductor_core::store::{Committed, End, Made};
 
 use crate::world::{World, cases, ending, ledger, push, save, text_of};
 
@@ -13,6 +14,8 @@ cases![
     a_save_raises_the_revision,
     a_commit_and_the_next_claim_share_one_step,
     pushes_join_every_end,
+    what_a_run_made_is_taken_in_with_its_commit_or_not_at_all,
+    what_a_run_made_is_kept_as_long_as_its_own_vcon,
 ];
 
 async fn ledger_and_document_are_saved_together_and_loaded_at_the_next_claim(world: World) {
@@ -51,6 +54,55 @@ async fn an_ack_saves_pushes_and_removes_in_one_step(world: World) {
     assert_eq!(next.ledger, None, "a new run starts without a ledger");
     assert_ne!(next.claim.run, claimed.claim.run);
     assert_eq!(world.status("calls").await.claimed, 0);
+}
+
+fn made(uuid: &str, lists: &[&str]) -> Vec<Made> {
+    let lists = lists.iter().map(|list| (*list).to_owned()).collect();
+    vec![Made { uuid: uuid.to_owned(), document: Bytes::from(text_of(uuid)), lists }]
+}
+
+async fn what_a_run_made_is_taken_in_with_its_commit_or_not_at_all(world: World) {
+    world.put("calls", &["a"]).await;
+    let first = world.process().await;
+    let lost = world.one(&first, "calls").await;
+    world.kill_and_reap(&first).await;
+    let mut late = ending(&lost, End::Done);
+    late.made = made("b", &["redacted", "copies"]);
+    assert_eq!(world.commit(late).await, Committed::Lost);
+    assert_eq!(world.store.get("b").await.expect("a read"), None, "a lost commit makes nothing");
+
+    let process = world.process().await;
+    let claimed = world.one(&process, "calls").await;
+    let mut commit = ending(&claimed, End::Continue);
+    commit.ledger = Some(ledger("support"));
+    commit.made = made("b", &["redacted", "copies"]);
+    assert_eq!(world.commit(commit).await, Committed::Done);
+    assert_eq!(world.store.get("b").await.expect("a read").expect("a document").document, text_of("b"));
+    // Each list has a new run of it, which nothing of the first holds up.
+    let redacted = world.one(&process, "redacted").await;
+    assert_eq!((redacted.claim.uuid.as_str(), redacted.ledger.as_ref()), ("b", None));
+    assert_ne!(redacted.claim.run, claimed.claim.run);
+    assert_eq!(redacted.stored.as_ref().expect("a document").document, text_of("b"));
+    assert_eq!(world.status("copies").await.waiting, 1);
+    world.finish(&redacted, End::Done).await;
+    world.finish(&claimed, End::Done).await;
+    let listed = world.store.documents(None, 10).await.expect("a page");
+    assert_eq!(listed, ["a", "b"]);
+}
+
+async fn what_a_run_made_is_kept_as_long_as_its_own_vcon(world: World) {
+    world.put_keeping("calls", "a", 60).await;
+    let process = world.process().await;
+    let claimed = world.one(&process, "calls").await;
+    let mut commit = ending(&claimed, End::Done);
+    commit.made = made("b", &[]);
+    assert_eq!(world.commit(commit).await, Committed::Done);
+    assert!(world.store.get("b").await.expect("a read").is_some());
+    world.advance(61).await;
+    world.store.sweep().await.expect("a sweep");
+    for uuid in ["a", "b"] {
+        assert_eq!(world.store.get(uuid).await.expect("a read"), None, "{uuid}");
+    }
 }
 
 async fn a_save_raises_the_revision(world: World) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use vconductor_core::store::redis::{RedisStore, Settings};
-use vconductor_core::store::{Committed, Documents, End, NewVcon, ProcessId, Queue, Save};
+use vconductor_core::store::{Committed, Documents, End, Made, NewVcon, ProcessId, Queue, Save};
 use vconductor_tests::servers::redis::RedisServer;
 
 use crate::world::{ending, new_vcon, push, request, trials};
@@ -16,6 +16,7 @@ trials![
     fifty_megabytes_go_through_and_come_back_whole,
     large_documents_take_connections_of_their_own,
     a_large_save_is_part_of_its_transaction,
+    a_large_vcon_that_a_run_made_is_part_of_its_transaction,
     a_large_document_that_cannot_be_loaded_goes_back,
 ];
 
@@ -144,6 +145,29 @@ async fn a_large_save_is_part_of_its_transaction() {
     let draft = server.cli(&["KEYS", "*draft*"]);
     let ttl: i64 = server.cli(&["TTL", &draft]).parse().expect("a number");
     assert!((500..=600).contains(&ttl), "the draft goes by itself: {ttl}");
+}
+
+async fn a_large_vcon_that_a_run_made_is_part_of_its_transaction() {
+    for server in [RedisServer::start(), RedisServer::with_json()] {
+        let settings = Settings { large: 1000, ..Settings::default() };
+        let store = RedisStore::connect(&server.url(), settings).await.expect("a store");
+        let process = ProcessId::random();
+        store.register(&process).await.expect("a process");
+        store.ingest(vec![large("a", 10)]).await.expect("an ingest");
+        let ask = Some(request(&[("calls", 9, 1)], 9));
+        let (_, claimed) = store.exchange(&process, Vec::new(), ask).await.expect("a claim");
+        let mut commit = ending(&claimed[0], End::Done);
+        commit.made =
+            vec![Made { uuid: "b".to_owned(), document: document("b", 3000), lists: vec!["redacted".to_owned()] }];
+        let (committed, _) = store.exchange(&process, vec![commit], None).await.expect("an answer");
+        assert_eq!(committed, [Committed::Done]);
+        assert_eq!(store.get("b").await.expect("a read").expect("a document").document, document("b", 3000));
+        assert_eq!(server.cli(&["LRANGE", "redacted", "0", "-1"]), "b");
+        assert_eq!(server.cli(&["TYPE", "vcon:b"]), server.cli(&["TYPE", "vcon:a"]));
+        let ttl: i64 = server.cli(&["TTL", "vcon:b"]).parse().expect("a number");
+        assert!((880..=900).contains(&ttl), "as long as the other: {ttl}");
+        assert_eq!(server.cli(&["KEYS", "*draft*"]), "");
+    }
 }
 
 async fn a_large_document_that_cannot_be_loaded_goes_back() {

@@ -225,6 +225,7 @@ async fn bare_lane(store: Arc<EmbeddedStore>) -> vconductor_core::Result<()> {
                 ledger: None,
                 keep: None,
                 pushes,
+                made: Vec::new(),
                 end: End::Done,
             });
         }

@@ -1,6 +1,7 @@
 //! Real servers for tests: private processes on free ports, each with a data folder of its own, ended on drop.
 
 pub mod certificates;
+pub mod https;
 pub mod proxy;
 pub mod redis;
 pub mod sentinel;

@@ -8,6 +8,7 @@ mod table;
 use clap::Args;
 use vconductor_core::format::Limits;
 use vconductor_core::http::{Guard, HttpClient};
+use vconductor_core::jose::KeySeals;
 use vconductor_core::validate::{Level, Mode, Report, Validator};
 
 use self::inputs::Source;
@@ -53,7 +54,8 @@ pub(crate) struct Validate {
     /// Let certificates of X.509 version 1 issue others, as in the test chains of early vCon libraries
     #[arg(long)]
     lenient_chain: bool,
-    /// Fetch what vCons refer to by URL (https, public addresses) and compare it with its content_hash
+    /// Fetch what vCons refer to by URL (https, public addresses): compare content with its content_hash, verify with
+    /// chains of certificates (x5u)
     #[arg(long)]
     fetch: bool,
     /// A host or network that --fetch may ask though it is not public
@@ -82,19 +84,19 @@ struct Tally {
 impl Validate {
     pub(crate) async fn run(&self) -> Result<Exit> {
         let seals = seals::open(&self.trust, &self.key, self.lenient_chain)?;
-        let validator = Validator {
-            mode: if self.strict { Mode::Strict } else { Mode::Tolerant },
-            limits: Limits::default(),
-            supported: Vec::new(),
-            seals: Some(&seals),
-        };
+        let validator = self.validator(&seals);
         let client = if self.fetch { Some(self.client()?) } else { None };
         let mut tally = Tally::default();
         let mut records = Vec::new();
         for source in inputs::sources(&self.paths, &validator.limits) {
             let reports = match source {
                 Source::Bytes { name, bytes } => {
-                    let reports = validator.check(bytes);
+                    let mut reports = validator.check(bytes.clone());
+                    if let Some(client) = &client
+                        && let Some(chains) = seals::chains(&reports, client).await
+                    {
+                        reports = self.validator(&seals.clone().with_chains(chains)).check(bytes);
+                    }
                     let named =
                         |entry: Option<String>| entry.map_or_else(|| name.clone(), |entry| format!("{name}!{entry}"));
                     reports.into_iter().map(|(entry, report)| (named(entry), report)).collect()
@@ -115,6 +117,11 @@ impl Validate {
             Format::Jsonl => {}
         }
         Ok(if tally.failed > 0 { Exit::Data } else { Exit::Done })
+    }
+
+    fn validator<'a>(&self, seals: &'a KeySeals) -> Validator<'a> {
+        let mode = if self.strict { Mode::Strict } else { Mode::Tolerant };
+        Validator { mode, limits: Limits::default(), supported: Vec::new(), seals: Some(seals) }
     }
 
     fn tell(&self, name: &str, report: &Report, records: &mut Vec<Record>) -> Result<()> {

@@ -60,7 +60,9 @@ impl Passage {
                 self.switch(key, uuid).await?;
             }
             let stops = matches!(done, Done::Stop);
-            if self.ledger_unsaved && !(chain.tracers.is_empty() && (stops || self.nothing_slow_follows(index))) {
+            let may_wait =
+                self.made.is_empty() && chain.tracers.is_empty() && (stops || self.nothing_slow_follows(index));
+            if self.ledger_unsaved && !may_wait {
                 failpoint::hit("before-step-commit");
                 self.save().await?;
                 failpoint::hit("after-step-commit");
@@ -217,6 +219,8 @@ impl Passage {
         }
         let pushes = self.pushes_of(&mut requested, known.as_ref());
         self.keep = requested.keep.or(self.keep);
+        let has_made = !requested.made.is_empty();
+        self.made.append(&mut requested.made);
         let attempts = known.map_or(0, |entry| entry.attempts);
         if let Outcome::Park { token, until } = outcome {
             requested.parts.insert(PARKED.to_owned(), json!({ "token": token, "until": until }));
@@ -230,8 +234,8 @@ impl Passage {
             Outcome::Switch(uuid) => (Recorded::Switch(uuid.clone()), Done::Switch(link.key.clone(), uuid)),
             Outcome::Continue | Outcome::Park { .. } => (Recorded::Continue, Done::Continue),
         };
-        // What was waited for is not cheap and repeatable, whatever the link says.
-        if link.effect == Effect::External || waited || matches!(done, Done::Switch(..)) {
+        // What was waited for or made is not cheap and repeatable, whatever the link says.
+        if link.effect == Effect::External || waited || has_made || matches!(done, Done::Switch(..)) {
             self.record(link, recorded, &requested, attempts + 1, pushes);
         }
         Ok(done)
@@ -325,7 +329,9 @@ impl Passage {
             }
         }
         self.ledger_unsaved = true;
+        failpoint::hit("before-step-commit");
         self.save().await?;
+        failpoint::hit("after-step-commit");
         let error = match self.shared.store.switch(&self.claim, uuid).await {
             Ok(Some(stored)) => match Vcon::read(stored.document) {
                 Ok(vcon) => {

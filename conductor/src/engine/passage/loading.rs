@@ -23,7 +23,8 @@ pub(super) struct Refused {
 
 impl Refused {
     pub(super) fn into_passed(self, claim: Claim) -> Passed {
-        let commit = Commit { claim, save: None, ledger: None, keep: None, pushes: Vec::new(), end: self.end };
+        let commit =
+            Commit { claim, save: None, ledger: None, keep: None, pushes: Vec::new(), made: Vec::new(), end: self.end };
         Passed { commit, outcome: self.outcome }
     }
 }
@@ -64,6 +65,7 @@ impl Passage {
             book: Arc::new(Book::new(ledger)),
             ledger_unsaved: false,
             pushes: Vec::new(),
+            made: Vec::new(),
             keep: None,
         })
     }

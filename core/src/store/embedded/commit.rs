@@ -54,6 +54,9 @@ pub(super) fn apply(tx: &mut Tx<'_>, commit: &Commit) -> rusqlite::Result<Commit
     if let Some(ledger) = commit.ledger.as_ref().filter(|_| !matches!(commit.end, End::Done)) {
         tx.run("UPDATE runs SET ledger = ?2 WHERE entry = ?1", params![entry, to_json(ledger)?])?;
     }
+    for made in &commit.made {
+        vcons::take_in(tx, made, &held.uuid, held.context.as_deref())?;
+    }
     for push in &commit.pushes {
         enqueue(tx, &push.list, &push.uuid, held.context.as_deref())?;
     }
@@ -74,7 +77,18 @@ pub(super) fn apply(tx: &mut Tx<'_>, commit: &Commit) -> rusqlite::Result<Commit
 pub(super) fn give_back(tx: &mut Tx<'_>, claimed: &[Claimed]) -> rusqlite::Result<()> {
     for claimed in claimed {
         let claim = claimed.claim.clone();
-        apply(tx, &Commit { claim, save: None, ledger: None, keep: None, pushes: Vec::new(), end: End::Release })?;
+        apply(
+            tx,
+            &Commit {
+                claim,
+                save: None,
+                ledger: None,
+                keep: None,
+                pushes: Vec::new(),
+                made: Vec::new(),
+                end: End::Release,
+            },
+        )?;
     }
     Ok(())
 }

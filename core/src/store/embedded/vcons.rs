@@ -12,7 +12,7 @@ use super::row::number;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::run::RunId;
-use crate::store::{NewVcon, Stored};
+use crate::store::{Made, NewVcon, Stored};
 
 /// So many rows are deleted in one transaction of a sweep.
 const SWEEP: i64 = 500;
@@ -29,6 +29,19 @@ pub(super) fn ingest(tx: &mut Tx<'_>, vcon: &NewVcon) -> rusqlite::Result<()> {
         enqueue(tx, list, &vcon.uuid, vcon.context.as_deref())?;
     }
     expire_if_free(tx, &vcon.uuid)
+}
+
+/// Stores and enqueues a vCon that a run of the vCon `parent` made; it is kept as long as that one.
+pub(super) fn take_in(tx: &mut Tx<'_>, made: &Made, parent: &str, context: Option<&str>) -> rusqlite::Result<()> {
+    save(tx, &made.uuid, &made.document, tx.now)?;
+    tx.run(
+        "UPDATE vcons SET keep = (SELECT keep FROM vcons WHERE uuid = ?2) WHERE uuid = ?1",
+        params![made.uuid, parent],
+    )?;
+    for list in &made.lists {
+        enqueue(tx, list, &made.uuid, context)?;
+    }
+    expire_if_free(tx, &made.uuid)
 }
 
 /// Puts a new run at the tail of a list.

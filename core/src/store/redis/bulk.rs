@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use redis::{Pipeline, Value, cmd};
 
 use super::commit::{fits_json, millis};
@@ -15,7 +16,7 @@ use super::wire::{refused, send, text};
 use super::{Inner, keys, scripts};
 use crate::error::Result;
 use crate::run::RunId;
-use crate::store::{Claimed, Commit, Save};
+use crate::store::{Claimed, Commit};
 
 /// A draft whose commit never came goes by itself.
 const DRAFT: Duration = Duration::from_secs(600);
@@ -53,18 +54,24 @@ pub(super) async fn load(inner: &Inner, claimed: &mut [Claimed], large: &[(RunId
     Ok(())
 }
 
-/// Whether a save goes by way of a draft.
-pub(super) fn is_large(inner: &Inner, save: &Save) -> bool {
-    save.document.len() >= inner.settings.large
+/// Whether a document goes by way of a draft.
+pub(super) fn is_large(inner: &Inner, document: &[u8]) -> bool {
+    document.len() >= inner.settings.large
 }
 
-/// Writes the drafts of large saves.
+/// Writes the drafts of what is large among the documents that are saved and made.
 pub(super) async fn draft(inner: &Inner, commits: &[Commit]) -> Result<()> {
+    let mut large: Vec<(RunId, &str, &Bytes)> = Vec::new();
     for commit in commits {
-        let Some(save) = commit.save.as_ref().filter(|save| is_large(inner, save)) else { continue };
-        let draft = keys::draft(&save.uuid, &text_of(commit.claim.run));
+        let documents = commit.save.iter().map(|save| (save.uuid.as_str(), &save.document));
+        let made = commit.made.iter().map(|made| (made.uuid.as_str(), &made.document));
+        let documents = documents.chain(made).filter(|(_, document)| is_large(inner, document));
+        large.extend(documents.map(|(uuid, document)| (commit.claim.run, uuid, document)));
+    }
+    for (run, uuid, document) in large {
+        let draft = keys::draft(uuid, &text_of(run));
         let mut kind = cmd("TYPE");
-        kind.arg(keys::document(&save.uuid));
+        kind.arg(keys::document(uuid));
         let json = inner.has_json
             && match text(inner.wire.one(kind).await?).as_deref() {
                 Some(JSON) => true,
@@ -72,12 +79,12 @@ pub(super) async fn draft(inner: &Inner, commits: &[Commit]) -> Result<()> {
                 _ => false,
             };
         let mut pipe = Pipeline::new();
-        if json && fits_json(&save.document) {
+        if json && fits_json(document) {
             pipe.cmd("DEL").arg(&draft);
-            pipe.cmd("JSON.SET").arg(&draft).arg(".").arg(&save.document[..]);
+            pipe.cmd("JSON.SET").arg(&draft).arg(".").arg(&document[..]);
             pipe.cmd("PEXPIRE").arg(&draft).arg(millis(DRAFT));
         } else {
-            pipe.cmd("SET").arg(&draft).arg(&save.document[..]).arg("PX").arg(millis(DRAFT));
+            pipe.cmd("SET").arg(&draft).arg(&document[..]).arg("PX").arg(millis(DRAFT));
         }
         ask(inner, &pipe).await?;
     }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use redis::{Pipeline, ToRedisArgs, Value, cmd};
 
 use super::bulk::{adopt, is_large};
+use super::documents::{index, taken_in};
 use super::lane::{Watched, text_of};
 use super::memory::{Held, Wip};
 use super::wire::refused;
 use super::{Inner, keys, scripts, tail};
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::store::{Commit, End};
+use crate::store::{Commit, End, Made};
 
 /// The side keys of a document outlive it a little, so that its revision is not turned back.
 const OUTLIVES: u64 = 86_400_000;
@@ -137,7 +138,7 @@ impl Parts {
         if let Some((uuid, revision, json)) = item.revision(inner)
             && let Some(save) = &commit.save
         {
-            if is_large(inner, save) {
+            if is_large(inner, &save.document) {
                 adopt(pipe, &uuid, &run);
             } else if let Some(loaded) = &held.loaded
                 && loaded.watch == self.watch
@@ -169,6 +170,9 @@ impl Parts {
             }
             pipe.add_command(set);
         }
+        for made in &commit.made {
+            self.made(inner, item, made, &run, pipe);
+        }
         for push in &commit.pushes {
             self.push(inner, &push.list, &push.uuid, held.context.as_deref(), pipe);
         }
@@ -188,6 +192,21 @@ impl Parts {
             self.done(item, &run, pipe);
         } else {
             pipe.add_command(end(inner, item, &run));
+        }
+    }
+
+    /// Takes in what the run made, as an ingest does.
+    fn made(&mut self, inner: &Inner, item: &Item, made: &Made, run: &str, pipe: &mut Pipeline) {
+        if is_large(inner, &made.document) {
+            adopt(pipe, &made.uuid, run);
+        } else {
+            store(pipe, &made.uuid, &made.document, inner.new_as_json());
+        }
+        index(inner, pipe, &made.uuid, &made.document);
+        let own = item.held.target.is_none().then_some(item.commit.keep).flatten();
+        pipe.add_command(taken_in(inner, &made.uuid, true, own.map(millis).or(item.held.copy.keep)));
+        for list in &made.lists {
+            self.push(inner, list, &made.uuid, item.held.context.as_deref(), pipe);
         }
     }
 

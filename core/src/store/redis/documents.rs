@@ -46,9 +46,7 @@ pub(super) async fn ingest(inner: &Inner, vcons: Vec<NewVcon>) -> Result<()> {
                 rung.push(list);
             }
         }
-        let mut call = scripts::INGEST.whole(&[]);
-        call.arg(&vcon.uuid).arg(inner.shift()).arg(u8::from(vcon.document.is_some()));
-        call.arg(vcon.keep.map_or(-1, |keep| i64::try_from(millis(keep)).unwrap_or(i64::MAX)));
+        let mut call = taken_in(inner, &vcon.uuid, vcon.document.is_some(), vcon.keep.map(millis));
         call.arg(vcon.context.as_deref().unwrap_or_default()).arg(inner.settings.context_keep.as_secs());
         call.arg(&vcon.lists);
         pipe.add_command(call);
@@ -77,6 +75,14 @@ pub(super) async fn ingest(inner: &Inner, vcons: Vec<NewVcon>) -> Result<()> {
     Ok(())
 }
 
+/// What goes with a vCon that is taken in; context and lists may follow. Sent whole, since it runs inside a transaction.
+pub(super) fn taken_in(inner: &Inner, uuid: &str, has_document: bool, keep: Option<u64>) -> redis::Cmd {
+    let mut call = scripts::INGEST.whole(&[]);
+    call.arg(uuid).arg(inner.shift()).arg(u8::from(has_document));
+    call.arg(keep.map_or(-1, |keep| i64::try_from(keep).unwrap_or(i64::MAX)));
+    call
+}
+
 /// Whether each document is to be written as RedisJSON: the type that is found is kept.
 async fn kinds(inner: &Inner, vcons: &[NewVcon]) -> Result<Vec<bool>> {
     if !inner.has_json {
@@ -98,7 +104,7 @@ async fn kinds(inner: &Inner, vcons: &[NewVcon]) -> Result<Vec<bool>> {
 }
 
 /// The index that vcon-server and its tools search in.
-fn index(inner: &Inner, pipe: &mut Pipeline, uuid: &str, document: &[u8]) {
+pub(super) fn index(inner: &Inner, pipe: &mut Pipeline, uuid: &str, document: &[u8]) {
     // What is no vCon is stored all the same; only nothing can be found by.
     let indexed: Indexed = serde_json::from_slice(document).unwrap_or_default();
     let created = seconds(&indexed.created_at).unwrap_or_else(|| inner.now() / 1000);

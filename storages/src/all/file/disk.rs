@@ -55,7 +55,7 @@ impl Disk {
     /// Writes one vCon beside its place. Needs no lock.
     pub(super) fn stage(&self, item: &SaveItem) -> Result<Staged> {
         let stem = stem(&item.uuid)?;
-        let document = item.vcon.to_bytes();
+        let document = self.options.format.text(&item.vcon)?;
         let limit = self.options.max_file_size.0;
         if limit > 0 && document.len() as u64 > limit {
             let size = document.len();

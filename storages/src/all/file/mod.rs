@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
+use vconductor_core::migrate::Egress;
 use vconductor_core::plugin::{Capabilities, ListPage, ListQuery, SaveItem, Storage, StoragePlugin};
 use vconductor_core::{Error, Result, register_storage};
 
@@ -68,7 +69,8 @@ impl FileStorage {
 #[async_trait]
 impl Storage for FileStorage {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { lossless: true, read: true, delete: true, list: true, revisions: true }
+        let lossless = self.disk.options.format == Egress::AsIs;
+        Capabilities { lossless, read: true, delete: true, list: true, revisions: true }
     }
 
     async fn save(&self, item: &SaveItem) -> Result<()> {

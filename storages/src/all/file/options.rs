@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use vconductor_core::config::Size;
+use vconductor_core::migrate::Egress;
 
 /// Writes each vCon to a file of its own.
 ///
@@ -35,6 +36,10 @@ pub(super) struct Options {
     /// Whether a vCon counts as saved only when the disk says so. `false` is faster and loses the last seconds when
     /// the machine (not only the program) stops. Default: `true`.
     pub(super) fsync: bool,
+    /// In which form vCons are written: `as_is` (byte for byte, the default), `0.0.1` (the names of that version, as
+    /// vcon-server's egress writes them), `string-bodies` (as vcon-server stores it) or `core-04` (the newest draft). In
+    /// another form than `as_is` the storage is not lossless. A signed or encrypted vCon is written as it is.
+    pub(super) format: Egress,
 }
 
 impl Default for Options {
@@ -47,6 +52,7 @@ impl Default for Options {
             file_permissions: Mode(0o644),
             dir_permissions: Mode(0o755),
             fsync: true,
+            format: Egress::AsIs,
         }
     }
 }

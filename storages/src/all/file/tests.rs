@@ -68,6 +68,18 @@ async fn files_lie_where_vcon_server_looks_for_them() {
 }
 
 #[tokio::test]
+async fn another_form_is_written_when_asked_for_and_is_not_called_lossless() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = storage(&folder, json!({"format": "0.0.1", "organize_by_date": false}));
+    assert!(!storage.capabilities().lossless);
+    storage.save(&item("2026-01-02T00:00:00Z", "x", 1)).await.unwrap();
+    let written: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.path().join(format!("{UUID}.json"))).unwrap()).unwrap();
+    assert_eq!((&written["vcon"], &written["group"]), (&"0.0.1".into(), &json!([])));
+    assert!(written.get("appended").is_some_and(serde_json::Value::is_null));
+}
+
+#[tokio::test]
 async fn permissions_are_set_on_what_is_made_and_on_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();

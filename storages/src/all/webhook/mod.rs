@@ -14,6 +14,7 @@ use vconductor_core::clock::{Clock as _, SystemClock};
 use vconductor_core::config::Period;
 use vconductor_core::http::signature::{self, SigningKey, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use vconductor_core::http::{HttpClient, Request, Url};
+use vconductor_core::migrate::Egress;
 use vconductor_core::plugin::{Capabilities, SaveItem, Storage, StoragePlugin};
 use vconductor_core::secret::Secret;
 use vconductor_core::{Error, Result, register_storage};
@@ -23,7 +24,8 @@ use vconductor_core::{Error, Result, register_storage};
 /// A vCon counts as saved when every receiver answered 2xx. Every call has the headers `Idempotency-Key` and
 /// `webhook-id`, the same at every repetition, so that a receiver can tell a repeated delivery; with `secret` also
 /// `webhook-timestamp` and `webhook-signature` as the Standard Webhooks specification says. The document is sent as it
-/// is: vcon-server relabels version `0.0.1` as `0.3.0` here without converting any member, which we do not imitate.
+/// is, unless `format` says otherwise: vcon-server relabels version `0.0.1` as `0.3.0` here without converting any member,
+/// which we do not imitate.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Options {
     /// The URLs of all receivers; also `webhook_urls`.
@@ -39,6 +41,11 @@ struct Options {
     /// The key of the signature: `whsec_` and base64 of 24 or more random bytes. Default: no signature.
     #[serde(default)]
     secret: Option<Secret>,
+    /// In which form the vCon is sent: `as_is` (byte for byte, the default), `0.0.1` (the names of that version, as
+    /// vcon-server's egress writes them), `string-bodies` (as vcon-server stores it) or `core-04` (the newest draft). A
+    /// signed or encrypted vCon is sent as it is.
+    #[serde(default)]
+    format: Egress,
 }
 
 fn default_timeout() -> Period {
@@ -49,6 +56,7 @@ struct Webhook {
     /// Complete but for body, id and signature.
     requests: Vec<Request>,
     key: Option<SigningKey>,
+    format: Egress,
     client: OnceLock<HttpClient>,
 }
 
@@ -87,7 +95,7 @@ impl StoragePlugin for Webhook {
         }
         let secret = options.secret.as_ref().filter(|secret| !secret.is_empty());
         let key = secret.map(SigningKey::parse).transpose().map_err(|error| error.within("option `secret`"))?;
-        Ok(Webhook { requests, key, client: OnceLock::new() })
+        Ok(Webhook { requests, key, format: options.format, client: OnceLock::new() })
     }
 }
 
@@ -101,7 +109,7 @@ impl Webhook {
     }
 
     async fn deliver(&self, request: &Request, item: &SaveItem) -> Result<()> {
-        let body = item.vcon.to_bytes();
+        let body = self.format.text(&item.vcon)?;
         let mut request = request.clone().body("application/json", body.clone())?;
         request = request.header("Idempotency-Key", &item.effect_id)?.header(WEBHOOK_ID, &item.effect_id)?;
         if let Some(key) = &self.key {
