@@ -95,7 +95,7 @@ fn are_like(lines: &[&str], expected: &[String]) -> bool {
 fn the_examples_of_the_manual_do_what_it_says() {
     let text = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/vcon-files.md");
     let page = read(&std::fs::read_to_string(text).unwrap());
-    assert!(page.files.len() == 3 && page.examples.len() >= 24, "{page:?}");
+    assert!(page.files.len() == 3 && page.examples.len() >= 20, "too little was read: {}", page.examples.len());
     let place = Place::new();
     for (name, content) in &page.files {
         place.write(name, content);
