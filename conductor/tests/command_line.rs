@@ -108,6 +108,34 @@ fn check_shows_place_and_fix() {
 }
 
 #[test]
+fn check_names_a_follower_whose_list_nobody_takes_from() {
+    let place = Place::new();
+    let chains = |list: &str| {
+        format!(
+            "store: embedded:./data\nfollowers:\n  north:\n    url: https://north.example.com/api\n    egress_list: out\n    \
+             follower_ingress_list: {list}\n    auth_token: token\n    pulling_interval: 60\n    fetch_vcon_limit: 10\n\
+             chains:\n  support: {{ingress_lists: [calls], links: []}}\n  old: {{ingress_lists: [attic], links: [], enabled: false}}\n"
+        )
+    };
+    for (list, help) in [
+        ("cals", "did you mean `calls`?"),
+        ("archive", "add `archive` to the `ingress_lists`"),
+        ("attic", "add `attic`"),
+    ] {
+        place.write("chains.yml", chains(list));
+        let all = place.run(&["check", "chains.yml"]).all();
+        for part in ["VC0506", "chains.yml:6:28", &format!("no chain takes from `{list}`"), "followers.north", help] {
+            assert!(all.contains(part), "{part} in {all}");
+        }
+        assert!(all.starts_with("exit 0\n"), "a warning: {all}");
+        assert_eq!(place.run(&["check", "chains.yml", "--deny-warnings"]).code, 1);
+    }
+    place.write("chains.yml", chains("calls"));
+    let done = place.run(&["check", "chains.yml", "--deny-warnings"]);
+    assert_eq!(done.code, 0, "{}", done.all());
+}
+
+#[test]
 fn check_tells_the_mode_and_what_leaving_it_changes() {
     let place = Place::new();
     let old = "links:\n  tag:\n    module: links.tag\n    options: {tags: [a]}\nchains:\n  calls:\n    links: [tag]\n    \

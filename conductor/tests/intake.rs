@@ -3,6 +3,7 @@
 mod place;
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::Path;
 
 use place::Place;
@@ -225,4 +226,20 @@ fn transcripts_go_out_in_other_forms_and_come_in_again() {
     assert_eq!(none.code, 1, "{}", none.stderr);
     let odd = place.run(&["vcon", "transcript", "gone.json"]);
     assert_eq!(odd.code, 65, "{}", odd.stderr);
+}
+
+#[test]
+fn compressed_files_are_what_is_in_them() {
+    let place = Place::new();
+    for (name, content) in
+        [("call.wav.gz", fixture("audio/ab_call.wav")), ("box.mbox.gz", fixture("mail/support.mbox"))]
+    {
+        let mut zip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        zip.write_all(&content).unwrap();
+        place.write(name, zip.finish().unwrap());
+    }
+    let vcons = imported(&place, &["."]);
+    assert_eq!(vcons.len(), 3);
+    assert_eq!(vcons[0]["dialog"][0]["filename"], "call.wav");
+    assert_eq!(vcons[1]["dialog"].as_array().unwrap().len(), 2);
 }

@@ -108,9 +108,9 @@ fn redis_user() -> String {
     format!(
         "# The user of vConductor on Redis\n\n\
         The commands that the store sends, its scripts' included, as a rule for `ACL SETUSER`. Every one is asked for when the \
-        store is opened;\none that is missing or not allowed is named then. `info`, `role`, `config|get`, `subscribe` and \
+        store is opened;\none that is missing or not allowed is named then. `info`, `role`, `subscribe` and \
         `publish` are used where they are allowed.\n\n\
-        ```text\nACL SETUSER vconductor on >PASSWORD ~* &* {} +info +role +config|get +subscribe +publish\n```\n\n\
+        ```text\nACL SETUSER vconductor on >PASSWORD ~* &* {} +info +role +subscribe +publish\n```\n\n\
         Where the server has RedisJSON, also:\n\n```text\nACL SETUSER vconductor {}\n```\n",
         rules(false),
         rules(true)

@@ -17,6 +17,8 @@ mod operations;
 mod parking;
 mod queue;
 mod redis;
+mod redis_bell;
+mod redis_cluster;
 mod redis_contract;
 mod redis_crowd;
 mod redis_faults;
@@ -42,6 +44,8 @@ fn main() {
         vec![Arc::new(embedded::Embedded), Arc::new(redis::Redis), Arc::new(redis::RedisJson)];
     let mut trials = embedded::trials();
     trials.extend(model::trials());
+    trials.extend(redis_bell::trials());
+    trials.extend(redis_cluster::trials());
     trials.extend(redis_contract::trials());
     trials.extend(redis_crowd::trials());
     trials.extend(redis_faults::trials());

@@ -73,12 +73,15 @@ impl Open {
 
     /// Whether the name allows for text of which nothing else is known: a broken file of another kind is text, too.
     fn is_text_by_name(&self) -> bool {
-        let ending = self.path.as_deref().and_then(Path::extension);
+        let filename = self.filename().unwrap_or_default();
+        let ending = filename.rsplit_once('.').map(|(_, ending)| ending);
         ending.is_none_or(|ending| ["txt", "text", "md"].iter().any(|known| ending.eq_ignore_ascii_case(known)))
     }
 
+    /// The name of what is in the file: without the end that says that it is compressed.
     fn filename(&self) -> Option<String> {
-        Some(self.path.as_deref()?.file_name()?.to_string_lossy().into_owned())
+        let name = self.path.as_deref()?.file_name()?.to_string_lossy();
+        Some(name.strip_suffix(".gz").unwrap_or(&name).to_owned())
     }
 }
 
@@ -131,7 +134,7 @@ impl Intake {
                 Some(kind) if kind != Kind::PlainText || open.is_text_by_name() => self.other(open, kind, &bytes, 1),
                 // Text of any kind lies about in directories.
                 _ if !open.named && open.is_text_by_name() => self.skip(open),
-                _ if contents::is_writing(&open.name) => self.refuse(
+                _ if contents::is_writing(&open.filename().unwrap_or_default()) => self.refuse(
                     Refusal::new(&open.name, "there is no conversation in it that is known")
                         .help("known are mail, messages with a sender, a time and a text each, and transcripts"),
                 ),

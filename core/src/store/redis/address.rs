@@ -85,6 +85,7 @@ impl Address {
             "unix" | "redis+unix" | "valkey+unix" => Self::socket(url),
             "redis+sentinel" | "valkey+sentinel" => Self::sentinels("redis", rest),
             "rediss+sentinel" | "valkeys+sentinel" => Self::sentinels("rediss", rest),
+            "redis+cluster" | "rediss+cluster" | "valkey+cluster" | "valkeys+cluster" => Err(no_cluster()),
             _ => Err(unusable("its scheme is not one of Redis")),
         }
     }
@@ -290,6 +291,10 @@ fn name(scheme: &str, at: &str, db: i64) -> String {
     if db == 0 { format!("{scheme}://{at}") } else { format!("{scheme}://{at}/{db}") }
 }
 
+fn no_cluster() -> Error {
+    Error::configuration("the store does not work on a Redis Cluster").help(super::probe::INSTEAD_OF_A_CLUSTER)
+}
+
 /// The text of a client error; it names kinds and numbers, never the URL.
 fn detail(error: &RedisError) -> String {
     error.detail().map_or_else(|| error.to_string(), str::to_owned)
@@ -331,6 +336,7 @@ mod tests {
             ("redis://u:secret@host?protocol=resp4", "resp4"),
             ("redis://u:secret@host:port", "port"),
             ("http://u:secret@host", "scheme"),
+            ("redis+cluster://u:secret@host:7000,other:7000", "Redis Cluster"),
             ("redis://u:secret@host?ssl_ca_certs=/nowhere.pem", "/nowhere.pem"),
             ("redis+sentinel://u:secret@a,b", "master"),
             ("redis+sentinel://u:secret@/main", "Sentinel"),

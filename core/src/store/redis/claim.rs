@@ -31,6 +31,8 @@ pub(super) struct Asked {
     pub(super) wips: Vec<Arc<Wip>>,
     new_lists: Vec<String>,
     arguments: Vec<String>,
+    /// How much the bell had heard when it was asked.
+    heard: u64,
 }
 
 /// A run that the script handed out.
@@ -78,7 +80,7 @@ pub(super) fn prepare(inner: &Inner, lane: usize, process: &ProcessId, request: 
     }
     let new_lists = request.quotas.iter().filter(|quota| inner.announce(&quota.list));
     let new_lists = new_lists.map(|quota| quota.list.clone()).collect();
-    Asked { batch, wips, new_lists, arguments }
+    Asked { batch, wips, new_lists, arguments, heard: inner.bell.heard() }
 }
 
 impl Asked {
@@ -118,7 +120,7 @@ impl Asked {
                 1 => Mood::Rings,
                 _ => Mood::Closed,
             };
-            inner.bell.set(&wip.list, mood);
+            inner.bell.found(&wip.list, mood, self.heard);
         }
         let taken = list(elements).into_iter().zip(list(places));
         taken.map(|(element, place)| self.taken(element, &place).ok_or_else(|| fault::odd("a claim"))).collect()

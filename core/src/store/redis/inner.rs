@@ -1,7 +1,7 @@
 //! What all parts of a store handle share, and the way of an exchange over its lanes.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, oneshot};
@@ -42,6 +42,8 @@ pub(super) struct Inner {
     /// Processes of this handle, and whether they may hold what nobody was told of.
     pub(super) own: Mutex<HashSet<ProcessId>>,
     pub(super) strays: Mutex<HashSet<ProcessId>>,
+    /// Whether something that falls due soon is waited for.
+    pub(super) pumping: AtomicBool,
     /// Where the sweep goes on.
     pub(super) swept: Mutex<sweep::Place>,
     pub(super) has_json: bool,

@@ -12,6 +12,8 @@ pub(super) const LISTS: &str = "vconductor:lists";
 pub(super) const PAUSED: &str = "vconductor:paused";
 /// Dead runs and their lists.
 pub(super) const DEAD: &str = "vconductor:dead";
+/// The channel on which is said that runs came back, by what the keys of their list start with.
+pub(super) const BELL: &str = "vconductor:bell";
 /// Stored documents by their arrival.
 pub(super) const DOCUMENTS: &str = "vconductor:documents";
 

@@ -10,12 +10,14 @@
 //! * A lost answer is settled by a transaction number and by touching what was watched; a lost claim is found in
 //!   the process's wip lists and given back.
 //!
-//! One server (with replicas behind it) holds all keys; scripts touch keys of several slots.
+//! One server (with replicas behind it) holds all keys; scripts touch keys of several slots. [`cluster`] has the layout
+//! for servers that share the slots between them; it is not opened yet.
 
 mod address;
 mod bell;
 mod bulk;
 mod claim;
+pub mod cluster;
 mod commit;
 mod crowd;
 mod desk;
@@ -36,7 +38,7 @@ mod sweep;
 mod tail;
 mod wire;
 
-use std::sync::atomic::{AtomicI64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -100,6 +102,7 @@ impl RedisStore {
             announced: Mutex::default(),
             own: Mutex::default(),
             strays: Mutex::default(),
+            pumping: AtomicBool::new(false),
             swept: Mutex::default(),
             has_json: server.json,
             eviction: server.eviction,

@@ -1,5 +1,7 @@
 //! What operators ask and do: lists, pausing, parked runs, dead letters.
 
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use redis::{Pipeline, Value, cmd};
@@ -17,6 +19,8 @@ use crate::store::{DeadLetter, ListStatus, Pending, Resumption};
 const EARLY: u64 = 600_000;
 /// At most so many early payloads are kept, the latest; whoever sends unknown tokens cannot fill the memory.
 const EARLY_MAX: usize = 10_000;
+/// What falls due within this time is waited for; a conductor asks several times a second.
+const AHEAD: Duration = Duration::from_millis(250);
 /// Due runs of a list that one call puts back.
 const PUMP: usize = 1000;
 
@@ -32,28 +36,70 @@ pub(super) async fn resume(inner: &Inner, token: &str, payload: serde_json::Valu
     Ok(answer.is_some())
 }
 
-/// Puts due retries and parked runs whose time is over back on their lists.
-pub(super) async fn pump(inner: &Inner) -> Result<usize> {
+/// Puts due retries and parked runs whose time is over back on their lists. What falls due before it is asked again is
+/// put back in time.
+pub(super) async fn pump(inner: &Arc<Inner>) -> Result<usize> {
+    let (pumped, next) = pump_due(inner).await?;
+    if let Some(next) = next.filter(|next| *next < AHEAD)
+        && let Some(ahead) = Ahead::start(inner)
+    {
+        tokio::spawn(async move {
+            tokio::time::sleep(next).await;
+            let Some(inner) = ahead.end() else { return };
+            if let Err(error) = pump_due(&inner).await {
+                tracing::debug!(error = %error.chain_text(), "what is due is put back later");
+            }
+        });
+    }
+    Ok(pumped)
+}
+
+/// Somebody waits for what falls due next; also a task that is dropped with its runtime stops to.
+struct Ahead(Weak<Inner>);
+
+impl Ahead {
+    fn start(inner: &Arc<Inner>) -> Option<Self> {
+        (!inner.pumping.swap(true, Ordering::SeqCst)).then(|| Ahead(Arc::downgrade(inner)))
+    }
+
+    fn end(self) -> Option<Arc<Inner>> {
+        self.0.upgrade()
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.pumping.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Puts back what is due; answers how much, and when the next will be.
+async fn pump_due(inner: &Inner) -> Result<(usize, Option<Duration>)> {
     let lists = process::lists(inner).await?;
     let timed_out = json_of(&Resumption::TimedOut);
-    let mut pumped = 0;
+    let (mut pumped, mut next) = (0, None::<Duration>);
     loop {
         let calls: Vec<Vec<String>> = lists
             .iter()
             .map(|name| vec![keys::base(name), inner.shift().to_string(), PUMP.to_string(), timed_out.clone()])
             .collect();
-        let moved = inner.wire.run(&scripts::PUMP, &[], &calls).await?;
+        let answers = inner.wire.run(&scripts::PUMP, &[], &calls).await?;
         let mut more = false;
-        for (name, moved) in lists.iter().zip(&moved) {
-            let moved = usize::try_from(number(moved)).unwrap_or(0);
+        for (name, answer) in lists.iter().zip(answers) {
+            let answer = list(answer);
+            let moved = answer.first().map_or(0, |moved| usize::try_from(number(moved)).unwrap_or(0));
             if moved > 0 {
                 inner.bell.ring(name);
             }
+            let due = answer.get(1).map(number).and_then(|due| u64::try_from(due).ok()).map(Duration::from_millis);
+            next = next.into_iter().chain(due).min();
             more |= moved >= PUMP;
             pumped += moved;
         }
         if !more {
-            return Ok(pumped);
+            return Ok((pumped, next));
         }
     }
 }
@@ -124,6 +170,7 @@ pub(super) async fn pause(inner: &Inner, name: &str, paused: bool) -> Result<()>
     inner.wire.ask(&pipe).await?;
     if !paused {
         inner.bell.ring(name);
+        inner.wire.publish(keys::BELL, &keys::base(name)).await;
     }
     Ok(())
 }

@@ -82,6 +82,10 @@ const KEYS: &[&str] = &["vcon:probe", "{vcon:probe}:rev", "probe", "{probe}:wips
 /// Commands that cannot be queued.
 const AT_ONCE: &[&str] = &["PING", "WATCH vconductor:probe", "UNWATCH", "MULTI", "EXEC"];
 
+/// What to use where somebody wants a cluster.
+pub(super) const INSTEAD_OF_A_CLUSTER: &str = "use one server: redis://host:port, or redis+sentinel://host,host/master with replicas that take its place; what changes \
+     in one step here would lie in several slots";
+
 /// What a server is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Server {
@@ -208,8 +212,9 @@ fn usable(wire: &Wire, server: &Server) -> Result<()> {
             .help("Redis 6.2 or newer, or Valkey, is needed"));
     }
     if server.cluster {
-        return Err(Error::configuration(format!("{} is a node of a Redis Cluster", wire.place))
-            .help("use a single server, with replicas behind it; scripts here touch keys of several slots"));
+        return Err(
+            Error::configuration(format!("{} is a node of a Redis Cluster", wire.place)).help(INSTEAD_OF_A_CLUSTER)
+        );
     }
     Ok(())
 }
@@ -354,7 +359,7 @@ mod tests {
             }
         }
         // Looked for by other means, or not needed.
-        for command in ["INFO", "ROLE", "SENTINEL", "LEFT", "RIGHT", "SUBSCRIBE"] {
+        for command in ["INFO", "ROLE", "SENTINEL", "LEFT", "RIGHT", "SUBSCRIBE", "PUBLISH", "WITHSCORES"] {
             used.remove(command);
         }
         let named = NEEDED.iter().chain(NEEDED_OF_JSON).chain(AT_ONCE).map(|call| call.split(' ').next().unwrap());

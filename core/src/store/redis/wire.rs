@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, PubSubStream};
 use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, Value, cmd, from_redis_value};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -71,6 +71,26 @@ impl Wire {
             }
         }
         Ok(connection)
+    }
+
+    /// Subscribes to a channel, over a connection of its own.
+    pub(super) async fn subscribe(&self, channel: &str) -> Result<PubSubStream> {
+        let client = self.client().await?;
+        let subscribed = tokio::time::timeout(self.connect + self.answer, async {
+            let mut subscription = client.get_async_pubsub().await?;
+            subscription.subscribe(channel).await?;
+            Ok(subscription.into_on_message())
+        });
+        let late = |_| Error::retryable(format!("{} did not answer in time", self.place));
+        subscribed.await.map_err(late)?.map_err(|error| self.explain(error))
+    }
+
+    /// Says something on a channel; nobody has to hear it.
+    pub(super) async fn publish(&self, channel: &str, message: &str) {
+        let mut pipe = Pipeline::new();
+        pipe.cmd("PUBLISH").arg(channel).arg(message);
+        // A user may not be allowed to; what is said here is found without it, only later.
+        drop(self.try_ask(&pipe).await);
     }
 
     /// The server to connect to now.

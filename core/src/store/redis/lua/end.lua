@@ -9,8 +9,12 @@ redis.call('HSET', key, 'u', uuid, 'e', entry)
 redis.call('HSETNX', key, 'n', now)
 redis.call('HDEL', key, 's')
 
+-- Who may not publish is not heard at once; what comes back is there all the same.
+local function ring() redis.pcall('PUBLISH', 'vconductor:bell', base) end
+
 if kind == 'release' then
   redis.call('ZADD', base .. ':returned', entry, run)
+  ring()
 elseif kind == 'retry' then
   redis.call('HINCRBY', key, 'a', 1)
   redis.call('HDEL', key, 'w', 'wf', 'ws')
@@ -35,6 +39,7 @@ elseif kind == 'park' then
   if early and expires > now then
     redis.call('HSET', key, 'r', early)
     redis.call('ZADD', base .. ':returned', entry, run)
+    ring()
   else
     redis.call('HSET', key, 'k', token)
     redis.call('HSET', 'vconductor:tokens', token, run .. ' ' .. base)

@@ -9,10 +9,10 @@ local ids
 if what == 'waiting' then ids = redis.call('LRANGE', list, from, to)
 else ids = redis.call('ZRANGE', base .. ':' .. what, from, to) end
 if what == 'waiting' and from == 0 then
-  -- Since when the head has been there, for `queue`.
+  -- Since when the head has been there, for `queue`; a document that was written here says it itself.
   local seen = (redis.call('GET', base .. ':head') or ''):match('^(.*) %d+$')
-  if #ids == 0 then
-    redis.call('DEL', base .. ':head')
+  if #ids == 0 or redis.call('EXISTS', '{vcon:' .. ids[1] .. '}:rev') == 1 then
+    if seen then redis.call('DEL', base .. ':head') end
   elseif seen ~= ids[1] then
     local time = redis.call('TIME')
     local now = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[8])

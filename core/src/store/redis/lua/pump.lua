@@ -1,4 +1,5 @@
 -- Puts what is due back on its list. ARGV: base, clock shift, limit, resumption of a parked run whose time is over
+-- Answers: how many, in how many milliseconds the next is due (-1: none waits)
 local base, limit = ARGV[1], tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[2])
@@ -24,4 +25,12 @@ for _, run in ipairs(redis.call('ZRANGEBYSCORE', base .. ':parked', '-inf', now,
     moved = moved + 1
   end
 end
-return moved
+-- Who may not publish is not heard at once; what it put back is there all the same.
+if moved > 0 then redis.pcall('PUBLISH', 'vconductor:bell', base) end
+local next = -1
+for _, what in ipairs({ ':due', ':parked' }) do
+  local first = redis.call('ZRANGE', base .. what, 0, 0, 'WITHSCORES')[2]
+  local left = first and math.max(math.ceil(tonumber(first) - now), 0)
+  if left and (next < 0 or left < next) then next = left end
+end
+return { moved, next }

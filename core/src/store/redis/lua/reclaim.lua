@@ -71,7 +71,7 @@ for i = 1, lists do
 end
 table.sort(found, function(a, b) return a.list == b.list and a.entry < b.entry or a.list < b.list end)
 
-local answer = {}
+local answer, rung = {}, {}
 for _, held in ipairs(found) do
   local key = held.base .. ':run:' .. held.run
   local other = redis.call('HMGET', key, 's', 't')
@@ -85,7 +85,11 @@ for _, held in ipairs(found) do
   if mode == 1 then crashes = redis.call('HINCRBY', key, 'c', 1) end
   local dead = mode == 1 and crashes >= poison_at
   if dead then bury(held.base, held.list, key, held.run, held.uuid, crashes)
-  else redis.call('ZADD', held.base .. ':returned', held.entry, held.run) end
+  else
+    redis.call('ZADD', held.base .. ':returned', held.entry, held.run)
+    rung[held.base] = true
+  end
   answer[#answer + 1] = { held.run, held.list, crashes, dead and 1 or 0 }
 end
+for base in pairs(rung) do redis.pcall('PUBLISH', 'vconductor:bell', base) end
 return { 1, answer }

@@ -13,6 +13,7 @@ if parked then
   redis.call('HDEL', key, 'k')
   redis.call('HSET', key, 'r', ARGV[2])
   redis.call('ZADD', base .. ':returned', redis.call('HGET', key, 'e'), run)
+  redis.pcall('PUBLISH', 'vconductor:bell', base)
   return base
 end
 redis.call('HSET', 'vconductor:early', token, ARGV[2])
