@@ -370,6 +370,8 @@ async fn dead_letters_of_its_are_purged_and_counted_like_ours() {
     let mut fill = redis::cmd("EVAL");
     fill.arg("for i = 1, 2500 do redis.call('RPUSH', 'DLQ:calls', 'v' .. i) end").arg(0);
     fill.exec(&mut shared.server.connect()).expect("a backlog");
+    let known = shared.store.lists().await.expect("the lists").into_iter().find(|one| one.list == "calls");
+    assert_eq!(known.expect("it is known").dead, 2501, "at the first look, without a conductor");
     shared.store.sweep().await.expect("a sweep");
     let queues = shared.store.dead_letter_queues().await.expect("the queues");
     assert_eq!((queues.len(), queues[0].queue.as_str(), queues[0].letters), (1, "DLQ:calls", 2501));

@@ -137,6 +137,7 @@ async fn statuses(inner: &Inner, names: &[String], until: i64) -> Result<Vec<Sta
 pub(super) async fn lists(inner: &Inner) -> Result<Vec<ListStatus>> {
     let mut names = process::lists(inner).await?;
     names.sort();
+    foreign::adopt(inner, &names).await?;
     let statuses = statuses(inner, &names, 0).await?;
     let holds =
         |status: &ListStatus| status.waiting + status.claimed + status.scheduled + status.parked + status.dead > 0;
