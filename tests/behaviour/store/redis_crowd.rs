@@ -112,6 +112,17 @@ async fn one_that_the_server_refuses_fails_alone() {
 }
 
 async fn what_went_along_in_a_lost_answer_is_not_done_twice() {
+    // How many go along with the second transaction is a matter of timing; now and then it is one.
+    for _ in 0..10 {
+        if lost_answer().await > 1 {
+            return;
+        }
+    }
+    panic!("no answer to several was ever lost");
+}
+
+/// Commits whose second answer is lost, until all are done; how many had to be asked again.
+async fn lost_answer() -> usize {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port());
     let (store, _, claimed) = claim(&proxy.url()).await;
@@ -135,6 +146,6 @@ async fn what_went_along_in_a_lost_answer_is_not_done_twice() {
         failed += open.len();
         assert!(failed < 10 * RUNS, "it never ends");
     }
-    assert!(failed > 1, "an answer to several was lost");
     assert_eq!(server.cli(&["LLEN", "out"]), RUNS.to_string());
+    failed
 }
