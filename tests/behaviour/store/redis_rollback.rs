@@ -15,6 +15,7 @@ use crate::world::{self, ending, push, request, save, trials};
 trials![
     "redis::rollback",
     a_commit_that_the_new_master_does_not_know_is_not_lost_with_its_batch,
+    a_commit_that_the_new_master_does_not_know_outlives_the_end_of_its_batch,
     a_batch_that_the_new_master_still_holds_is_begun_again,
     a_claim_that_the_new_master_does_not_know_changes_nothing,
 ];
@@ -123,6 +124,19 @@ async fn a_commit_that_the_new_master_does_not_know_is_not_lost_with_its_batch()
         let (committed, _) = pair.exchange(rest.iter().map(ack).collect(), 0).await;
         assert!(committed.iter().all(|result| *result == Committed::Done), "{committed:?}");
     }
+    assert_eq!(pair.finish().await, ["in-0"], "what was lost is done again");
+    pair.check(4);
+}
+
+/// The first thing that the new master hears is the end of all that is known of the batch.
+async fn a_commit_that_the_new_master_does_not_know_outlives_the_end_of_its_batch() {
+    let pair = Pair::with(4).await;
+    let (_, claimed) = pair.exchange(Vec::new(), 4).await;
+    pair.part();
+    pair.exchange(vec![ack(&claimed[0])], 0).await;
+    pair.fail_over();
+    let (committed, _) = pair.exchange(claimed[1..].iter().map(ack).collect(), 0).await;
+    assert!(committed.iter().all(|result| *result == Committed::Done), "{committed:?}");
     assert_eq!(pair.finish().await, ["in-0"], "what was lost is done again");
     pair.check(4);
 }
