@@ -205,7 +205,8 @@ pub(super) async fn reap(inner: &Inner) -> Result<Vec<Reaped>> {
     Ok(reaped)
 }
 
-/// Since when the server is up; 0 if it does not say. Compares the clocks as well.
+/// Since when the server is up, at the latest: it says so in whole seconds, and whoever could not renew meanwhile must not
+/// be cut short by one. 0 if it does not say. Compares the clocks as well.
 pub(super) async fn up_since(inner: &Inner) -> i64 {
     let mut pipe = Pipeline::new();
     pipe.cmd("TIME");
@@ -219,7 +220,7 @@ pub(super) async fn up_since(inner: &Inner) -> i64 {
     }
     let info = answers.next().and_then(text).unwrap_or_default();
     let uptime = info.lines().find_map(|line| line.strip_prefix("uptime_in_seconds:")?.trim().parse::<i64>().ok());
-    now.zip(uptime).map_or(0, |(now, uptime)| (now - uptime - 1) * 1000)
+    now.zip(uptime).map_or(0, |(now, uptime)| (now - uptime + 1) * 1000)
 }
 
 /// Gives back what a living process holds without knowing of it: the answer to the claim was lost, or the server has lost
