@@ -17,6 +17,7 @@ trials![
     commits_over_a_busy_lane_go_together,
     one_that_the_server_refuses_fails_alone,
     what_went_along_in_a_lost_answer_is_not_done_twice,
+    an_answer_that_nobody_asks_for_again_answers_nothing_else,
 ];
 
 const RUNS: usize = 60;
@@ -148,4 +149,23 @@ async fn lost_answer() -> usize {
     }
     assert_eq!(server.cli(&["LLEN", "out"]), RUNS.to_string());
     failed
+}
+
+async fn an_answer_that_nobody_asks_for_again_answers_nothing_else() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let (store, process, claimed) = claim(&proxy.url()).await;
+    let step = |name: &str| {
+        let mut commit = ending(&claimed[0], End::Continue);
+        commit.ledger = Some(ledger(name));
+        commit
+    };
+    // Saved, but the answer is lost; the step that wanted it has run out of time and does not ask again.
+    proxy.harm(Harm::Drop, "EXEC", 0);
+    store.exchange(&process, vec![step("first")], None).await.expect_err("no answer");
+    let (committed, _) = store.exchange(&process, vec![step("second")], None).await.expect("an exchange");
+    assert_eq!(committed, [Committed::Done]);
+    let key = server.cli(&["KEYS", "*:ledger:*"]);
+    let saved = server.cli(&["GET", key.trim()]);
+    assert!(saved.contains("second"), "the next step is answered as saved, and is not: {saved}");
 }

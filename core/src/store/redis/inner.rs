@@ -44,6 +44,8 @@ pub(super) struct Inner {
     pub(super) strays: Mutex<HashSet<ProcessId>>,
     /// Whether something that falls due soon is waited for.
     pub(super) pumping: AtomicBool,
+    /// The server's start that was met last (its `run_id`), and when that was by its clock.
+    pub(super) met: Mutex<(String, i64)>,
     /// Where the sweep goes on.
     pub(super) swept: Mutex<sweep::Place>,
     pub(super) has_json: bool,

@@ -10,7 +10,6 @@
 //! One exchange is two flights: transaction and claim script; then documents, and `WATCH` for the next transaction.
 
 use std::collections::{HashMap, HashSet};
-use std::mem::discriminant;
 use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
@@ -83,7 +82,7 @@ impl Wanted {
     /// What it ends, and how.
     pub(super) fn end(&self) -> (ProcessId, RunId, EndKind) {
         let claim = &self.commit.claim;
-        (claim.process.clone(), claim.run, discriminant(&self.commit.end))
+        (claim.process.clone(), claim.run, EndKind::of(&self.commit))
     }
 }
 
@@ -292,7 +291,7 @@ impl Lane {
                 && values.first().is_some_and(|last| number(last) >= i64::try_from(doubt.number).unwrap_or(i64::MAX))
             {
                 for (process, run, kind) in doubt.ends {
-                    if kind == discriminant(&End::Continue) {
+                    if kind.goes_on() {
                         // It may have written both; what is not there is deleted in vain at the end.
                         inner.memory.change(&process, run, |held| (held.known, held.ledger) = (true, true));
                     } else {
@@ -361,7 +360,7 @@ impl Lane {
             if !matches!(commit.end, End::Continue) {
                 ending.insert(commit.claim.run);
             }
-            if inner.memory.take_ended(&commit.claim, &discriminant(&commit.end)) {
+            if inner.memory.take_ended(&commit) {
                 results.push((index, Committed::Done));
                 continue;
             }
@@ -405,7 +404,7 @@ impl Lane {
             wips,
             ends: items
                 .iter()
-                .map(|item| (item.commit.claim.process.clone(), item.commit.claim.run, discriminant(&item.commit.end)))
+                .map(|item| (item.commit.claim.process.clone(), item.commit.claim.run, EndKind::of(&item.commit)))
                 .collect(),
         });
         Some(Transaction::write(inner, items, &self.watched, (self.index, self.transaction), pipe))

@@ -4,13 +4,15 @@
 //! revision its document has, which lane watches it. A claim that is not in here is looked up.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{Hash, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::mem::{Discriminant, discriminant};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use super::commit::json_of;
 use crate::run::RunId;
-use crate::store::{Claim, ProcessId};
+use crate::store::{Claim, Commit, End, ProcessId};
 
 /// What is known of a stored document.
 #[derive(Debug, Clone, Copy, Default)]
@@ -74,8 +76,30 @@ pub(super) struct Held {
     pub(super) crashes: u32,
 }
 
-/// How a claim was ended by a transaction whose answer was lost.
-pub(super) type EndKind = std::mem::Discriminant<crate::store::End>;
+/// How a commit ends its claim, or what it saves of it: a lost answer is for the commit that asked, and for no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct EndKind {
+    kind: Discriminant<End>,
+    /// A run ends once but saves often.
+    saved: Option<u64>,
+}
+
+impl EndKind {
+    pub(super) fn of(commit: &Commit) -> Self {
+        let saved = matches!(commit.end, End::Continue).then(|| {
+            let mut hasher = DefaultHasher::new();
+            commit.ledger.as_ref().map(json_of).hash(&mut hasher);
+            commit.save.as_ref().map(|save| save.revision).hash(&mut hasher);
+            hasher.finish()
+        });
+        EndKind { kind: discriminant(&commit.end), saved }
+    }
+
+    /// Whether the claim is held on.
+    pub(super) fn goes_on(self) -> bool {
+        self.saved.is_some()
+    }
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -237,13 +261,13 @@ impl Memory {
         self.lock().ended.insert((process.clone(), run), kind);
     }
 
-    /// Whether a claim was ended in this way by a transaction whose answer was lost.
-    pub(super) fn take_ended(&self, claim: &Claim, kind: &EndKind) -> bool {
+    /// Whether this commit was executed by a transaction whose answer was lost.
+    pub(super) fn take_ended(&self, commit: &Commit) -> bool {
         let mut state = self.lock();
         if state.ended.is_empty() {
             return false;
         }
-        let key = (claim.process.clone(), claim.run);
-        state.ended.remove(&key).is_some_and(|known| known == *kind)
+        let key = (commit.claim.process.clone(), commit.claim.run);
+        state.ended.remove(&key).is_some_and(|known| known == EndKind::of(commit))
     }
 }

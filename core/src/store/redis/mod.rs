@@ -103,6 +103,7 @@ impl RedisStore {
             own: Mutex::default(),
             strays: Mutex::default(),
             pumping: AtomicBool::new(false),
+            met: Mutex::default(),
             swept: Mutex::default(),
             has_json: server.json,
             eviction: server.eviction,

@@ -205,8 +205,10 @@ pub(super) async fn reap(inner: &Inner) -> Result<Vec<Reaped>> {
     Ok(reaped)
 }
 
-/// Since when the server is up, at the latest: it says so in whole seconds, and whoever could not renew meanwhile must not
-/// be cut short by one. 0 if it does not say. Compares the clocks as well.
+/// Since when the server is up, at the latest; 0 if it does not say. Compares the clocks as well.
+///
+/// It tells its age in whole seconds, which is too coarse for short leases: so it is also remembered when a start of it
+/// was first met.
 pub(super) async fn up_since(inner: &Inner) -> i64 {
     let mut pipe = Pipeline::new();
     pipe.cmd("TIME");
@@ -214,13 +216,18 @@ pub(super) async fn up_since(inner: &Inner) -> i64 {
     let Ok(answers) = inner.wire.try_ask(&pipe).await else { return 0 };
     let mut answers = answers.into_iter();
     let time: Vec<i64> = answers.next().map(list).unwrap_or_default().iter().filter_map(maybe_number).collect();
-    let now = time.first().copied();
-    if let [seconds, micros] = time[..] {
-        inner.compare_clocks(seconds * 1000 + micros / 1000);
-    }
+    let [seconds, micros] = time[..] else { return 0 };
+    let now = seconds * 1000 + micros / 1000;
+    inner.compare_clocks(now);
     let info = answers.next().and_then(text).unwrap_or_default();
-    let uptime = info.lines().find_map(|line| line.strip_prefix("uptime_in_seconds:")?.trim().parse::<i64>().ok());
-    now.zip(uptime).map_or(0, |(now, uptime)| (now - uptime + 1) * 1000)
+    let field = |name: &str| info.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()));
+    let Some(uptime) = field("uptime_in_seconds").and_then(|uptime| uptime.parse::<i64>().ok()) else { return 0 };
+    let start = field("run_id").unwrap_or_default();
+    let mut met = lock(&inner.met);
+    if met.0 != start {
+        *met = (start.to_owned(), now);
+    }
+    met.1.min((seconds - uptime + 1) * 1000)
 }
 
 /// Gives back what a living process holds without knowing of it: the answer to the claim was lost, or the server has lost
