@@ -5,32 +5,13 @@ use super::date;
 use super::object::{Log, Object};
 use super::session_id;
 use crate::document::{Json, Kind, View, child_pointer};
+use crate::vcon::members::DIALOG;
 
 /// Types that have no content, media type or file name (core-04, 4.3).
 const WITHOUT_CONTENT: [&str; 3] = ["incomplete", "transfer", "recording-set"];
 
 /// Dispositions (4.3.11).
 const DISPOSITIONS: [&str; 6] = ["no-answer", "congestion", "failed", "busy", "hung-up", "voicemail-no-message"];
-
-const NAMES: [&str; 17] = [
-    "type",
-    "start",
-    "duration",
-    "parties",
-    "originator",
-    "recordings",
-    "recording_set",
-    "disposition",
-    "session_id",
-    "party_history",
-    "transferee",
-    "transferor",
-    "transfer_target",
-    "original",
-    "consultation",
-    "target_dialog",
-    "message_id",
-];
 
 /// What indices may point at.
 #[derive(Debug)]
@@ -55,7 +36,8 @@ fn recorded(kind: &str) -> &str {
 }
 
 pub(super) fn migrate(mut object: Object<'_>, around: &Surroundings) {
-    object.drop_nulls(&NAMES);
+    object.drop_nulls(&DIALOG);
+    object.drop_nulls(&["message_id"]);
     let kind = object.text("type").map(|kind| kind.into_owned()).unwrap_or_default();
     if recorded(&kind) != kind && object.keep_original("type") {
         object.set("type", Json::string("recording"));

@@ -2,27 +2,7 @@
 
 use super::Target;
 use crate::document::{Document, Edit, Json, Kind, View, child_pointer};
-
-/// What the content of a dialog is not: who, when, how.
-const AROUND_CONTENT: [&str; 17] = [
-    "type",
-    "start",
-    "duration",
-    "parties",
-    "originator",
-    "recordings",
-    "recording_set",
-    "disposition",
-    "session_id",
-    "party_history",
-    "transferee",
-    "transferor",
-    "transfer_target",
-    "original",
-    "consultation",
-    "target_dialog",
-    "mediatype",
-];
+use crate::vcon::members::DIALOG;
 
 /// The edits that remove a target.
 pub(super) fn edits(target: &Target, document: &Document) -> Vec<Edit> {
@@ -44,13 +24,16 @@ fn remains(target: &Target, view: View<'_>) -> Json {
             "incomplete" => &["type", "disposition"],
             _ => &["type"],
         },
-        Target::DialogContent(_) => &AROUND_CONTENT,
+        Target::DialogContent(_) => &DIALOG,
         Target::Analysis(_) => &["type", "dialog", "vendor"],
         Target::Attachment(_) => &["start", "party", "dialog"],
         Target::Party(_) | Target::Pointer(_) => &[],
     };
+    // What kind of content it was is no content.
+    let has_kind_of_content = matches!(target, Target::DialogContent(_));
     let mut kept = serde_json::Map::new();
-    for (name, value) in view.members().filter(|(name, _)| names.contains(&name.as_ref())) {
+    let is_kept = |name: &str| names.contains(&name) || (has_kind_of_content && name == "mediatype");
+    for (name, value) in view.members().filter(|(name, _)| is_kept(name)) {
         kept.insert(name.into_owned(), value.to_value());
     }
     serde_json::Value::Object(kept).into()

@@ -5,6 +5,7 @@ use super::extension::{self, Extension};
 use super::object::Object;
 use super::place::Place;
 use super::unsigned::Subject;
+use crate::vcon::members::{CONTENT, DIALOG, PARTY};
 
 const TOP_LEVEL: &[&str] = &[
     "vcon",
@@ -25,63 +26,10 @@ const TOP_LEVEL: &[&str] = &[
     "appended",
     "must_support",
 ];
-pub(super) const PARTY: &[&str] = &[
-    "tel",
-    "sip",
-    "stir",
-    "mailto",
-    "name",
-    "did",
-    "validation",
-    "gmlpos",
-    "civicaddress",
-    "uuid",
-    "type",
-    "org",
-    "dept",
-];
-const DIALOG: &[&str] = &[
-    "type",
-    "start",
-    "duration",
-    "parties",
-    "originator",
-    "recordings",
-    "recording_set",
-    "mediatype",
-    "filename",
-    "body",
-    "encoding",
-    "url",
-    "content_hash",
-    "disposition",
-    "session_id",
-    "party_history",
-    "transferee",
-    "transferor",
-    "transfer_target",
-    "original",
-    "consultation",
-    "target_dialog",
-    "application",
-    "message_id",
-];
-const ANALYSIS: &[&str] = &[
-    "type",
-    "dialog",
-    "attachment",
-    "mediatype",
-    "filename",
-    "vendor",
-    "product",
-    "schema",
-    "body",
-    "encoding",
-    "url",
-    "content_hash",
-];
-const ATTACHMENT: &[&str] =
-    &["purpose", "start", "party", "dialog", "mediatype", "filename", "body", "encoding", "url", "content_hash"];
+/// Where a dialog's message came from (4.3).
+const MESSAGE: &[&str] = &["application", "message_id"];
+const ANALYSIS: &[&str] = &["type", "dialog", "attachment", "vendor", "product", "schema"];
+const ATTACHMENT: &[&str] = &["purpose", "start", "party", "dialog"];
 const REFERENCE: &[&str] = &["uuid", "type", "url", "content_hash"];
 const EVENT: &[&str] = &["party", "time", "event", "button"];
 
@@ -105,7 +53,7 @@ pub(super) fn core_of_vcon() -> impl Iterator<Item = &'static str> {
 }
 
 pub(super) fn top_level(subject: &Subject<'_>, found: &mut Findings) {
-    unknown(subject, &subject.top, TOP_LEVEL, |_| &[], &Place::ROOT, found);
+    unknown(subject, &subject.top, &[TOP_LEVEL], |_| &[], &Place::ROOT, found);
     for (older, newer) in [("appended", "amended"), ("must_support", "critical")] {
         if subject.top.has(older) {
             found.advice(86, &Place::ROOT.name(older), format!("`{older}` is called `{newer}` now"));
@@ -114,44 +62,45 @@ pub(super) fn top_level(subject: &Subject<'_>, found: &mut Findings) {
 }
 
 pub(super) fn party(subject: &Subject<'_>, object: &Object<'_>, place: &Place<'_>, found: &mut Findings) {
-    unknown(subject, object, PARTY, |extension| extension.party, place, found);
+    unknown(subject, object, &[&PARTY], |extension| extension.party, place, found);
 }
 
 pub(super) fn dialog(subject: &Subject<'_>, object: &Object<'_>, place: &Place<'_>, found: &mut Findings) {
-    unknown(subject, object, DIALOG, |extension| extension.dialog, place, found);
+    unknown(subject, object, &[&DIALOG, &CONTENT, MESSAGE], |extension| extension.dialog, place, found);
     renamed(object, place, found);
 }
 
 pub(super) fn analysis(subject: &Subject<'_>, object: &Object<'_>, place: &Place<'_>, found: &mut Findings) {
-    unknown(subject, object, ANALYSIS, |extension| extension.analysis, place, found);
+    unknown(subject, object, &[ANALYSIS, &CONTENT], |extension| extension.analysis, place, found);
     renamed(object, place, found);
 }
 
 pub(super) fn attachment(subject: &Subject<'_>, object: &Object<'_>, place: &Place<'_>, found: &mut Findings) {
-    unknown(subject, object, ATTACHMENT, |_| &[], place, found);
+    unknown(subject, object, &[ATTACHMENT, &CONTENT], |_| &[], place, found);
     renamed(object, place, found);
 }
 
 pub(super) fn reference(subject: &Subject<'_>, object: &Object<'_>, place: &Place<'_>, found: &mut Findings) {
-    unknown(subject, object, REFERENCE, |_| &[], place, found);
+    unknown(subject, object, &[REFERENCE], |_| &[], place, found);
     renamed(object, place, found);
 }
 
 pub(super) fn event(subject: &Subject<'_>, object: &Object<'_>, place: &Place<'_>, found: &mut Findings) {
-    unknown(subject, object, EVENT, |_| &[], place, found);
+    unknown(subject, object, &[EVENT], |_| &[], place, found);
 }
 
 /// Check 24.
 fn unknown(
     subject: &Subject<'_>,
     object: &Object<'_>,
-    core: &[&str],
+    core: &[&[&str]],
     added: fn(&Extension) -> &'static [&'static str],
     place: &Place<'_>,
     found: &mut Findings,
 ) {
     for (name, _) in object.iter() {
-        if !core.contains(&name) && !extension::adds(&subject.extensions, added, name) {
+        let is_known = core.iter().any(|names| names.contains(&name));
+        if !is_known && !extension::adds(&subject.extensions, added, name) {
             found.advice(24, &place.name(name), format!("`{}` is no member that is known here", short(name)));
         }
     }

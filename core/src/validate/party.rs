@@ -1,11 +1,12 @@
 //! Parties: checks 25 to 32.
 
 use super::Findings;
-use super::members::{self, PARTY};
+use super::members;
 use super::object::{Object, is_base64url, shown};
 use super::place::Place;
 use super::unsigned::Subject;
 use crate::document::{Kind, View};
+use crate::vcon::members::PARTY;
 
 /// The parts of a civic address (core-04, section 4.2.9).
 const CIVIC: [&str; 17] = [
@@ -18,7 +19,7 @@ pub(super) fn check(subject: &Subject<'_>, party: &Object<'_>, place: &Place<'_>
         let Some(value) = party.get(name) else { continue };
         let here = place.name(name);
         match value.as_str() {
-            _ if *name == "civicaddress" => civic_address(value, &here, found),
+            _ if name == "civicaddress" => civic_address(value, &here, found),
             None => found.violation(25, &here, format!("`{name}` is {}, not a string", shown(value))),
             Some(text) => member(name, &text, &here, found),
         }

@@ -6,6 +6,7 @@
 mod body;
 mod date;
 mod entry;
+pub(crate) mod members;
 mod normal;
 mod parts;
 mod rewrap;
