@@ -100,15 +100,7 @@ impl Stage {
             for claimed in claimed {
                 *taken.entry(claimed.claim.uuid.clone()).or_default() += 1;
                 let (claim, end) = (claimed.claim, End::Done);
-                commits.push(Commit {
-                    claim,
-                    save: None,
-                    ledger: None,
-                    keep: None,
-                    pushes: Vec::new(),
-                    made: Vec::new(),
-                    end,
-                });
+                commits.push(Commit::ending(claim, end));
             }
             self.store.exchange(&process, commits, None).await.expect("an exchange");
             self.store.pump().await.expect("a pump");

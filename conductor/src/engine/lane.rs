@@ -306,15 +306,7 @@ impl Lane {
 
     fn give_back(&mut self, claimed: Claimed) {
         self.places.unload(size(&claimed));
-        self.excess.push(Commit {
-            claim: claimed.claim,
-            save: None,
-            ledger: None,
-            keep: None,
-            pushes: Vec::new(),
-            made: Vec::new(),
-            end: End::Release,
-        });
+        self.excess.push(Commit::ending(claimed.claim, End::Release));
     }
 
     /// Begins a passage. `by_itself`: goes through it here as far as it gets without waiting; a run that is finished

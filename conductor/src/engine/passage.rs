@@ -56,7 +56,7 @@ impl Passed {
         };
         let queue = dead_letter_queue(&claim.list);
         let end = End::Dead { queue, failure };
-        let commit = Commit { claim, save: None, ledger: None, keep: None, pushes: Vec::new(), made: Vec::new(), end };
+        let commit = Commit::ending(claim, end);
         Passed { commit, outcome: RunOutcome::Dead }
     }
 }

@@ -195,9 +195,7 @@ impl Checkpoint for LedgerCheckpoint<'_> {
             document: self.at.vcon.to_bytes(),
             revision,
         });
-        let (claim, pushes) = (self.at.claim.clone(), Vec::new());
-        let commit =
-            Commit { claim, save, ledger: Some(ledger), keep: None, pushes, made: Vec::new(), end: End::Continue };
+        let commit = Commit { save, ledger: Some(ledger), ..Commit::ending(self.at.claim.clone(), End::Continue) };
         match self.at.shared.commit(commit).await {
             Ok(()) => Ok(()),
             Err(Unsaved::Refused(error)) => Err(error),

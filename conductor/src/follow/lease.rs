@@ -71,7 +71,7 @@ impl Lease {
 
     /// Ends a claim, waiting while the store is away. False: it is not ours any more.
     pub(super) async fn end(&self, claim: Claim, pushes: Vec<Push>, end: End) -> bool {
-        let commit = Commit { claim, save: None, ledger: None, keep: None, pushes, made: Vec::new(), end };
+        let commit = Commit { pushes, ..Commit::ending(claim, end) };
         let mut attempt = 0;
         loop {
             match self.store.exchange(&commit.claim.process, vec![commit.clone()], None).await {

@@ -119,7 +119,7 @@ impl Source {
     async fn end(&self, claims: Vec<Claim>, end: End) -> Result<Vec<Committed>> {
         let commits = claims.into_iter().map(|claim| {
             let end = end.clone();
-            Commit { claim, save: None, ledger: None, keep: None, pushes: Vec::new(), made: Vec::new(), end }
+            Commit::ending(claim, end)
         });
         Ok(self.store.exchange(&self.lease.process(), commits.collect(), None).await?.0)
     }

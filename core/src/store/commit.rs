@@ -39,6 +39,13 @@ pub struct Commit {
     pub end: End,
 }
 
+impl Commit {
+    /// A commit that only ends the claim.
+    pub fn ending(claim: Claim, end: End) -> Self {
+        Commit { claim, save: None, ledger: None, keep: None, pushes: Vec::new(), made: Vec::new(), end }
+    }
+}
+
 /// Another vCon that a run made (a redacted version, an amended one): stored, and enqueued as a new run on each list.
 /// It is kept as long as the vCon of the run it was made in.
 #[derive(Debug, Clone, PartialEq, Eq)]

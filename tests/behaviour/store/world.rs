@@ -193,15 +193,7 @@ pub(crate) fn request(quotas: &[(&str, usize, u32)], limit: usize) -> ClaimReque
 }
 
 pub(crate) fn ending(claimed: &Claimed, end: End) -> Commit {
-    Commit {
-        claim: claimed.claim.clone(),
-        save: None,
-        ledger: None,
-        keep: None,
-        pushes: Vec::new(),
-        made: Vec::new(),
-        end,
-    }
+    Commit::ending(claimed.claim.clone(), end)
 }
 
 pub(crate) fn save(uuid: &str, text: &str, revision: u64) -> Option<Save> {

@@ -219,15 +219,7 @@ async fn bare_lane(store: Arc<EmbeddedStore>) -> vconductor_core::Result<()> {
             let uuid = claimed.claim.uuid.clone();
             let save = Save { uuid: uuid.clone(), document: tagged(&stored.document), revision: stored.revision + 1 };
             let pushes = vec![Push { list: "out".to_owned(), uuid }];
-            commits.push(Commit {
-                claim: claimed.claim,
-                save: Some(save),
-                ledger: None,
-                keep: None,
-                pushes,
-                made: Vec::new(),
-                end: End::Done,
-            });
+            commits.push(Commit { save: Some(save), pushes, ..Commit::ending(claimed.claim, End::Done) });
         }
     }
 }

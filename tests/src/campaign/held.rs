@@ -97,15 +97,7 @@ async fn drain(store: &EmbeddedStore, list: &str) -> Result<BTreeMap<String, usi
         for claimed in claimed {
             *taken.entry(claimed.claim.uuid.clone()).or_default() += 1;
             let (claim, end) = (claimed.claim, End::Done);
-            commits.push(Commit {
-                claim,
-                save: None,
-                ledger: None,
-                keep: None,
-                pushes: Vec::new(),
-                made: Vec::new(),
-                end,
-            });
+            commits.push(Commit::ending(claim, end));
         }
         store.exchange(&process, commits, None).await?;
         store.pump().await?;

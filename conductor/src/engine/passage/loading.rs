@@ -23,8 +23,7 @@ pub(super) struct Refused {
 
 impl Refused {
     pub(super) fn into_passed(self, claim: Claim) -> Passed {
-        let commit =
-            Commit { claim, save: None, ledger: None, keep: None, pushes: Vec::new(), made: Vec::new(), end: self.end };
+        let commit = Commit::ending(claim, self.end);
         Passed { commit, outcome: self.outcome }
     }
 }

@@ -77,18 +77,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, commit: &Commit) -> rusqlite::Result<Commit
 pub(super) fn give_back(tx: &mut Tx<'_>, claimed: &[Claimed]) -> rusqlite::Result<()> {
     for claimed in claimed {
         let claim = claimed.claim.clone();
-        apply(
-            tx,
-            &Commit {
-                claim,
-                save: None,
-                ledger: None,
-                keep: None,
-                pushes: Vec::new(),
-                made: Vec::new(),
-                end: End::Release,
-            },
-        )?;
+        apply(tx, &Commit::ending(claim, End::Release))?;
     }
     Ok(())
 }

@@ -50,15 +50,7 @@ async fn lane(store: Arc<RedisStore>) -> vconductor_core::Result<()> {
             let save = Save { uuid: uuid.clone(), document, revision: stored.revision + 1 };
             let pushes = vec![Push { list: "out".to_owned(), uuid }];
             let claim = claimed.claim;
-            commits.push(Commit {
-                claim,
-                save: Some(save),
-                ledger: None,
-                keep: None,
-                pushes,
-                made: Vec::new(),
-                end: End::Done,
-            });
+            commits.push(Commit { save: Some(save), pushes, ..Commit::ending(claim, End::Done) });
         }
     }
 }
