@@ -195,7 +195,8 @@ impl Keys {
             match name {
                 Some(name) => Error::configuration(format!("no private key is called `{name}`"))
                     .help(format!("there are: {}", names.join(", "))),
-                None => Error::configuration("no private key was given to sign with"),
+                None => Error::configuration("no private key was given to sign with")
+                    .help("give one as PEM or JWK, from a file or the environment"),
             }
         })
     }

@@ -33,7 +33,8 @@ pub struct SignOptions {
 pub fn sign(vcon: &Vcon, keys: &[&Key], options: &SignOptions) -> Result<Vcon> {
     let uuid = signable_uuid(vcon)?;
     if keys.is_empty() {
-        return Err(Error::configuration("no private key was given to sign with"));
+        return Err(Error::configuration("no private key was given to sign with")
+            .help("give one as PEM or JWK, from a file or the environment"));
     }
     let text = vcon.to_bytes();
     let payload = if options.gzip { encode(&gzip(&text)) } else { encode(&text) };

@@ -44,7 +44,8 @@ decrypt:
     fn new(_name: &str, options: Options) -> Result<Self> {
         let keys = Keys::read_all("keys", options.keys.iter().map(Secret::expose))?;
         if keys.private().next().is_none() {
-            return Err(Error::configuration("`keys` holds no private key"));
+            return Err(Error::configuration("`keys` holds no private key")
+                .help("give one as PEM or JWK, for example `\"${file:/run/secrets/key.pem}\"`"));
         }
         Ok(Decrypt { keys })
     }

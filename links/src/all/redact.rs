@@ -101,14 +101,16 @@ redact:
             return Err(Error::configuration("`type` is empty").help("say what is removed, for example PII"));
         }
         if options.remove.is_empty() && options.rules.is_empty() {
-            return Err(Error::configuration("neither `remove` nor `rules` says what is redacted"));
+            return Err(Error::configuration("neither `remove` nor `rules` says what is redacted")
+                .help("write for example `remove: [/dialog/*/body]` or `rules: [email, phone]`"));
         }
         if let Some(pointer) = options.remove.iter().find(|pointer| !pointer.starts_with('/')) {
             return Err(Error::configuration(format!("`remove`: `{pointer}` is no JSON pointer"))
                 .help("write it like /dialog/*/body"));
         }
         if options.url.is_some() && !options.name_original {
-            return Err(Error::configuration("`url` needs `name_original: true`"));
+            return Err(Error::configuration("`url` says where the original is, and `name_original: false` hides it")
+                .help("leave one of the two away"));
         }
         let mut redaction = Redaction::new(options.kind);
         redaction.with_dependents = options.with_dependents;
