@@ -8,7 +8,7 @@ use vconductor::engine::report::RunOutcome;
 use vconductor_core::clock::{Clock, SystemClock};
 use vconductor_core::error::Class;
 use vconductor_core::store::redis::{RedisStore, Settings};
-use vconductor_core::store::{Coordination, Hold, Operations, Store, WaitReason};
+use vconductor_core::store::{Hold, Store, WaitReason};
 use vconductor_tests::probes::count;
 use vconductor_tests::recorder::Recorder;
 use vconductor_tests::servers::redis::RedisServer;

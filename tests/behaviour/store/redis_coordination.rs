@@ -52,9 +52,9 @@ async fn given_back(harm: Harm) {
     proxy.harm(harm, "requests", 0);
     let wants = [vec![want("requests", 5.0, 60, 4.0)]];
     assert!(store.take(&wants).await.expect_err("the answer is lost").is_retryable());
-    assert_eq!(proxy.harmed(), 1);
     // What was held back has arrived.
     tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(proxy.harmed(), 1);
     for _ in 0..100 {
         if takes(&store, 5.0, 4.0).await {
             return;
