@@ -28,10 +28,9 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use vconductor_core::clock::{Clock, SystemClock};
 use vconductor_core::error::{Class, Error, Result};
-use vconductor_core::http::HttpClient;
 use vconductor_core::layers::timeout::with_timeout;
-use vconductor_core::plugin::{Hook, hooks};
-use vconductor_core::store::{Commit, Committed, Hold, NewVcon, Pending, ProcessId, Store, Stored};
+use vconductor_core::plugin::{Hook, Services, hooks};
+use vconductor_core::store::{Commit, Committed, Coordination, Hold, NewVcon, Pending, ProcessId, Store, Stored};
 
 use chain::{Chain, Chains};
 use holds::Holds;
@@ -92,7 +91,7 @@ impl Default for Settings {
 /// What all parts of a running conductor share.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) http: HttpClient,
+    pub(crate) services: Services,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) report: Arc<Report>,
     pub(crate) settings: Settings,
@@ -216,18 +215,20 @@ impl Engine {
     /// Prepares a conductor; [`run`](Self::run) starts it.
     pub fn new(
         store: Arc<dyn Store>,
-        http: HttpClient,
+        services: Services,
         chains: Chains,
         report: Arc<Report>,
         settings: Settings,
     ) -> Self {
         let places = Arc::new(Places::new(&chains, settings.bytes, settings.lanes));
+        // Limits, holds and kept results are those of everybody on this store.
+        let services = Services { coordination: Arc::clone(&store) as Arc<dyn Coordination>, ..services };
         let abort = CancellationToken::new();
         let identity = Identity { process: ProcessId::random(), over: abort.child_token() };
         let (lease, holds) = (Lease::new(settings.lease), Holds::new(settings.hold));
         let shared = Shared {
             store,
-            http,
+            services,
             clock: Arc::new(SystemClock),
             report,
             settings,

@@ -27,7 +27,7 @@ use crate::error::Result;
 use crate::run::{Ledger, RunId};
 
 pub use commit::{Commit, Committed, End, Made, Push, Save};
-pub use coordination::{Coordination, Hold, Permit, Taken, Want};
+pub use coordination::{Coordination, Hold, LocalCoordination, Permit, Taken, Want};
 pub use status::{
     DeadLetter, DeadLetterQueue, Failure, Holder, ListStatus, Pending, Queued, Reaped, Revival, RunState, Standing,
     WaitReason, Waits,

@@ -1,6 +1,8 @@
 //! What conductors share besides documents and queue: how much of a provider's limits is used up, what was spent, what is
 //! held until somebody mends it, and results that were paid for.
 
+mod local;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
 use crate::error::Result;
+
+pub use local::LocalCoordination;
 
 /// A limit in a sliding window, and what a call wants of it.
 #[derive(Debug, Clone, PartialEq)]
