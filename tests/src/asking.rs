@@ -48,7 +48,7 @@ impl Link for Asking {
             context.reuse();
         } else {
             let url = format!("{}/{}", self.options.url, context.step.uuid);
-            let request = Request::post(&url)?.provider().body("application/json", vcon.to_bytes())?;
+            let request = Request::post(&url)?.provider().trusted().body("application/json", vcon.to_bytes())?;
             context.http.send(&request).await?;
         }
         context.add_tag("asked", "asked");
