@@ -105,6 +105,7 @@ pub(super) async fn execute(
         key: step.key.clone(),
         attempt,
     };
+    let mark = entry.as_ref().and_then(|entry| entry.parts.get(HELD)).cloned();
     let checkpoint = LedgerCheckpoint { at, step, attempt, used: entry.and_then(|entry| entry.usage) };
     let context = LinkContext::new(
         info,
@@ -122,7 +123,6 @@ pub(super) async fn execute(
     let result = guarded(step, at.vcon, &context).await;
     let mut requested = context.into_requested();
     at.shared.report.link(&at.chain.name, step.name(), started.elapsed(), attempt, &result);
-    let mark = entry.as_ref().and_then(|entry| entry.parts.get(HELD)).cloned();
     match result {
         Ok(outcome) => {
             if step.may_be_held() && was_taken(&outcome, &requested, parts.len()) {
