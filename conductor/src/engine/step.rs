@@ -17,6 +17,7 @@ use vconductor_core::store::{Claim, Commit, End, Push, Resumption, Save};
 use vconductor_core::vcon::{Form, Vcon};
 
 use super::book::Book;
+use super::budget;
 use super::chain::{Chain, LinkStep, OnSigned};
 use super::{Shared, Unsaved};
 
@@ -44,6 +45,8 @@ pub(super) enum Skip {
     Condition,
     /// The vCon is signed or encrypted and the link edits.
     Signed,
+    /// The chain has spent its budget and the link costs money.
+    Budget,
 }
 
 /// What an execution needs to know of its run.
@@ -86,6 +89,13 @@ pub(super) async fn execute(
             }
         }
     }
+    if step.paid {
+        match budget::is_spent(at.shared, at.chain).await {
+            Ok(false) => {}
+            Ok(true) => return Executed::Skipped(Skip::Budget),
+            Err(error) => return Executed::Failed(error, nothing()),
+        }
+    }
     let attempt = entry.as_ref().map_or(0, |entry| entry.attempts) + 1;
     let info = StepInfo {
         uuid: at.uuid.to_owned(),
@@ -111,6 +121,9 @@ pub(super) async fn execute(
     let result = guarded(step, at.vcon, &context).await;
     let requested = context.into_requested();
     at.shared.report.link(&at.chain.name, step.name(), started.elapsed(), attempt, &result);
+    if let Some(cost) = requested.usage.as_ref().and_then(|usage| usage.cost) {
+        budget::spent(at.shared, at.chain, cost).await;
+    }
     match result {
         Ok(outcome) => Executed::Returned(outcome, requested),
         Err(error) => Executed::Failed(error.within(format_args!("link `{}`", step.name())), requested),
