@@ -99,6 +99,7 @@ impl Assembly<'_> {
             concurrency: chain.concurrency.map_or(CONCURRENCY, |places| usize::try_from(places).unwrap_or(CONCURRENCY)),
             weight: chain.weight.max(1),
             timeout: chain.timeout,
+            budget: chain.budget,
             retry: policy([chain.retry, None]),
             generation: self.config.hash.clone(),
         }
@@ -137,6 +138,7 @@ impl Assembly<'_> {
             module: entry.module,
             effect: entry.effect,
             edits: entry.edits,
+            paid: entry.paid,
             any_form: entry.any_form,
             link: built,
             condition,
