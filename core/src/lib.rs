@@ -21,6 +21,7 @@ pub mod media;
 pub mod migrate;
 pub mod plugin;
 pub mod prior;
+pub mod recording;
 pub mod redact;
 pub mod run;
 pub mod secret;
