@@ -5,8 +5,8 @@
 //! # -> vconductor_core::Result<()> {
 //! use vconductor_core::recording::{Cut, Recording};
 //!
-//! for dialog in vcon.dialogs().iter().filter(|dialog| dialog.is_recording()) {
-//!     let recording = Recording::fetch(dialog, context).await?;
+//! for dialog in vcon.dialogs().filter(|dialog| dialog.is_recording()) {
+//!     let recording = Recording::fetch(&dialog, context).await?;
 //!     let mut parts = recording.parts(&Cut::default())?;
 //!     while let Some(part) = parts.next_part().await {
 //!         let part = part?; // send it; its times count from `part.offset`

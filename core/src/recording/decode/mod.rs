@@ -1,7 +1,7 @@
 //! Decoding: samples as they come, never the whole.
 //!
 //! WAV with plain samples is read here, byte by byte exact; what comes in packets is decoded by symphonia, Opus by
-//! `opus-decoder`. A damaged packet becomes silence of its length, so that what follows keeps its time.
+//! ropus. A damaged packet becomes silence of its length, so that what follows keeps its time.
 
 mod opus;
 mod packets;
@@ -92,5 +92,6 @@ fn guarded<T>(format: Format, work: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn damaged(format: Format) -> Error {
-    audio::broken(format, "most of it cannot be decoded").help("listen to it: it may have been cut or mixed up on its way")
+    audio::broken(format, "most of it cannot be decoded")
+        .help("listen to it: it may have been cut or mixed up on its way")
 }
