@@ -75,8 +75,7 @@ impl Recording {
     /// Retryable when the other side is away or too slow. Permanent when there is no recording, it is too large or too
     /// long, broken or no recording at all, not the one whose hash the vCon says, or from a place that is not allowed.
     pub async fn fetch(dialog: &Dialog<'_>, context: &LinkContext<'_>) -> Result<Self> {
-        let recordings = context.recordings();
-        Self::fetch_under(dialog, context, recordings.policy()).await
+        Self::fetch_under(dialog, context, context.services.recordings.policy()).await
     }
 
     /// [`fetch`](Self::fetch) under other rules than those of the configuration's section `media`; for a link whose options

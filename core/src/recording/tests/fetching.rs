@@ -21,8 +21,8 @@ use super::*;
 use crate::audio::content_hash;
 use crate::clock::SystemClock;
 use crate::http::{Guard, HttpClient};
-use crate::plugin::{Checkpoint, Step};
-use crate::run::{RunId, StepKey};
+use crate::plugin::{Checkpoint, Services, Step};
+use crate::run::{RunId, StepKey, Usage};
 use crate::vcon::Vcon;
 use crate::{Class, Error, Result};
 
@@ -33,26 +33,23 @@ struct NoLedger;
 
 #[async_trait]
 impl Checkpoint for NoLedger {
-    async fn save(&self, _: BTreeMap<String, Value>) -> Result<()> {
+    async fn save(&self, _: BTreeMap<String, Value>, _: Option<Usage>) -> Result<()> {
         Ok(())
     }
 }
 
 /// What links get from the engine.
 struct Stage {
-    http: HttpClient,
-    recordings: Recordings,
+    services: Services,
     cancel: CancellationToken,
 }
 
 impl Stage {
     fn new(policy: MediaPolicy) -> Self {
         let guard = Guard::default().allow_http(true).allow("127.0.0.1").unwrap();
-        Stage {
-            http: HttpClient::builder().guard(guard).build().unwrap(),
-            recordings: Recordings::new(policy),
-            cancel: CancellationToken::new(),
-        }
+        let alone = Services::alone(HttpClient::builder().guard(guard).build().unwrap()).unwrap();
+        let services = Services { recordings: Recordings::new(policy), ..alone };
+        Stage { services, cancel: CancellationToken::new() }
     }
 
     async fn fetch(&self, run: RunId, dialog: &Value) -> Result<Recording> {
@@ -61,8 +58,7 @@ impl Stage {
         let key = StepKey { link: "link".into(), occurrence: 0, options: "0".into() };
         let step = Step { uuid: String::new(), run, chain: "chain".into(), key, attempt: 1 };
         let context =
-            LinkContext::new(step, &self.http, self.cancel.clone(), &SystemClock, &NoLedger, BTreeMap::new(), None)
-                .with_recordings(&self.recordings);
+            LinkContext::new(step, &self.services, self.cancel.clone(), &SystemClock, &NoLedger, BTreeMap::new(), None);
         let fetched = Recording::fetch(&vcon.dialogs().next().unwrap(), &context).await;
         fetched.inspect_err(|error| {
             let told = format!("{} {:?} {error:?}", error.chain_text(), error.help_text());
