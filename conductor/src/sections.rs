@@ -78,7 +78,8 @@ pub(crate) fn check(config: &Config, findings: &mut Vec<Finding>) {
     {
         findings.push(Finding::error(Code::BadValue, &section.node.span, error.chain_text()));
     }
-    let media = config.media.as_ref().and_then(|section| Some((section, section.read::<Media>(&config.mode, findings)?)));
+    let media =
+        config.media.as_ref().and_then(|section| Some((section, section.read::<Media>(&config.mode, findings)?)));
     let mut offloads = None;
     if let Some((section, media)) = media {
         offloads = (media.offload_over.is_some() || media.storage.is_some()).then_some(&section.node.span);

@@ -97,6 +97,15 @@ impl Recording {
         identify::identify(Stored::Memory(bytes.into()), None, None)
     }
 
+    /// The recording in a file, which is read in place and must not change meanwhile. Reads all of it, and blocks.
+    ///
+    /// # Errors
+    /// Permanent when it is broken or no recording at all; retryable when it cannot be read.
+    pub fn from_file(path: &std::path::Path) -> Result<Self> {
+        let stored = std::fs::File::open(path).and_then(Stored::file).map_err(stored::unreadable);
+        stored.and_then(|stored| identify::identify(stored, None, None)).map_err(|error| error.within(path.display()))
+    }
+
     /// What it is; `None` for a format that we cannot read and pass on unchanged.
     pub fn info(&self) -> Option<&AudioInfo> {
         self.shared.info.as_ref()
