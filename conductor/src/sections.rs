@@ -4,6 +4,7 @@ use serde::Deserialize;
 use vconductor_core::config::{Code, Config, Finding, Period, Size, Span};
 use vconductor_core::http::HttpClient;
 use vconductor_core::http::guard::Guard;
+use vconductor_core::plugin::{Asked, Registry};
 use vconductor_core::{Error, Result};
 
 use crate::follow;
@@ -27,6 +28,44 @@ struct Http {
     allow_http: bool,
 }
 
+/// The section `media`: large bodies are kept apart from documents.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Media {
+    /// A body with more bytes is taken out.
+    #[serde(default = "offload_over")]
+    pub(crate) offload_over: Size,
+    /// The storage that keeps it.
+    pub(crate) storage: String,
+}
+
+fn offload_over() -> Size {
+    Size(256 << 10)
+}
+
+/// What the section `media` asks for; `findings` says what is wrong with it.
+pub(crate) fn media(config: &Config, findings: &mut Vec<Finding>) -> Option<Media> {
+    config.media.as_ref().filter(|section| !section.node.is_null())?.read(&config.mode, findings)
+}
+
+fn check_media(config: &Config, findings: &mut Vec<Finding>) {
+    let (Some(section), Some(media)) = (&config.media, media(config, findings)) else { return };
+    let span = &section.node.get("storage").unwrap_or(&section.node).span;
+    let Some(storage) = config.storage(&media.storage) else {
+        let message = format!("`media.storage`: no storage is called `{}`", media.storage);
+        findings.push(Finding::error(Code::UnknownStorage, span, message).help("define it under `storages`"));
+        return;
+    };
+    // What is wrong with the storage itself is told where it is defined.
+    let asked = Asked { name: &storage.name, module: &storage.module, options: &storage.options, mode: &config.mode };
+    let registry = Registry::collect().ok();
+    let entry = registry.as_ref().and_then(|registry| registry.storage(&storage.module));
+    let built = entry.and_then(|entry| (entry.configure)(asked, &mut Vec::new()));
+    if built.is_some_and(|built| built.media().is_none()) {
+        let message = format!("`media.storage`: `{}` keeps documents only", media.storage);
+        findings.push(Finding::error(Code::BadValue, span, message).help("name a storage of module `storage.s3`"));
+    }
+}
+
 /// Adds what is wrong with these sections, and what this build does not act on.
 pub(crate) fn check(config: &Config, findings: &mut Vec<Finding>) {
     if let Some(section) = &config.http
@@ -35,13 +74,11 @@ pub(crate) fn check(config: &Config, findings: &mut Vec<Finding>) {
     {
         findings.push(Finding::error(Code::BadValue, &section.node.span, error.chain_text()));
     }
+    check_media(config, findings);
     let mut idle = |span: &Span, section: &str, why: &str| {
         let message = format!("`{section}` has no effect in this build: {why}");
         findings.push(Finding::warning(Code::NoEffect, span, message));
     };
-    if let Some(media) = &config.media {
-        idle(&media.node.span, "media", "recordings stay where they are");
-    }
     if let Some(auth) = config.ingress_auth.first() {
         idle(&auth.list.span, "ingress_auth", "nothing is received over HTTP");
     }

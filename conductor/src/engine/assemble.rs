@@ -13,10 +13,11 @@ use vconductor_core::layers::retry::RetryPolicy;
 use vconductor_core::plugin::{Asked, Registry, options_hash};
 use vconductor_core::run::StepKey;
 
-use super::chain::{Chain, Chains, LinkStep, OnError, OnSigned, Step, StorageStep, TracerStep};
+use super::chain::{Chain, Chains, LinkStep, Offload, OnError, OnSigned, Step, StorageStep, TracerStep};
 use super::report::Report;
 use super::writer::StorageWriter;
 use crate::catalog::PluginCatalog;
+use crate::sections;
 
 /// Runs of a chain that are worked on at once, where the configuration does not say.
 const CONCURRENCY: usize = 64;
@@ -95,6 +96,7 @@ impl Assembly<'_> {
             steps,
             step_names,
             storages: self.storages(chain),
+            offload: self.offload(chain),
             tracers: self.tracers(chain),
             concurrency: chain.concurrency.map_or(CONCURRENCY, |places| usize::try_from(places).unwrap_or(CONCURRENCY)),
             weight: chain.weight.max(1),
@@ -181,6 +183,14 @@ impl Assembly<'_> {
             });
         }
         steps
+    }
+
+    fn offload(&mut self, chain: &ChainConfig) -> Option<Arc<Offload>> {
+        let media = sections::media(self.config, &mut self.findings)?;
+        let storage = self.config.storage(&media.storage)?;
+        let (name, writer) = (storage.name.value.clone(), self.writer(storage)?);
+        let storage = StorageStep { name, writer, required: true, retry: policy([chain.retry, None]) };
+        Some(Arc::new(Offload { over: media.offload_over.0, storage }))
     }
 
     fn writer(&mut self, storage: &PluginConfig) -> Option<Arc<StorageWriter>> {

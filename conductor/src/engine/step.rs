@@ -95,7 +95,7 @@ pub(super) async fn execute(
         attempt,
     };
     let checkpoint = LedgerCheckpoint { at, step, attempt };
-    let context = LinkContext::new(
+    let mut context = LinkContext::new(
         info,
         &at.shared.http,
         at.cancel.child_token(),
@@ -104,6 +104,7 @@ pub(super) async fn execute(
         parts.clone(),
         resumption,
     );
+    context.media = at.chain.offload.as_ref().and_then(|offload| offload.storage.writer.storage().media());
     if step.effect == Effect::External {
         at.shared.lease.held().await;
     }
