@@ -87,9 +87,7 @@ async fn outage(server: &mut dyn Server, module: &str, options: Value, log: &str
         .until("runs wait for the storage", LIMIT, async || !stage.dead("DLQ:storage:target").await.is_empty())
         .await;
     server.up();
-    conductor
-        .until("all are drained", LIMIT, async || stage.dead("DLQ:storage:target").await.is_empty())
-        .await;
+    conductor.until("all are drained", LIMIT, async || stage.dead("DLQ:storage:target").await.is_empty()).await;
     conductor.until_idle(LIMIT).await;
     conductor.stop().await;
     println!("{number} vCons with an outage of {module} took {:?}", started.elapsed());
@@ -159,9 +157,7 @@ async fn large_bodies_go_to_s3_once_and_the_run_waits_for_it() {
     );
     server.kill();
     let conductor = stage.start(&yaml);
-    conductor
-        .until("runs wait for the media", LIMIT, async || stage.dead("DLQ:storage:media").await.len() == 6)
-        .await;
+    conductor.until("runs wait for the media", LIMIT, async || stage.dead("DLQ:storage:media").await.len() == 6).await;
     assert!(stored("offload-other", &uuid(0)).is_none(), "no storage gets the body");
     server.up();
     conductor.until("all went out", LIMIT, async || stage.pending("out").await.waiting == 6).await;
@@ -182,4 +178,55 @@ async fn large_bodies_go_to_s3_once_and_the_run_waits_for_it() {
         assert_eq!(content(&other, &format!("media/{hash}")).await.expect("it is there"), contents[number as usize]);
         assert_eq!(count("offload", &format!("paid {id}")), 1, "a link ran twice");
     }
+}
+
+/// A link that writes down that it ran.
+const SCRIPT: &str = r#"while read -r line; do case "$line" in *'"type":"run"'*)
+  echo ran >> LOG
+  id=$(printf %s "$line" | sed 's/.*"id":\([0-9]*\).*/\1/')
+  printf '{"id":%s,"outcome":"continue"}\n' "$id";;
+esac; done"#;
+
+/// Killed when the content is in S3 and the document does not know: the next conductor finds it there, writes it into the
+/// document, and the link is not executed again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_between_upload_and_commit_leaves_one_object_and_a_whole_document() {
+    let server = S3Server::start();
+    let stage = Stage::new();
+    let (document, content) = recorded(&uuid(0), 9, 60_000);
+    stage.give("in", &uuid(0), &document).await;
+    let log = stage.folder().join("ran");
+    let config = stage.folder().join("chain.yml");
+    let script = stage.folder().join("link.sh");
+    std::fs::write(&script, SCRIPT.replace("LOG", &log.display().to_string())).expect("a script");
+    let yaml = format!(
+        "media: {{offload_over: 50KB, storage: media}}\nlinks:\n  paid: {{module: links.exec, options: {{command: [sh, \
+         {}]}}}}\nstorages:\n  media: {{module: storage.s3, options: {}}}\nchains:\n  c: {{ingress_lists: [in], \
+         egress_lists: [out], links: [paid]}}\n",
+        script.display(),
+        server.options()
+    );
+    std::fs::write(&config, yaml).expect("a configuration");
+    let run = |kill: &str| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_conductor_under_test"))
+            .arg("run")
+            .arg(&config)
+            .args(["--store", &format!("embedded:{}", stage.folder().join("store").display()), "--until-idle"])
+            .env("VCONDUCTOR_KILL_AT", kill)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("the conductor starts")
+    };
+    let killed = run("after-offload:1");
+    assert_eq!(killed.status.code(), None, "{}", String::from_utf8_lossy(&killed.stderr));
+    let hash = content_hash(&content);
+    assert_eq!(server.keys().await, [format!("media/{hash}")]);
+    assert!(stage.document(&uuid(0)).await["dialog"][0].get("body").is_some(), "the document is as it was");
+    let done = run("none:1");
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(server.keys().await, [format!("media/{hash}")]);
+    let dialog = stage.document(&uuid(0)).await["dialog"][0].clone();
+    assert_eq!((dialog.get("body"), &dialog["content_hash"]), (None, &json!(hash)));
+    assert_eq!(std::fs::read_to_string(log).expect("it ran").lines().count(), 1, "the link ran twice");
+    assert_eq!(stage.take("out").await.len(), 1);
 }

@@ -4,9 +4,9 @@ use std::any::Any;
 use std::net::TcpListener;
 
 use axum::Router;
-use axum::http::header::CONTENT_TYPE;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 use vconductor_tests::servers::opensearch::OpenSearchServer;
 use vconductor_tests::servers::redis::{RedisServer, free_port};

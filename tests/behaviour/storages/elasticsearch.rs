@@ -103,9 +103,14 @@ async fn layout_is_that_of_vcon_server() {
         part["tenant_id"] = json!(7);
         part
     };
-    let part = |index: &str, position: usize, part: Value| (index.to_owned(), format!("{uuid}_{position}"), shared(part));
+    let part =
+        |index: &str, position: usize, part: Value| (index.to_owned(), format!("{uuid}_{position}"), shared(part));
     let expected = vec![
-        part("vcon_analysis_transcript", 0, json!({"type": "transcript", "dialog": 0, "encoding": "json", "body": {"text": "hi"}})),
+        part(
+            "vcon_analysis_transcript",
+            0,
+            json!({"type": "transcript", "dialog": 0, "encoding": "json", "body": {"text": "hi"}}),
+        ),
         part("vcon_attachments_note", 1, json!({"type": "Note", "body": "x"})),
         part("vcon_attachments_tenant", 0, json!({"purpose": "tenant", "encoding": "json", "body": {"id": 7}})),
         part("vcon_dialog", 0, json!({"type": "text", "start": "2026-01-02T03:04:05Z", "body": "hi"})),
@@ -129,7 +134,8 @@ async fn parts_that_have_gone_are_removed() {
     assert_eq!(subject.places(), [format!("vcon_dialog/{uuid}_0"), format!("vcon_parties_customer/{uuid}_0")]);
     assert_eq!(subject.parts()[0].2["body"], "7");
     let (_, record) = subject.ask("GET", &format!("/{}vcon_revisions/_doc/{uuid}", subject.prefix), Value::Null);
-    let known = json!({format!("{}vcon_dialog", subject.prefix): [0], format!("{}vcon_parties_customer", subject.prefix): [0]});
+    let known =
+        json!({format!("{}vcon_dialog", subject.prefix): [0], format!("{}vcon_parties_customer", subject.prefix): [0]});
     assert_eq!(record["_source"]["parts"], known);
 }
 
@@ -137,7 +143,8 @@ async fn parts_that_have_gone_are_removed() {
 async fn older_parts_never_replace_newer_ones() {
     let subject = Subject::new(false);
     let uuid = new_uuid();
-    let revision = |n: u64| json!({"parties": [{"role": format!("r{}", n % 3), "n": n}], "dialog": [{"type": "text", "n": n}]});
+    let revision =
+        |n: u64| json!({"parties": [{"role": format!("r{}", n % 3), "n": n}], "dialog": [{"type": "text", "n": n}]});
     let item = |n: u64| item(&uuid, n, whole(&uuid, "2026-09-10T14:00:00Z", revision(n)).to_string());
     let mut writers = tokio::task::JoinSet::new();
     let mut order: Vec<u64> = (1..=20).collect();
@@ -233,11 +240,14 @@ async fn template_is_installed() {
 async fn answering(status: u16, retry_after: &'static str, body: Value) -> Arc<dyn Storage> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let router = Router::new().fallback(move |_body: axum::body::Bytes| {
-        let answer = body.to_string();
-        let status = StatusCode::from_u16(status).expect("a status");
-        async move { (status, [(CONTENT_TYPE, "application/json"), (axum::http::header::RETRY_AFTER, retry_after)], answer) }
-    });
+    let router =
+        Router::new().fallback(move |_body: axum::body::Bytes| {
+            let answer = body.to_string();
+            let status = StatusCode::from_u16(status).expect("a status");
+            async move {
+                (status, [(CONTENT_TYPE, "application/json"), (axum::http::header::RETRY_AFTER, retry_after)], answer)
+            }
+        });
     tokio::spawn(async move { axum::serve(listener, router).await });
     storage(json!({"url": url, "timeout": "5s"}))
 }
@@ -255,7 +265,12 @@ async fn refusals_are_classed() {
     ] {
         let storage = answering(status, "7", body.clone()).await;
         let error = storage.save(&small(&new_uuid(), 1)).await.expect_err("refused");
-        assert_eq!((error.class(), error.wait()), (class, Some(Duration::from_secs(7))), "{status} {body}: {}", error.chain_text());
+        assert_eq!(
+            (error.class(), error.wait()),
+            (class, Some(Duration::from_secs(7))),
+            "{status} {body}: {}",
+            error.chain_text()
+        );
         assert!(error.help_text().is_some());
     }
 }
@@ -294,9 +309,14 @@ async fn certificates_are_checked() {
     let server = vconductor_tests::servers::https::HttpsServer::start(folder.path());
     let url = server.url("").trim_end_matches('/').to_owned();
     let strange = storage(json!({"url": url})).health().await.expect_err("nobody knows its authority");
-    assert!(strange.class() == Class::Configuration && strange.chain_text().contains("certificate"), "{}", strange.chain_text());
+    assert!(
+        strange.class() == Class::Configuration && strange.chain_text().contains("certificate"),
+        "{}",
+        strange.chain_text()
+    );
     let other = Certificates::new();
-    let wrong = storage(json!({"url": url, "ca_certs": other.path("ca.pem")})).health().await.expect_err("another authority");
+    let wrong =
+        storage(json!({"url": url, "ca_certs": other.path("ca.pem")})).health().await.expect_err("another authority");
     assert!(wrong.chain_text().contains("certificate"), "{}", wrong.chain_text());
     // Trusted, it is asked, and is no Elasticsearch.
     for options in [json!({"url": url, "ca_certs": server.authority()}), json!({"url": url, "verify": false})] {

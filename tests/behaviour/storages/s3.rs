@@ -70,7 +70,9 @@ async fn what_vcon_server_wrote_is_ours_too() {
     let storage = storage(server.options());
     let (uuid, other) = (new_uuid(), server.client());
     let text = odd(&uuid);
-    for (key, body) in [(format!("2026/09/10/{uuid}.vcon"), text.as_str()), (format!("lookup/{uuid}.txt"), "2026/09/10")] {
+    for (key, body) in
+        [(format!("2026/09/10/{uuid}.vcon"), text.as_str()), (format!("lookup/{uuid}.txt"), "2026/09/10")]
+    {
         other.put_object().bucket(BUCKET).key(key).body(body.as_bytes().to_vec().into()).send().await.expect("put");
     }
     assert_eq!(storage.load(&uuid).await.expect("loads").expect("is there"), text);
@@ -216,7 +218,10 @@ async fn health_leaves_no_trace() {
     assert_eq!(server.keys().await, Vec::<String>::new());
     let error = storage(with(server.options(), "aws_bucket", json!("missing"))).health().await.expect_err("no bucket");
     let text = error.chain_text();
-    assert!(error.class() == Class::Configuration && text.contains("`missing`") && text.contains("NoSuchBucket"), "{text}");
+    assert!(
+        error.class() == Class::Configuration && text.contains("`missing`") && text.contains("NoSuchBucket"),
+        "{text}"
+    );
 }
 
 /// s3s with a folder behind it, in this process: the same protocol, written by others. Its writes are not atomic, so the

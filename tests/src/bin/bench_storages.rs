@@ -29,7 +29,9 @@ async fn main() {
             "--vcons" => vcons = number(arguments.next()),
             "--rounds" => rounds = number(arguments.next()).max(1),
             "s3" | "elasticsearch" => cases.push(argument),
-            other => panic!("unknown argument `{other}`; usage: bench_storages [--vcons N] [--rounds N] [s3|elasticsearch ...]"),
+            other => panic!(
+                "unknown argument `{other}`; usage: bench_storages [--vcons N] [--rounds N] [s3|elasticsearch ...]"
+            ),
         }
     }
     if cases.is_empty() {
@@ -47,7 +49,10 @@ async fn main() {
             }
         }
         let (bare, engine) = (median(bare), median(engine));
-        println!("{case:<14} bare {bare:>7.0}/s   chain with the storage {engine:>7.0}/s   {:>4.0} %", 100.0 * engine / bare);
+        println!(
+            "{case:<14} bare {bare:>7.0}/s   chain with the storage {engine:>7.0}/s   {:>4.0} %",
+            100.0 * engine / bare
+        );
     }
 }
 
@@ -62,8 +67,10 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// A call of some 4.7 KB.
 fn vcon(uuid: &str) -> String {
-    let turn = |n: usize| json!({"type": "text", "start": "2026-01-02T03:04:05Z", "parties": [n % 2], "mediatype":
-        "text/plain", "encoding": "none", "body": "I would like to know where my order is. ".repeat(12)});
+    let turn = |n: usize| {
+        json!({"type": "text", "start": "2026-01-02T03:04:05Z", "parties": [n % 2], "mediatype":
+        "text/plain", "encoding": "none", "body": "I would like to know where my order is. ".repeat(12)})
+    };
     json!({
         "vcon": "0.4.0", "uuid": uuid, "created_at": "2026-01-02T03:04:05Z",
         "parties": [{"tel": "+12025550123", "role": "customer"}, {"mailto": "a@example.com", "role": "agent"}],
@@ -160,7 +167,11 @@ async fn bulk(client: reqwest::Client, url: Arc<String>, prefix: String, batch: 
         records.push_str(&format!("{action}\n{record}\n"));
         for (section, index) in [("dialog", "vcon_dialog"), ("analysis", "vcon_analysis_summary"), ("parties", "")] {
             for (position, part) in vcon[section].as_array().expect("an array").iter().enumerate() {
-                let index = if index.is_empty() { format!("vcon_parties_{}", part["role"].as_str().expect("text")) } else { index.to_owned() };
+                let index = if index.is_empty() {
+                    format!("vcon_parties_{}", part["role"].as_str().expect("text"))
+                } else {
+                    index.to_owned()
+                };
                 let mut part = part.clone();
                 part["vcon_id"] = json!(id);
                 part["started_at"] = json!("2026-01-02T03:04:05Z");

@@ -84,8 +84,7 @@ fn large(vcon: &Vcon, over: u64) -> Vec<Large> {
         return Vec::new();
     }
     let dialogs = vcon.dialogs().map(|dialog| (format!("/dialog/{}", dialog.index()), dialog.entry().clone()));
-    let attachments =
-        vcon.attachments().map(|part| (format!("/attachments/{}", part.index()), part.entry().clone()));
+    let attachments = vcon.attachments().map(|part| (format!("/attachments/{}", part.index()), part.entry().clone()));
     dialogs.chain(attachments).filter_map(|(pointer, entry)| Large::of(pointer, &entry, over)).collect()
 }
 
@@ -171,7 +170,10 @@ mod tests {
         );
         assert_eq!(vcon["dialog"][1]["mediatype"], "text/plain");
         assert_eq!(vcon["dialog"][3]["body"], text.as_str());
-        assert_eq!((&vcon["dialog"][2]["body"], &vcon["attachments"][1]["mediatype"]), (&json!("short"), &json!("application/json")));
+        assert_eq!(
+            (&vcon["dialog"][2]["body"], &vcon["attachments"][1]["mediatype"]),
+            (&json!("short"), &json!("application/json"))
+        );
         // Nothing is left to do.
         assert!(taken_out(&vcon, 15).0.is_empty());
     }

@@ -65,7 +65,8 @@ impl Cluster {
         let body = if bytes.is_empty() {
             Value::Null
         } else {
-            serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()))
+            serde_json::from_slice(&bytes)
+                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()))
         };
         if status < 300 || taken.contains(&status) {
             return Ok(Answer { status, body });
@@ -95,9 +96,12 @@ fn connect(options: &Options) -> Result<Transport> {
         (None, true) => CertificateValidation::Default,
         (Some(path), true) => {
             let unusable = |error: Box<dyn std::error::Error + Send + Sync>| {
-                Error::configuration(format!("option `ca_certs`: `{}` holds no certificate that can be read", path.display()))
-                    .help("name a file with certificates in PEM; `verify: false` does without, and is not safe")
-                    .caused_by(error)
+                Error::configuration(format!(
+                    "option `ca_certs`: `{}` holds no certificate that can be read",
+                    path.display()
+                ))
+                .help("name a file with certificates in PEM; `verify: false` does without, and is not safe")
+                .caused_by(error)
             };
             let pem = std::fs::read(path).map_err(|error| unusable(error.into()))?;
             CertificateValidation::Full(Certificate::from_pem(&pem).map_err(|error| unusable(error.into()))?)

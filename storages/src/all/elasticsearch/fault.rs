@@ -77,7 +77,11 @@ fn judge(place: &str, status: u16, kind: &str, reason: &str) -> (Class, String, 
         ),
         _ => {
             let name = if kind.is_empty() { format!("status {status}") } else { kind.to_owned() };
-            told(Class::Permanent, format!("{place}: the server refuses the request ({name})"), "look at the server's log")
+            told(
+                Class::Permanent,
+                format!("{place}: the server refuses the request ({name})"),
+                "look at the server's log",
+            )
         }
     }
 }

@@ -105,7 +105,10 @@ impl Options {
             );
         }
         if self.api_key.as_ref().is_some_and(|key| !key.expose().bytes().all(|byte| byte.is_ascii_graphic())) {
-            return wrong("option `api_key` is no API key", "write the value `encoded` that Elasticsearch showed, in one line");
+            return wrong(
+                "option `api_key` is no API key",
+                "write the value `encoded` that Elasticsearch showed, in one line",
+            );
         }
         if self.username.is_empty() && self.password.is_some() {
             return wrong("option `password` is given without `username`", "name the user");

@@ -85,7 +85,9 @@ pub(super) fn places(parts: &[Part]) -> Places {
 pub(super) fn missing(places: &Places, more: &Places) -> Vec<(String, usize)> {
     let known = |index: &str, position: &usize| places.get(index).is_some_and(|known| known.contains(position));
     let all = more.iter().flat_map(|(index, positions)| positions.iter().map(move |position| (index, position)));
-    all.filter(|(index, position)| !known(index, position)).map(|(index, position)| (index.clone(), *position)).collect()
+    all.filter(|(index, position)| !known(index, position))
+        .map(|(index, position)| (index.clone(), *position))
+        .collect()
 }
 
 fn text<'a>(part: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
@@ -114,7 +116,8 @@ fn decode(part: &mut Map<String, Value>) {
 
 /// The id of the tenant: of the attachment with that purpose or type, its decoded body's member `id`.
 fn tenant(attachments: &[Map<String, Value>]) -> Value {
-    let is_tenant = |part: &&Map<String, Value>| ["purpose", "type"].iter().any(|name| text(part, name) == Some("tenant"));
+    let is_tenant =
+        |part: &&Map<String, Value>| ["purpose", "type"].iter().any(|name| text(part, name) == Some("tenant"));
     let Some(mut found) = attachments.iter().find(is_tenant).cloned() else { return Value::Null };
     decode(&mut found);
     found.get("body").and_then(|body| body.get("id")).cloned().unwrap_or(Value::Null)
@@ -177,8 +180,16 @@ mod tests {
             ("p_vcon_parties", "u_1", json!({"tel": "+1"})),
             ("p_vcon_attachments_tenant", "u_0", json!({"purpose": "tenant", "encoding": "json", "body": {"id": 7}})),
             ("p_vcon_attachments_unknown", "u_1", json!({"body": "x"})),
-            ("p_vcon_attachments_a_b", "u_2", json!({"type": "A/B", "purpose": "other", "encoding": "json", "body": "no json"})),
-            ("p_vcon_analysis_transcript", "u_0", json!({"type": "transcript", "encoding": "json", "body": {"text": "hi"}})),
+            (
+                "p_vcon_attachments_a_b",
+                "u_2",
+                json!({"type": "A/B", "purpose": "other", "encoding": "json", "body": "no json"}),
+            ),
+            (
+                "p_vcon_analysis_transcript",
+                "u_0",
+                json!({"type": "transcript", "encoding": "json", "body": {"text": "hi"}}),
+            ),
             ("p_vcon_analysis_summary", "u_1", json!({"type": "summary", "encoding": "none", "body": "short"})),
             ("p_vcon_dialog", "u_0", json!({"type": "text", "start": "2026-01-02T03:04:05Z", "body": "hi"})),
         ];
@@ -198,7 +209,7 @@ mod tests {
     #[test]
     fn kinds_are_names_of_indices() {
         assert_eq!(kind("Über Alles"), "über_alles");
-        assert_eq!(kind("../*"), ".._" .to_owned() + "_");
+        assert_eq!(kind("../*"), ".._".to_owned() + "_");
         assert!(kind(&"ä".repeat(200)).len() <= LONGEST_KIND);
     }
 

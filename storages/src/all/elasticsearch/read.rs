@@ -31,7 +31,7 @@ pub(super) async fn list(cluster: &Cluster, revisions: &Revisions, query: &ListQ
     // What was saved a moment ago is to be found.
     cluster.ask(Method::Post, &format!("{}/_refresh", revisions.index), None, &[]).await?;
     let limit = query.limit.clamp(1, PAGE - 1);
-    let mut range = json!({"format": "epoch_millis"});
+    let mut range = json!({});
     if let Some(since) = query.since {
         range["gte"] = json!(since);
     }
@@ -52,7 +52,8 @@ pub(super) async fn list(cluster: &Cluster, revisions: &Revisions, query: &ListQ
     let hits = answer.body.pointer("/hits/hits").and_then(Value::as_array);
     let mut found: Vec<(Millis, String)> = Vec::new();
     for hit in hits.into_iter().flatten() {
-        let (created, uuid) = (hit.pointer("/sort/0").and_then(Value::as_i64), hit.pointer("/sort/1").and_then(Value::as_str));
+        let (created, uuid) =
+            (hit.pointer("/sort/0").and_then(Value::as_i64), hit.pointer("/sort/1").and_then(Value::as_str));
         found.extend(created.zip(uuid.map(str::to_owned)));
     }
     let more = found.len() > limit;
@@ -76,8 +77,9 @@ pub(super) async fn delete(cluster: &Cluster, revisions: &Revisions, prefix: &st
     let known = revisions.read(cluster, &[uuid]).await?.pop().flatten();
     if let Some(known) = &known {
         let each = known.parts.iter().flat_map(|(index, all)| all.iter().map(move |position| (index, position)));
-        let actions: Vec<Action> =
-            each.map(|(index, position)| Action::new("delete", index, &parts::id(uuid, *position), json!({}), None)).collect();
+        let actions: Vec<Action> = each
+            .map(|(index, position)| Action::new("delete", index, &parts::id(uuid, *position), json!({}), None))
+            .collect();
         finish(cluster, &actions).await?;
     }
     let patterns = parts::patterns(prefix);

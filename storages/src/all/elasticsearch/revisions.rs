@@ -58,8 +58,8 @@ impl Revisions {
     async fn make_now(&self, cluster: &Cluster) -> Result<()> {
         let mapping = json!({"mappings": {"dynamic": false, "properties": {
             "vcon_id": {"type": "keyword"},
-            "revision": {"type": "long"},
-            "created_at": {"type": "date", "format": "epoch_millis"},
+            // Milliseconds since the epoch; dates before it are no `date` everywhere.
+            "created_at": {"type": "long"},
             "parts": {"type": "object", "enabled": false},
             "document": {"type": "object", "enabled": false}
         }}});

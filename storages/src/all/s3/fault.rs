@@ -23,9 +23,8 @@ impl Refused {
     pub(super) fn into_error(self) -> Error {
         match self {
             Refused::Failed(error) => error,
-            Refused::Missing | Refused::Changed => {
-                Error::retryable("S3 gave an unexpected answer").help("it is tried again; if it lasts, look at the server")
-            }
+            Refused::Missing | Refused::Changed => Error::retryable("S3 gave an unexpected answer")
+                .help("it is tried again; if it lasts, look at the server"),
         }
     }
 }
@@ -42,9 +41,7 @@ where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
-    let header = |name: &str| {
-        error.raw_response().and_then(|response| response.headers().get(name)).map(str::to_owned)
-    };
+    let header = |name: &str| error.raw_response().and_then(|response| response.headers().get(name)).map(str::to_owned);
     let code = error.code().unwrap_or_default().to_owned();
     let detail = error.message().unwrap_or_default().to_owned();
     let (wait, region) = (header("retry-after"), header("x-amz-bucket-region"));
@@ -75,23 +72,27 @@ fn judge(place: &str, status: u16, code: &str, detail: &str, region: Option<&str
         ("NoSuchBucket", _) | ("InvalidBucketName", _) => {
             configuration(format!("{place} does not exist"), "make the bucket, or mend option `aws_bucket`")
         }
-        ("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "ExpiredToken" | "TokenRefreshRequired", _) => {
-            configuration(
-                format!("{place}: the server refuses the access key"),
-                "check options `aws_access_key_id`, `aws_secret_access_key` and `aws_session_token`, or the role",
-            )
-        }
+        (
+            "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "ExpiredToken" | "TokenRefreshRequired",
+            _,
+        ) => configuration(
+            format!("{place}: the server refuses the access key"),
+            "check options `aws_access_key_id`, `aws_secret_access_key` and `aws_session_token`, or the role",
+        ),
         ("RequestTimeTooSkewed" | "RequestExpired", _) => {
             configuration(format!("{place}: the clock of this machine is wrong"), "set the clock, for example with NTP")
         }
-        ("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException", _) | (_, 301 | 307) => {
+        ("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException", _)
+        | (_, 301 | 307) => {
             let help = match region {
                 Some(region) => format!("set option `aws_region` to {region}"),
                 None => "set option `aws_region` to the bucket's region".to_owned(),
             };
             (Class::Configuration, format!("{place} is in another region"), help)
         }
-        ("InvalidStorageClass", _) => configuration(format!("{place} does not know the storage class"), "mend `storage_class`"),
+        ("InvalidStorageClass", _) => {
+            configuration(format!("{place} does not know the storage class"), "mend `storage_class`")
+        }
         ("NotImplemented", _) | (_, 501) => configuration(
             format!("{place}: the server does not know something that was asked for"),
             "if it lacks conditional writes, set option `conditional_writes: false`; if it lacks `sse` or \
@@ -115,7 +116,9 @@ fn judge(place: &str, status: u16, code: &str, detail: &str, region: Option<&str
             format!("{place}: the vCon is larger than an object may be"),
             "take recordings out of the document (section `media`, or link `diet`)".to_owned(),
         ),
-        (_, 404) => configuration(format!("{place}: there is nothing at this address"), "check `endpoint_url` and `aws_bucket`"),
+        (_, 404) => {
+            configuration(format!("{place}: there is nothing at this address"), "check `endpoint_url` and `aws_bucket`")
+        }
         _ => {
             let name = if code.is_empty() { format!("status {status}") } else { code.to_owned() };
             configuration(format!("{place}: the server refuses the request ({name})"), "look at the server's log")

@@ -109,7 +109,9 @@ async fn days(bucket: &Bucket, places: &Places) -> Result<Vec<String>> {
             loop {
                 let (folders, more) = bucket.list(&prefix, true, after).await?;
                 for folder in folders {
-                    let Some(name) = folder.strip_prefix(&prefix).map(|name| name.trim_end_matches('/')) else { continue };
+                    let Some(name) = folder.strip_prefix(&prefix).map(|name| name.trim_end_matches('/')) else {
+                        continue;
+                    };
                     if name.len() == digits && name.bytes().all(|byte| byte.is_ascii_digit()) {
                         next.push(if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") });
                     }
@@ -172,7 +174,8 @@ async fn created(bucket: &Bucket, key: &str) -> Result<Option<Millis>> {
 /// Midnight of a day in UTC; `None` for numbers that are no day.
 fn start(day: &str) -> Option<Millis> {
     let mut numbers = day.split('/');
-    let (year, month, day) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
+    let (year, month, day) =
+        (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
     let midnight = civil::Date::new(year, month, day).ok()?.to_zoned(TimeZone::UTC).ok()?;
     Some(midnight.timestamp().as_millisecond())
 }

@@ -19,9 +19,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use vconductor_core::migrate::Egress;
-use vconductor_core::plugin::{
-    Capabilities, ListPage, ListQuery, Media, MediaStore, SaveItem, Storage, StoragePlugin,
-};
+use vconductor_core::plugin::{Capabilities, ListPage, ListQuery, Media, MediaStore, SaveItem, Storage, StoragePlugin};
 use vconductor_core::{Error, Result, register_storage};
 
 use bucket::Bucket;

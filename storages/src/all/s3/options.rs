@@ -148,7 +148,10 @@ impl Options {
             }
         }
         if self.sse_kms_key_id.is_some() && self.sse != Some(Sse::Kms) {
-            return wrong("`sse_kms_key_id` is given without `sse: aws:kms`", "write `sse: aws:kms`, or take the key out");
+            return wrong(
+                "`sse_kms_key_id` is given without `sse: aws:kms`",
+                "write `sse: aws:kms`, or take the key out",
+            );
         }
         if !PART.contains(&self.part_size.0) {
             return wrong("option `part_size` is not between 5MB and 5GB", "write a size such as 16MB");

@@ -40,7 +40,10 @@ fn media_have_the_url_of_their_place() {
     for (options, expected) in [
         (json!({"aws_bucket": "b", "aws_region": "eu-west-1"}), "https://b.s3.eu-west-1.amazonaws.com/media/sha512-x"),
         (json!({"aws_bucket": "b", "endpoint_url": "http://m:9000/"}), "http://m:9000/b/media/sha512-x"),
-        (json!({"aws_bucket": "b", "media_url": "https://cdn.example.com/v/"}), "https://cdn.example.com/v/media/sha512-x"),
+        (
+            json!({"aws_bucket": "b", "media_url": "https://cdn.example.com/v/"}),
+            "https://cdn.example.com/v/media/sha512-x",
+        ),
     ] {
         assert_eq!(url(options), expected);
     }
