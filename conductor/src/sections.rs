@@ -42,28 +42,27 @@ fn offload_over() -> Size {
     Size(256 << 10)
 }
 
-/// What the section `media` asks for; `findings` says what is wrong with it.
+/// What the section `media` asks for; `None` without it, or when `findings` says what is wrong.
 pub(crate) fn media(config: &Config, findings: &mut Vec<Finding>) -> Option<Media> {
-    config.media.as_ref().filter(|section| !section.node.is_null())?.read(&config.mode, findings)
-}
-
-fn check_media(config: &Config, findings: &mut Vec<Finding>) {
-    let (Some(section), Some(media)) = (&config.media, media(config, findings)) else { return };
+    let section = config.media.as_ref().filter(|section| !section.node.is_null())?;
+    let media: Media = section.read(&config.mode, findings)?;
     let span = &section.node.get("storage").unwrap_or(&section.node).span;
     let Some(storage) = config.storage(&media.storage) else {
         let message = format!("`media.storage`: no storage is called `{}`", media.storage);
         findings.push(Finding::error(Code::UnknownStorage, span, message).help("define it under `storages`"));
-        return;
+        return None;
     };
     // What is wrong with the storage itself is told where it is defined.
     let asked = Asked { name: &storage.name, module: &storage.module, options: &storage.options, mode: &config.mode };
     let registry = Registry::collect().ok();
     let entry = registry.as_ref().and_then(|registry| registry.storage(&storage.module));
-    let built = entry.and_then(|entry| (entry.configure)(asked, &mut Vec::new()));
-    if built.is_some_and(|built| built.media().is_none()) {
+    let built = entry.and_then(|entry| (entry.configure)(asked, &mut Vec::new()))?;
+    if built.media().is_none() {
         let message = format!("`media.storage`: `{}` keeps documents only", media.storage);
         findings.push(Finding::error(Code::BadValue, span, message).help("name a storage of module `storage.s3`"));
+        return None;
     }
+    Some(media)
 }
 
 /// Adds what is wrong with these sections, and what this build does not act on.
@@ -74,7 +73,7 @@ pub(crate) fn check(config: &Config, findings: &mut Vec<Finding>) {
     {
         findings.push(Finding::error(Code::BadValue, &section.node.span, error.chain_text()));
     }
-    check_media(config, findings);
+    media(config, findings);
     let mut idle = |span: &Span, section: &str, why: &str| {
         let message = format!("`{section}` has no effect in this build: {why}");
         findings.push(Finding::warning(Code::NoEffect, span, message));
@@ -110,4 +109,39 @@ pub(crate) fn http_client(config: &Config) -> Result<HttpClient> {
 fn guard(http: &Http) -> Result<Guard, Error> {
     let guard = Guard::default().allow_private(http.allow_private).allow_http(http.allow_http);
     http.allow.iter().try_fold(guard, |guard, destination| guard.allow(destination))
+}
+
+#[cfg(test)]
+mod tests {
+    use vconductor_core::config::{ProcessEnvironment, load_text};
+    use vconductor_storages as _;
+
+    use super::*;
+
+    /// Code, place and words of what is said about a section `media`.
+    fn said(media: &str) -> Vec<String> {
+        let text = format!(
+            "media: {media}\nstorages:\n  s3: {{module: storage.s3, options: {{aws_bucket: b}}}}\n  files: {{module: \
+             storage.file}}\n"
+        );
+        let config = load_text("a.yml", &text, &ProcessEnvironment).config.unwrap();
+        let mut found = Vec::new();
+        check(&config, &mut found);
+        found.iter().map(|finding| format!("{} {} {}", finding.code, finding.span, finding.message)).collect()
+    }
+
+    #[test]
+    fn media_go_to_a_storage_that_keeps_them() {
+        assert_eq!(said("{offload_over: 1MB, storage: s3}"), Vec::<String>::new());
+        for (media, code, words) in [
+            ("{storage: s4}", "VC0403 a.yml:1:18", "no storage is called `s4`"),
+            ("{storage: files}", "VC0305 a.yml:1:18", "`files` keeps documents only"),
+            ("{offload_over: 1MB}", "VC0304", "storage"),
+            ("{offload_over: much, storage: s3}", "VC0303", "a size"),
+            ("{over: 1MB, storage: s3}", "VC0302", "over"),
+        ] {
+            let found = said(media);
+            assert!(found.len() == 1 && found[0].starts_with(code) && found[0].contains(words), "{media}: {found:?}");
+        }
+    }
 }

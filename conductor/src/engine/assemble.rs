@@ -17,7 +17,7 @@ use super::chain::{Chain, Chains, LinkStep, Offload, OnError, OnSigned, Step, St
 use super::report::Report;
 use super::writer::StorageWriter;
 use crate::catalog::PluginCatalog;
-use crate::sections;
+use crate::sections::{self, Media};
 
 /// Runs of a chain that are worked on at once, where the configuration does not say.
 const CONCURRENCY: usize = 64;
@@ -29,7 +29,9 @@ const STORAGE_LIMIT: Duration = Duration::from_secs(120);
 /// # Errors
 /// Findings about what cannot be built; nothing runs then.
 pub fn assemble(config: &Config, registry: &Registry, report: &Arc<Report>) -> Result<Chains, Vec<Finding>> {
-    let mut assembly = Assembly { config, registry, report, writers: BTreeMap::new(), findings: Vec::new() };
+    let mut findings = Vec::new();
+    let media = sections::media(config, &mut findings);
+    let mut assembly = Assembly { config, registry, report, media, writers: BTreeMap::new(), findings };
     let chains: Vec<_> =
         config.chains.iter().filter(|chain| chain.enabled).map(|chain| Arc::new(assembly.chain(chain))).collect();
     if config::has_errors(&assembly.findings) {
@@ -62,6 +64,8 @@ struct Assembly<'a> {
     config: &'a Config,
     registry: &'a Registry,
     report: &'a Arc<Report>,
+    /// Where large bodies go.
+    media: Option<Media>,
     /// One writer per storage, however many chains use it.
     writers: BTreeMap<String, Arc<StorageWriter>>,
     findings: Vec<Finding>,
@@ -186,11 +190,11 @@ impl Assembly<'_> {
     }
 
     fn offload(&mut self, chain: &ChainConfig) -> Option<Arc<Offload>> {
-        let media = sections::media(self.config, &mut self.findings)?;
-        let storage = self.config.storage(&media.storage)?;
+        let (over, storage) =
+            (self.media.as_ref()?.offload_over.0, self.config.storage(&self.media.as_ref()?.storage)?);
         let (name, writer) = (storage.name.value.clone(), self.writer(storage)?);
         let storage = StorageStep { name, writer, required: true, retry: policy([chain.retry, None]) };
-        Some(Arc::new(Offload { over: media.offload_over.0, storage }))
+        Some(Arc::new(Offload { over, storage }))
     }
 
     fn writer(&mut self, storage: &PluginConfig) -> Option<Arc<StorageWriter>> {
