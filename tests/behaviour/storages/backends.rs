@@ -82,7 +82,6 @@ pub(crate) const BACKENDS: &[Backend] = &[
 /// Storages once more with other options that change what they do.
 pub(crate) const VARIANTS: &[(&str, Backend)] = &[
     ("s3_in_parts", Backend { module: "storage.s3", place: s3_in_parts }),
-    ("s3_unconditional", Backend { module: "storage.s3", place: s3_unconditional }),
     ("elasticsearch_with_documents", Backend { module: "storage.elasticsearch", place: elasticsearch_with_documents }),
 ];
 
@@ -159,10 +158,6 @@ fn s3() -> Place {
 /// Documents over 5 MB go up in parts.
 fn s3_in_parts() -> Place {
     s3_with(json!({"part_size": "5MB", "s3_path": "in/parts"}))
-}
-
-fn s3_unconditional() -> Place {
-    s3_with(json!({"conditional_writes": false}))
 }
 
 fn s3_with(more: Value) -> Place {

@@ -33,6 +33,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("media_are_kept_once_and_compared", media_are_kept_once),
         trial("health_leaves_no_trace", health_leaves_no_trace),
         trial("another_server_will_do", another_server_will_do),
+        trial("without_conditional_writes_one_writer_is_right", without_conditional_writes),
         trial("a_server_that_ignores_conditions_is_named", ignored_conditions_are_named),
     ]
 }
@@ -263,6 +264,20 @@ async fn another_server_will_do() {
     assert_eq!(storage.list(&query).await.expect("a page").uuids, std::slice::from_ref(&uuid));
     let intruder = crate::s3::storage(with(options, "aws_secret_access_key", json!("wrong-secret")));
     assert_eq!(intruder.health().await.expect_err("not let in").class(), Class::Configuration);
+    assert!(storage.delete(&uuid).await.expect("deleted"));
+}
+
+/// What two writers at once may do then is said in the manual; one after the other is as ever.
+async fn without_conditional_writes() {
+    let server = S3Server::start();
+    let storage = storage(with(server.options(), "conditional_writes", json!(false)));
+    let uuid = new_uuid();
+    for (revision, left) in [(2, "revision 2"), (1, "revision 2"), (3, "revision 3")] {
+        storage.save(&created(&uuid, revision, &format!("2026-01-0{revision}T00:00:00Z"))).await.expect("saved");
+        let text = storage.load(&uuid).await.expect("loads").expect("is there");
+        assert!(String::from_utf8_lossy(&text).contains(left), "{left}");
+        assert_eq!(server.keys().await.len(), 2);
+    }
     assert!(storage.delete(&uuid).await.expect("deleted"));
 }
 

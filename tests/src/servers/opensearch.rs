@@ -49,16 +49,20 @@ impl OpenSearchServer {
         command.args(["-Xms512m", "-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]);
         command.arg(format!("{}:{}/lib/*", program.display(), program.display())).arg("OpenSearch");
         command.arg(self.folder.path()).args([self.port.to_string(), free_port().to_string()]);
+        let log = self.folder.path().join("output");
+        let output = std::fs::File::create(&log).expect("a file");
         let child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(output)
             .spawn()
             .expect("`java` is installed (scripts/servers)");
         self.child = Some(child);
         let started = Instant::now();
         while !self.is_ready() {
-            assert!(started.elapsed() < START, "OpenSearch does not come up");
+            let ended = self.child.as_mut().is_some_and(|child| child.try_wait().expect("a state").is_some());
+            let output = || std::fs::read_to_string(&log).unwrap_or_default();
+            assert!(!ended && started.elapsed() < START, "OpenSearch does not come up: {}", output());
             sleep(Duration::from_millis(100));
         }
     }

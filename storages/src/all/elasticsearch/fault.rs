@@ -51,7 +51,7 @@ fn judge(place: &str, status: u16, kind: &str, reason: &str) -> (Class, String, 
             format!("{place}: the user may not do this"),
             "give it `create_index`, `index`, `delete`, `read` and `maintenance` on `<index_prefix>vcon_*`",
         ),
-        (_, 408 | 425 | 429 | 500..=599) => {
+        (_, 408 | 425 | 429 | 500 | 502..=599) => {
             let name = if kind.is_empty() { format!("status {status}") } else { kind.to_owned() };
             told(Class::Retryable, format!("{place}: the server cannot do it now ({name})"), "it is tried again")
         }
@@ -70,7 +70,7 @@ fn judge(place: &str, status: u16, kind: &str, reason: &str) -> (Class, String, 
             format!("{place}: an index is missing and the server does not make it"),
             "allow `action.auto_create_index` for `<index_prefix>vcon_*`",
         ),
-        (_, 404 | 405) => told(
+        (_, 404 | 405 | 501) => told(
             Class::Configuration,
             format!("{place}: there is no Elasticsearch at this address"),
             "check option `url`",

@@ -174,8 +174,14 @@ impl Bucket {
         }
     }
 
-    /// Deletes an object. With a tag: only if it is still that one, where the server looks at that.
+    /// Deletes an object. With a tag: only if it is still that one. Servers that do not look at conditions of deletes may
+    /// ignore them without a word, so it is looked at before as well.
     pub(super) async fn delete(&self, key: &str, tag: Option<String>) -> Result<()> {
+        if let Some(tag) = &tag
+            && self.head(key).await?.is_none_or(|head| head.tag != *tag)
+        {
+            return Ok(());
+        }
         let conditional = tag.filter(|_| self.options.conditional_writes);
         let request = || async { self.client().await.delete_object().bucket(&self.name).key(key) };
         if let Some(tag) = conditional {

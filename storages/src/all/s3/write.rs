@@ -79,7 +79,7 @@ pub(super) async fn save(bucket: &Bucket, places: &Places, options: &Options, it
             let spread = u64::from(Timestamp::now().subsec_nanosecond().unsigned_abs() % 20);
             tokio::time::sleep(Duration::from_millis(2 + spread + u64::from(round))).await;
         }
-        if write.round().await? {
+        if write.round().await? && (round == 0 || write.stands().await?) {
             return Ok(());
         }
     }
@@ -105,7 +105,8 @@ impl Write<'_> {
         let here = named.unwrap_or_else(|| target.clone());
         let found = self.head(&here).await?;
         if self.is_newer(found.as_ref()) {
-            return self.withdraw(&here).await.map(|()| true);
+            self.withdraw(&here).await?;
+            return Ok(true);
         }
         let there = if here == target { found.clone() } else { self.head(&target).await? };
         if self.is_newer(there.as_ref()) {
@@ -127,7 +128,16 @@ impl Write<'_> {
         }
         // Somebody who has moved it again does this as well.
         self.point(&target, None, Condition::Matches(tag)).await?;
-        Ok(true)
+        self.stands().await
+    }
+
+    /// Whether what this save has placed is there after others have tidied up: on a server that ignores conditions of
+    /// deletes, one that looked a moment earlier may have taken it for its own.
+    async fn stands(&self) -> Result<bool> {
+        let Some((day, _)) = &self.placed else { return Ok(true) };
+        let found = self.head(day).await?;
+        Ok(found.is_some()
+            || pointer(self.bucket, self.places, &self.stem).await?.is_none_or(|named| named.day != *day))
     }
 
     /// Takes back an object of this save when a newer revision lies in another day.
