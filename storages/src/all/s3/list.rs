@@ -13,7 +13,7 @@ use vconductor_core::{Error, Result};
 
 use super::bucket::Bucket;
 use super::place::Places;
-use super::write::CREATED;
+use super::write::{CREATED, is_named};
 
 const HOUR: Millis = 3_600_000;
 /// A day in an offset begins at most so much before or after the day in UTC.
@@ -45,7 +45,7 @@ impl Listing {
 /// One page, and what is needed for the next one.
 pub(super) async fn list(
     bucket: &Arc<Bucket>,
-    places: &Places,
+    places: &Arc<Places>,
     query: &ListQuery,
     under_way: Option<Listing>,
 ) -> Result<(ListPage, Option<Listing>)> {
@@ -129,7 +129,7 @@ async fn days(bucket: &Bucket, places: &Places) -> Result<Vec<String>> {
 }
 
 /// The vCons of one day.
-async fn of_day(bucket: &Arc<Bucket>, places: &Places, day: &str) -> Result<Vec<Key>> {
+async fn of_day(bucket: &Arc<Bucket>, places: &Arc<Places>, day: &str) -> Result<Vec<Key>> {
     let (mut found, mut after) = (Vec::new(), None);
     let mut looking: JoinSet<Result<Option<Key>>> = JoinSet::new();
     loop {
@@ -139,8 +139,14 @@ async fn of_day(bucket: &Arc<Bucket>, places: &Places, day: &str) -> Result<Vec<
             while looking.len() >= AT_ONCE {
                 found.extend(looked(looking.join_next().await)?);
             }
-            let bucket = Arc::clone(bucket);
-            looking.spawn(async move { Ok(created(&bucket, &key).await?.map(|created| (created, uuid))) });
+            let (bucket, places, day) = (Arc::clone(bucket), Arc::clone(places), day.to_owned());
+            looking.spawn(async move {
+                // What no pointer names cannot be loaded: it is left over from a crash, or about to be named.
+                if !is_named(&bucket, &places, &uuid, &day).await? {
+                    return Ok(None);
+                }
+                Ok(created(&bucket, &key).await?.map(|created| (created, uuid)))
+            });
         }
         after = more;
         if after.is_none() {

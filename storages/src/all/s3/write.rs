@@ -108,7 +108,7 @@ impl Write<'_> {
             self.withdraw(&here).await?;
             return Ok(true);
         }
-        let there = if here == target { found.clone() } else { self.head(&target).await? };
+        let there = if here == target { found } else { self.head(&target).await? };
         if self.is_newer(there.as_ref()) {
             // Whoever wrote it is about to write the pointer.
             return Ok(true);
@@ -121,9 +121,14 @@ impl Write<'_> {
         let condition = pointer.map_or(Condition::Absent, |pointer| Condition::Matches(pointer.tag));
         let Some(tag) = self.point(&target, before.as_deref(), condition).await? else { return Ok(false) };
         let Some(before) = before.filter(|before| *before != target) else { return Ok(true) };
-        // The object of the day before, unless somebody has put a newer one there.
-        let old = if before == here { found } else { self.head(&before).await? };
-        if let Some(old) = old.filter(|old| !self.is_newer(Some(old))) {
+        // The tag of a pointer is that of its day, so it does not tell whether others have moved the vCon back meanwhile:
+        // what lies in the day before now does.
+        let old = self.head(&before).await?;
+        if self.is_newer(old.as_ref()) {
+            self.point(&before, None, Condition::Matches(tag)).await?;
+            return Ok(false);
+        }
+        if let Some(old) = old {
             self.bucket.delete(&self.places.document(&before, &self.stem), Some(old.tag)).await?;
         }
         // Somebody who has moved it again does this as well.
@@ -201,6 +206,12 @@ impl Write<'_> {
     fn condition(&self, wanted: Condition) -> Condition {
         if self.conditional { wanted } else { Condition::None }
     }
+}
+
+/// Whether the pointer of a vCon names this day.
+pub(super) async fn is_named(bucket: &Bucket, places: &Places, uuid: &str, day: &str) -> Result<bool> {
+    let pointer = bucket.get(&places.pointer(&place::stem(uuid)?)).await?;
+    Ok(pointer.is_some_and(|(content, _)| place::read_day(&content).as_deref() == Some(day)))
 }
 
 async fn pointer(bucket: &Bucket, places: &Places, stem: &Stem) -> Result<Option<Pointer>> {
