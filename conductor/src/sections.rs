@@ -126,6 +126,7 @@ fn guard(http: &Http) -> Result<Guard, Error> {
 #[cfg(test)]
 mod tests {
     use vconductor_core::config::{ProcessEnvironment, load_text};
+    use vconductor_links as _;
     use vconductor_storages as _;
 
     use super::*;
