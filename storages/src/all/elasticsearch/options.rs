@@ -17,7 +17,8 @@ use vconductor_core::{Error, Result};
 /// `vcon_attachments_<type>`, as vcon-server has it. JSON bodies are written as JSON, so that their members can be
 /// searched; each document also says `vcon_id`, `started_at` (the start of the first dialog) and `tenant_id`. A part that
 /// does not fit the mapping that its index has grown is written with its body as text in `body_text`, or, where even that
-/// does not fit, as text in `part_text`. Parts that a newer revision does not have are removed.
+/// does not fit, as text in `part_text`. Other than vcon-server it writes vCons without a dialog, too, and a delete takes
+/// the parts of that uuid alone. Parts that a newer revision does not have are removed.
 /// `<index_prefix>vcon_revisions` remembers revision, time and parts of every vCon; an older revision never replaces a
 /// newer one. Of a signed or encrypted vCon only that is written: its parts are not known, or not proven. The user needs
 /// the rights `create_index`, `index`, `delete`, `read` and `maintenance` on `<index_prefix>vcon_*`.
