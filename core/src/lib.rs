@@ -28,6 +28,7 @@ pub mod redact;
 pub mod run;
 pub mod secret;
 pub mod store;
+pub mod tls;
 pub mod transcript;
 pub mod validate;
 pub mod vcon;

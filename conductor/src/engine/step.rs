@@ -117,7 +117,7 @@ pub(super) async fn execute(
     };
     let mark = entry.as_ref().and_then(|entry| entry.parts.get(HELD)).cloned();
     let checkpoint = LedgerCheckpoint { at, step, attempt, used: entry.and_then(|entry| entry.usage) };
-    let context = LinkContext::new(
+    let mut context = LinkContext::new(
         info,
         &at.shared.services,
         at.cancel.child_token(),
@@ -126,6 +126,7 @@ pub(super) async fn execute(
         parts.clone(),
         resumption,
     );
+    context.media = at.chain.offload.as_ref().and_then(|offload| offload.storage.writer.storage().media());
     if step.effect == Effect::External {
         at.shared.lease.held().await;
     }

@@ -2,7 +2,9 @@
 
 pub mod certificates;
 pub mod https;
+pub mod opensearch;
 pub mod proxy;
 pub mod redis;
+pub mod s3;
 pub mod sentinel;
 pub mod vcon_server;
