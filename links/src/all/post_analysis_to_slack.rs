@@ -183,7 +183,8 @@ struct Message<'a> {
 #[async_trait]
 impl Link for PostAnalysisToSlack {
     async fn run(&self, vcon: &Vcon, context: &LinkContext<'_>) -> Result<Outcome> {
-        let mut failures = Vec::new();
+        // What went wrong for good; what may go away by itself ends the step at once.
+        let mut failures: Vec<Error> = Vec::new();
         // The first message of this vCon in each channel.
         let mut threads: Vec<(String, String)> = Vec::new();
         for analysis in vcon.analyses().filter(|analysis| self.is_meant(analysis)) {
@@ -193,9 +194,7 @@ impl Link for PostAnalysisToSlack {
                 context.edit(Edit::set(format!("/analysis/{}/{POSTED}", analysis.index()), Value::Bool(true)));
             }
         }
-        // The retryable first: it brings the step back, and only what was not posted is tried again.
-        let first = failures.iter().position(Error::is_retryable).unwrap_or(0);
-        failures.into_iter().nth(first).map_or(Ok(Outcome::Continue), Err)
+        failures.into_iter().next().map_or(Ok(Outcome::Continue), Err)
     }
 }
 
@@ -209,8 +208,8 @@ impl PostAnalysisToSlack {
             })
     }
 
-    /// Posts an analysis to all channels that it is for. Failures of Slack are collected; what is returned is an error
-    /// after which nothing more may be posted.
+    /// Posts an analysis to all channels that it is for. What Slack refuses for good is collected; the error that is
+    /// returned brings the step back, and only what was not posted is then tried again.
     async fn post_all(
         &self,
         vcon: &Vcon,
@@ -230,16 +229,12 @@ impl PostAnalysisToSlack {
             let part = format!("analysis {index} to the team");
             let message = Message { part, channel: &team.channel, text: &text, blocks, thread: None };
             if let Err(error) = self.post_once(context, message, threads).await? {
-                // What may go away by itself is tried again first.
-                if !error.is_retryable() {
-                    let text = format!("Could not post to #{}: {}", team.channel, error.message());
-                    let part = format!("analysis {index}, notice of the team's channel");
-                    let blocks = json!([section(&text)]);
-                    let notice =
-                        Message { part, channel: &self.default_channel, text: &text, blocks, thread: None };
-                    failures.extend(self.post_once(context, notice, threads).await?.err());
-                }
+                let text = format!("Could not post to #{}: {}", team.channel, error.message());
+                let part = format!("analysis {index}, notice of the team's channel");
+                let blocks = json!([section(&escaped(&text))]);
+                let notice = Message { part, channel: &self.default_channel, text: &text, blocks, thread: None };
                 failures.push(error);
+                failures.extend(self.post_once(context, notice, threads).await?.err());
             }
         }
         let blocks = self.blocks(&summary, &context.step.uuid);
@@ -249,8 +244,8 @@ impl PostAnalysisToSlack {
         Ok(())
     }
 
-    /// Posts a message unless the ledger says that it was posted. The outer error: it was posted and that could not be
-    /// written down, so that each further message would be posted again as well.
+    /// Posts a message unless the ledger says that it was posted. The inner error is final; the outer one is retryable:
+    /// of Slack, or because it was posted and that could not be written down.
     async fn post_once(
         &self,
         context: &LinkContext<'_>,
@@ -262,20 +257,14 @@ impl PostAnalysisToSlack {
         }
         let first = threads.iter().find(|(channel, _)| channel == message.channel);
         message.thread = first.filter(|_| self.thread).map(|(_, thread)| thread.clone());
-        let mut is_posted = false;
-        let work = async {
-            let posted = self.post(context, &message).await?;
-            is_posted = true;
-            Ok(posted)
-        };
-        match context.once::<String, _>(&message.part, Box::pin(work)).await {
+        match context.once::<String, _>(&message.part, Box::pin(self.post(context, &message))).await {
             Ok(timestamp) => {
                 if first.is_none() && !timestamp.is_empty() {
                     threads.push((message.channel.to_owned(), timestamp));
                 }
                 Ok(Ok(()))
             }
-            Err(error) if is_posted => Err(error),
+            Err(error) if error.is_retryable() => Err(error),
             Err(error) => Ok(Err(error)),
         }
     }
