@@ -16,6 +16,7 @@ pub mod http;
 pub mod import;
 pub mod jose;
 pub mod jq;
+pub mod language;
 pub mod layers;
 pub mod media;
 pub mod migrate;

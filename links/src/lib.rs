@@ -3,6 +3,7 @@
 //! A new file in `src/all` is a new module; see [`vconductor_core::plugin`] for what it holds.
 
 mod all;
+mod analysis;
 mod new_version;
 
 #[cfg(test)]

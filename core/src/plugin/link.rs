@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::LinkContext;
 use super::configure::{Configure, configured};
 use crate::clock::Millis;
-use crate::config::Options;
+use crate::config::{Mode, Options};
 use crate::error::{Error, Result};
 use crate::vcon::Vcon;
 
@@ -85,6 +85,12 @@ pub trait LinkPlugin: Link + Sized + 'static {
     /// # Errors
     /// A configuration error with the option's name and what is wrong with its value.
     fn new(name: &str, options: Self::Options) -> Result<Self>;
+
+    /// The link as a configuration of this mode means it; for options that vcon-server gives another effect.
+    #[must_use]
+    fn for_mode(self, _mode: &Mode) -> Self {
+        self
+    }
 }
 
 /// A registered link.
@@ -133,7 +139,8 @@ impl LinkEntry {
             },
             aliases: P::ALIASES,
             configure: |asked, findings| {
-                configured(asked, findings, P::adapt, P::new).map(|plugin| Arc::new(plugin) as Arc<dyn Link>)
+                let plugin = configured(asked, findings, P::adapt, P::new)?;
+                Some(Arc::new(plugin.for_mode(asked.mode)) as Arc<dyn Link>)
             },
         }
     }
