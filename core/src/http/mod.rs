@@ -17,6 +17,7 @@
 
 mod client;
 mod display;
+mod form;
 pub mod guard;
 mod network;
 mod request;
@@ -30,6 +31,7 @@ mod wait;
 mod tests;
 
 pub use client::{HttpClient, HttpClientBuilder};
+pub use form::Form;
 pub use guard::Guard;
 pub use network::Network;
 pub use request::Request;

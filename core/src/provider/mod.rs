@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-pub use cache::{ResultKey, cached};
+pub use cache::{Keep, ResultKey, cached};
 pub use key::OneOrMore;
 pub use limits::{Estimate, Limits};
 pub use report::{Unit, UsageReport};
