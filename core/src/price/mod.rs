@@ -131,7 +131,8 @@ mod tests {
 
     fn cost(table: &PriceTable, model: &str, amounts: &[(&str, f64)]) -> Option<f64> {
         let provider = if model.starts_with("nova") { "deepgram" } else { "openai" };
-        table.cost(provider, model, &amounts.iter().copied().collect(), NOW)
+        let cost = table.cost(provider, model, &amounts.iter().copied().collect(), NOW);
+        cost.map(|cost| (cost * 1e6).round() / 1e6)
     }
 
     #[test]
