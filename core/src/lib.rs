@@ -23,6 +23,7 @@ pub mod plugin;
 pub mod price;
 pub mod prior;
 pub mod provider;
+pub mod recording;
 pub mod redact;
 pub mod run;
 pub mod secret;

@@ -17,6 +17,7 @@
 
 mod client;
 mod display;
+mod download;
 mod form;
 pub mod guard;
 mod network;
@@ -31,6 +32,7 @@ mod wait;
 mod tests;
 
 pub use client::{HttpClient, HttpClientBuilder};
+pub use download::Download;
 pub use form::Form;
 pub use guard::Guard;
 pub use network::Network;
