@@ -77,7 +77,8 @@ impl Call {
         if mediatype.split(';').next() != Some("application/json") {
             return Err(Refusal::new(415, format!("the media type is `{mediatype}`, not application/json")));
         }
-        serde_json::from_slice(&self.body).map_err(|error| Refusal::bad_request(format!("the body is no JSON: {error}")))
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Refusal::bad_request(format!("the body is no JSON: {error}")))
     }
 
     /// The body as a form with files (RFC 7578).

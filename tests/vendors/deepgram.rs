@@ -13,18 +13,65 @@ use super::{Answer, Api, Call, Refusal, only_members};
 
 /// The parameters of the query that the page names.
 const PARAMETERS: [&str; 42] = [
-    "callback", "callback_method", "custom_intent", "custom_intent_mode", "custom_topic", "custom_topic_mode",
-    "detect_entities", "detect_language", "diarize", "diarize_model", "dictation", "encoding", "extra", "filler_words",
-    "intents", "keyterm", "keywords", "language", "measurements", "mip_opt_out", "model", "multichannel", "numerals",
-    "paragraphs", "profanity_filter", "punctuate", "redact", "replace", "sample_rate", "search", "sentiment",
-    "smart_format", "summarize", "tag", "topics", "utt_split", "utterances", "version", "channels", "alternatives",
-    "ner", "tier",
+    "callback",
+    "callback_method",
+    "custom_intent",
+    "custom_intent_mode",
+    "custom_topic",
+    "custom_topic_mode",
+    "detect_entities",
+    "detect_language",
+    "diarize",
+    "diarize_model",
+    "dictation",
+    "encoding",
+    "extra",
+    "filler_words",
+    "intents",
+    "keyterm",
+    "keywords",
+    "language",
+    "measurements",
+    "mip_opt_out",
+    "model",
+    "multichannel",
+    "numerals",
+    "paragraphs",
+    "profanity_filter",
+    "punctuate",
+    "redact",
+    "replace",
+    "sample_rate",
+    "search",
+    "sentiment",
+    "smart_format",
+    "summarize",
+    "tag",
+    "topics",
+    "utt_split",
+    "utterances",
+    "version",
+    "channels",
+    "alternatives",
+    "ner",
+    "tier",
 ];
 
 /// Parameters that are `true` or `false`.
 const FLAGS: [&str; 13] = [
-    "detect_entities", "diarize", "dictation", "filler_words", "intents", "measurements", "multichannel", "numerals",
-    "paragraphs", "punctuate", "sentiment", "smart_format", "utterances",
+    "detect_entities",
+    "diarize",
+    "dictation",
+    "filler_words",
+    "intents",
+    "measurements",
+    "multichannel",
+    "numerals",
+    "paragraphs",
+    "punctuate",
+    "sentiment",
+    "smart_format",
+    "utterances",
 ];
 
 /// The server.
@@ -166,7 +213,8 @@ impl Api for Deepgram {
                 return Err(Refusal::bad_request("Bad Request: failed to process audio: corrupt or unsupported data"));
             }
             let info = audio::probe(&call.body);
-            let info = info.map_err(|_| Refusal::bad_request("failed to process audio: corrupt or unsupported data"))?;
+            let info =
+                info.map_err(|_| Refusal::bad_request("failed to process audio: corrupt or unsupported data"))?;
             (info.duration.as_secs_f64(), usize::from(info.channels))
         };
         let body = self.fixed.clone().unwrap_or_else(|| self.body(call, seconds, channels));

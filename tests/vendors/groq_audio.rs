@@ -42,12 +42,17 @@ impl Api for GroqAudio {
         form.has_only(&FIELDS)?;
         let model = form.text("model").ok_or_else(|| Refusal::bad_request("model is required"))?;
         if !MODELS.contains(&model.as_str()) {
-            return Err(Refusal::new(404, format!("The model `{model}` does not exist or you do not have access to it.")));
+            return Err(Refusal::new(
+                404,
+                format!("The model `{model}` does not exist or you do not have access to it."),
+            ));
         }
         let seconds = seconds(&form, MOST_BYTES, &EXTENSIONS)?;
         let format = form.text("response_format").unwrap_or_else(|| "json".to_owned());
         if !matches!(format.as_str(), "json" | "verbose_json") {
-            return Err(Refusal::bad_request(format!("response_format `{format}` is not one of json, text, verbose_json")));
+            return Err(Refusal::bad_request(format!(
+                "response_format `{format}` is not one of json, text, verbose_json"
+            )));
         }
         if !form.texts("timestamp_granularities[]").is_empty() && format != "verbose_json" {
             return Err(Refusal::bad_request("timestamp_granularities[] needs response_format verbose_json"));

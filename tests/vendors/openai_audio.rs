@@ -12,12 +12,27 @@ use vconductor_core::audio;
 use super::{Answer, Api, Call, Form, Refusal};
 
 const MODELS: [&str; 6] = [
-    "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-mini-transcribe-2025-12-15", "whisper-1",
+    "gpt-transcribe",
+    "gpt-4o-transcribe",
+    "gpt-4o-mini-transcribe",
+    "gpt-4o-mini-transcribe-2025-12-15",
+    "whisper-1",
     "gpt-4o-transcribe-diarize",
 ];
 const FIELDS: [&str; 14] = [
-    "file", "model", "chunking_strategy", "include[]", "keywords[]", "known_speaker_names[]",
-    "known_speaker_references[]", "language", "languages[]", "prompt", "response_format", "stream", "temperature",
+    "file",
+    "model",
+    "chunking_strategy",
+    "include[]",
+    "keywords[]",
+    "known_speaker_names[]",
+    "known_speaker_references[]",
+    "language",
+    "languages[]",
+    "prompt",
+    "response_format",
+    "stream",
+    "temperature",
     "timestamp_granularities[]",
 ];
 const EXTENSIONS: [&str; 9] = ["flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm"];
@@ -144,7 +159,8 @@ pub(super) fn seconds(form: &Form, most: usize, extensions: &[&str]) -> Result<f
         return Err(Refusal::bad_request(format!("Unrecognized file format. Supported formats: {extensions:?}")));
     }
     let info = audio::probe(&file.bytes);
-    let info = info.map_err(|_| Refusal::bad_request("The audio file could not be decoded or its format is not supported."))?;
+    let info =
+        info.map_err(|_| Refusal::bad_request("The audio file could not be decoded or its format is not supported."))?;
     if info.duration.as_secs_f64() < 0.1 {
         return Err(Refusal::bad_request("Audio file is too short. Minimum audio length is 0.1 seconds."));
     }
@@ -188,7 +204,9 @@ fn checked_format(form: &Form, model: &str, seconds: f64) -> Result<String, Refu
     if form.text("language").is_some_and(|language| language.len() != 2) {
         return bad("language is an ISO-639-1 code");
     }
-    if model != "gpt-transcribe" && form.fields.iter().any(|field| matches!(field.name.as_str(), "languages[]" | "keywords[]")) {
+    if model != "gpt-transcribe"
+        && form.fields.iter().any(|field| matches!(field.name.as_str(), "languages[]" | "keywords[]"))
+    {
         return bad("languages and keywords are for gpt-transcribe");
     }
     Ok(format)

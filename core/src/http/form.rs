@@ -58,8 +58,10 @@ impl Form {
 
 /// Without what would end the name: it may come out of a vCon.
 fn quoted(name: &str) -> String {
-    let quoted: String =
-        name.chars().map(|character| if character.is_control() || matches!(character, '"' | '\\') { '_' } else { character }).collect();
+    let quoted: String = name
+        .chars()
+        .map(|character| if character.is_control() || matches!(character, '"' | '\\') { '_' } else { character })
+        .collect();
     quoted.chars().take(200).collect()
 }
 

@@ -30,7 +30,8 @@ impl<'a> Absorbing<'a> {
         let schema = schema.map(|schema| self.resolved(schema));
         match options {
             Value::Object(members) => {
-                let described = schema.and_then(|schema| self.alternatives(schema).find_map(|one| one.get("properties")));
+                let described =
+                    schema.and_then(|schema| self.alternatives(schema).find_map(|one| one.get("properties")));
                 let mut names: Vec<_> = members.keys().collect();
                 names.sort();
                 for name in names {

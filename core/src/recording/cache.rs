@@ -106,7 +106,8 @@ impl Kept {
         let mut total: u64 = self.slots.values().map(size).sum();
         while total > most {
             let full = self.slots.iter().filter(|(_, slot)| slot.recording.initialized());
-            let Some((key, oldest)) = full.min_by_key(|(_, slot)| slot.used).map(|(key, slot)| (*key, size(slot))) else {
+            let Some((key, oldest)) = full.min_by_key(|(_, slot)| slot.used).map(|(key, slot)| (*key, size(slot)))
+            else {
                 return;
             };
             self.slots.remove(&key);

@@ -20,11 +20,7 @@ struct Said {
     filename: Option<String>,
 }
 
-pub(super) async fn fetch(
-    dialog: &Dialog<'_>,
-    context: &LinkContext<'_>,
-    policy: &MediaPolicy,
-) -> Result<Recording> {
+pub(super) async fn fetch(dialog: &Dialog<'_>, context: &LinkContext<'_>, policy: &MediaPolicy) -> Result<Recording> {
     let text = |text: Option<std::borrow::Cow<'_, str>>| text.map(std::borrow::Cow::into_owned);
     let hashes = dialog.entry().content_hashes();
     let hashes = hashes.into_iter().map(|hash| respelled(&hash).unwrap_or(hash)).collect();
@@ -33,7 +29,9 @@ pub(super) async fn fetch(
         return inline_recording(bytes, said, policy).await;
     }
     let Some(url) = dialog.url() else {
-        return Err(Error::permanent("there is neither a body nor a URL").help("the recording was never put into the vCon"));
+        return Err(
+            Error::permanent("there is neither a body nor a URL").help("the recording was never put into the vCon")
+        );
     };
     let key = Key::of(&url, &said.hashes, context.step.run);
     // The text is not repeated: it may hold a password.

@@ -48,7 +48,9 @@ impl Parts {
                     State::Whole(recording, channel)
                 } else {
                     match Decoder::open(&recording.shared.stored, info)? {
-                        Some(decoder) => State::Cut(Box::new(Cutter::new(decoder, info.channels, info.sample_rate, cut)?)),
+                        Some(decoder) => {
+                            State::Cut(Box::new(Cutter::new(decoder, info.channels, info.sample_rate, cut)?))
+                        }
                         None if is_small => State::Whole(recording, channel),
                         None => return Err(undecoded(&format!("{} in {}", info.codec, info.format.extension()), cut)),
                     }
@@ -146,7 +148,8 @@ impl Cutter {
         }
         let sequences = if is_mixed { 1 } else { usize::from(channels) };
         let by_size = usize::try_from(cut.max_bytes).unwrap_or(usize::MAX).saturating_sub(HEADER) / WIDTH;
-        let by_time = usize::try_from(cut.max_duration.as_millis()).unwrap_or(usize::MAX).saturating_mul(RATE as usize / 1000);
+        let by_time =
+            usize::try_from(cut.max_duration.as_millis()).unwrap_or(usize::MAX).saturating_mul(RATE as usize / 1000);
         let by_memory = MOST_IN_MEMORY / WIDTH / sequences;
         let limit = by_size.min(by_time).min(by_memory) / FRAME * FRAME;
         if limit < 2 * SHORTEST {

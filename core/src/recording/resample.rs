@@ -36,11 +36,14 @@ impl Resampler {
     /// Permanent, when no recording has this rate.
     pub(super) fn new(rate: u32, channels: usize) -> Result<Self> {
         if !RATES.contains(&rate) {
-            return Err(Error::permanent(format!("the recording has {rate} samples per second, which is not plausible"))
-                .help("its header is broken; have it written again"));
+            return Err(Error::permanent(format!(
+                "the recording has {rate} samples per second, which is not plausible"
+            ))
+            .help("its header is broken; have it written again"));
         }
         let fft = (rate != RATE).then(|| Fft::new(rate as usize, RATE as usize, CHUNK, channels, FixedSync::Both));
-        let fft = fft.transpose().map_err(|error| Error::permanent("cannot resample the recording").caused_by(error))?;
+        let fft =
+            fft.transpose().map_err(|error| Error::permanent("cannot resample the recording").caused_by(error))?;
         let (delay, frames) = fft.as_ref().map_or((0, 0), |fft| (fft.output_delay(), fft.output_frames_max()));
         let (waiting, chunk) = (vec![Vec::new(); channels], vec![vec![0.0; frames]; channels]);
         Ok(Resampler { fft, rate: rate.into(), waiting, chunk, delay, taken: 0, given: 0 })
@@ -82,7 +85,8 @@ impl Resampler {
         let Some(fft) = &mut self.fft else { return Ok(()) };
         let channels = self.waiting.len();
         let (input, output) = (self.waiting[0].len(), self.chunk[0].len());
-        let failed = |error: &dyn std::fmt::Display| Error::permanent(format!("cannot resample the recording: {error}"));
+        let failed =
+            |error: &dyn std::fmt::Display| Error::permanent(format!("cannot resample the recording: {error}"));
         let source = SequentialSliceOfVecs::new(&self.waiting, channels, input).map_err(|error| failed(&error))?;
         let mut target =
             SequentialSliceOfVecs::new_mut(&mut self.chunk, channels, output).map_err(|error| failed(&error))?;

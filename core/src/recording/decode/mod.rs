@@ -92,5 +92,6 @@ fn guarded<T>(format: Format, work: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn damaged(format: Format) -> Error {
-    audio::broken(format, "most of it cannot be decoded").help("listen to it: it may have been cut or mixed up on its way")
+    audio::broken(format, "most of it cannot be decoded")
+        .help("listen to it: it may have been cut or mixed up on its way")
 }

@@ -121,7 +121,8 @@ impl Packets {
 
     /// Samples per channel that a packet should have had.
     fn length(&self, packet: &Packet) -> usize {
-        let seconds = self.time_base.and_then(|base| base.calc_duration(packet.dur)).map_or(0.0, |time| time.as_secs_f64());
+        let seconds =
+            self.time_base.and_then(|base| base.calc_duration(packet.dur)).map_or(0.0, |time| time.as_secs_f64());
         (seconds * f64::from(self.rate)).round().clamp(0.0, (u64::from(self.rate) * LONGEST_PACKET) as f64) as usize
     }
 }

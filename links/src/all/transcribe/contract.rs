@@ -13,7 +13,16 @@ pub(super) const MODULES: [&str; 5] = [
 
 /// Options of this link that vcon-server has nowhere; they stay where they are.
 const OWN: [&str; 10] = [
-    "fallback", "fallback_after", "format", "channels", "send", "callback", "callback_timeout", "cache", "parallel", "vendor",
+    "fallback",
+    "fallback_after",
+    "format",
+    "channels",
+    "send",
+    "callback",
+    "callback_timeout",
+    "cache",
+    "parallel",
+    "vendor",
 ];
 
 /// Makes options of this link out of those of one of the modules.

@@ -95,7 +95,8 @@ impl Deepgram {
     /// What an answer used. Channels that are transcribed by themselves are billed by themselves.
     fn heard(&self, answer: Value, seconds: f64, context: &LinkContext<'_>) -> Result<Heard> {
         let channels = answer["results"]["channels"].as_array().map(Vec::len);
-        let Some(channels) = channels.filter(|_| answer["results"]["channels"][0]["alternatives"][0].is_object()) else {
+        let Some(channels) = channels.filter(|_| answer["results"]["channels"][0]["alternatives"][0].is_object())
+        else {
             return Err(Error::retryable("Deepgram's answer holds no transcript")
                 .help("check that `base_url` is Deepgram's interface"));
         };
@@ -132,7 +133,8 @@ impl Vendor for Deepgram {
     }
 
     async fn order(&self, sound: &Sound, plan: Plan, callback: &str, context: &LinkContext<'_>) -> Result<String> {
-        let answer = self.account.call(sound, context, 0.0, |key| self.request(sound, plan, Some(callback), key)).await?;
+        let answer =
+            self.account.call(sound, context, 0.0, |key| self.request(sound, plan, Some(callback), key)).await?;
         let answer: Value = answer.json()?;
         answer["request_id"].as_str().map(str::to_owned).ok_or_else(|| {
             Error::retryable("Deepgram's answer names no request").help("check that `base_url` is Deepgram's interface")
@@ -145,7 +147,8 @@ impl Vendor for Deepgram {
             return Ok(None);
         }
         if payload.get("results").is_none() {
-            let why = ["err_msg", "message"].iter().find_map(|name| payload[*name].as_str()).unwrap_or("it says not why");
+            let why =
+                ["err_msg", "message"].iter().find_map(|name| payload[*name].as_str()).unwrap_or("it says not why");
             return Err(Error::permanent(format!("Deepgram could not transcribe it: {}", timeline::excerpt(why))));
         }
         self.heard(payload.clone(), 0.0, context).map(Some)

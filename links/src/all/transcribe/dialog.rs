@@ -46,9 +46,22 @@ struct Done {
 }
 
 impl<'a> Transcription<'a> {
-    pub(super) fn new(link: &'a Transcribe, vcon: &'a Vcon, dialog: &'a Dialog<'a>, context: &'a LinkContext<'a>) -> Self {
+    pub(super) fn new(
+        link: &'a Transcribe,
+        vcon: &'a Vcon,
+        dialog: &'a Dialog<'a>,
+        context: &'a LinkContext<'a>,
+    ) -> Self {
         let name = format!("dialog {}", dialog.index());
-        Transcription { link, vcon, dialog, context, source: Source::new(dialog, context), name, parked: OnceLock::new() }
+        Transcription {
+            link,
+            vcon,
+            dialog,
+            context,
+            source: Source::new(dialog, context),
+            name,
+            parked: OnceLock::new(),
+        }
     }
 
     /// How the run waits, when it has to.
@@ -63,7 +76,8 @@ impl<'a> Transcription<'a> {
     pub(super) async fn run(&self) -> Result<()> {
         let first = self.vendor(0);
         let kind = written::kind(self.link.format, first);
-        if self.vcon.analyses().any(|known| is_of(known.kind().as_deref(), kind, &known.dialogs(), self.dialog.index())) {
+        if self.vcon.analyses().any(|known| is_of(known.kind().as_deref(), kind, &known.dialogs(), self.dialog.index()))
+        {
             return self.pass("it has a transcript");
         }
         if !self.source.exists() {
@@ -110,7 +124,11 @@ impl<'a> Transcription<'a> {
                 failures.push(error);
                 break;
             }
-            self.context.note(format!("{}: {} failed, the next vendor is asked: {error}", self.name, vendor.account().label));
+            self.context.note(format!(
+                "{}: {} failed, the next vendor is asked: {error}",
+                self.name,
+                vendor.account().label
+            ));
             failures.push(error);
         }
         let first = failures.iter().position(Error::is_retryable).unwrap_or(0);
@@ -201,9 +219,11 @@ impl<'a> Transcription<'a> {
                 self.context.note(format!("{}: what was called back belongs to no order of this run", self.name));
             }
             Some(Resumption::TimedOut) => {
-                let message = format!("no result of {} came to `callback` within {:?}", vendor.account().label, callback.timeout);
-                return Err(Error::permanent(message)
-                    .help("check that the vendor can reach the URL; a run that is retried waits for the same order again"));
+                let message =
+                    format!("no result of {} came to `callback` within {:?}", vendor.account().label, callback.timeout);
+                return Err(Error::permanent(message).help(
+                    "check that the vendor can reach the URL; a run that is retried waits for the same order again",
+                ));
             }
             None => {}
         }
@@ -216,7 +236,9 @@ impl<'a> Transcription<'a> {
     /// vcon-server's usage report, when the call that it speaks of is in the ledger.
     async fn report(&self, done: &Done) -> Result<()> {
         let account = self.vendor(done.vendor).account();
-        let Some((report, kind)) = account.report.as_ref().filter(|_| done.used != Used::default()) else { return Ok(()) };
+        let Some((report, kind)) = account.report.as_ref().filter(|_| done.used != Used::default()) else {
+            return Ok(());
+        };
         let used = done.used;
         let (unit, input) =
             if used.input_tokens > 0.0 { (Unit::Tokens, used.input_tokens) } else { (Unit::Seconds, used.seconds) };
@@ -230,7 +252,9 @@ impl<'a> Transcription<'a> {
 
     fn write(&self, done: &Done) -> Result<()> {
         let vendor = self.vendor(done.vendor);
-        if let Some(seconds) = done.seconds.filter(|_| vendor.account().label == "deepgram" && self.source.lacks_duration()) {
+        if let Some(seconds) =
+            done.seconds.filter(|_| vendor.account().label == "deepgram" && self.source.lacks_duration())
+        {
             self.context.edit(Edit::set(format!("/dialog/{}/duration", self.dialog.index()), json!(seconds)));
         }
         if done.body.is_null() {

@@ -58,7 +58,8 @@ impl OpenAi {
         };
         let is_groq = face == Face::Groq;
         let model = service.model.clone();
-        let model = model.unwrap_or_else(|| if is_groq { "whisper-large-v3-turbo" } else { "gpt-4o-transcribe" }.to_owned());
+        let model =
+            model.unwrap_or_else(|| if is_groq { "whisper-large-v3-turbo" } else { "gpt-4o-transcribe" }.to_owned());
         let label = match name {
             VendorName::Groq => "groq_whisper",
             VendorName::Azure => "azure",
@@ -172,18 +173,22 @@ impl Face {
         let base = service.base_url.as_deref();
         match self {
             Face::OpenAi => endpoint("base_url", base.unwrap_or("https://api.openai.com/v1"), "/audio/transcriptions"),
-            Face::Groq => endpoint("base_url", base.unwrap_or("https://api.groq.com/openai/v1"), "/audio/transcriptions"),
+            Face::Groq => {
+                endpoint("base_url", base.unwrap_or("https://api.groq.com/openai/v1"), "/audio/transcriptions")
+            }
             Face::LiteLlm => {
                 let base = service.litellm_proxy_url.as_deref().or(base);
                 let base = base.ok_or_else(|| {
-                    Error::configuration("`base_url` is missing").help("write the proxy's URL, for example https://litellm.example.com")
+                    Error::configuration("`base_url` is missing")
+                        .help("write the proxy's URL, for example https://litellm.example.com")
                 })?;
                 endpoint("base_url", base, "/audio/transcriptions")
             }
             Face::Azure => {
                 let base = service.azure_openai_endpoint.as_deref().or(base);
                 let base = base.ok_or_else(|| {
-                    Error::configuration("`base_url` is missing").help("write the resource's URL, like https://NAME.openai.azure.com")
+                    Error::configuration("`base_url` is missing")
+                        .help("write the resource's URL, like https://NAME.openai.azure.com")
                 })?;
                 let mut url = endpoint("base_url", base, "")?;
                 if let Ok(mut path) = url.path_segments_mut() {

@@ -35,8 +35,8 @@ pub(super) async fn hear(
 ) -> Result<Heard> {
     let accepts = vendor.accepts();
     let mut cut = cut(&accepts, plan);
-    let is_one = recording.len() <= cut.max_bytes
-        && recording.info().is_none_or(|info| info.duration <= cut.max_duration);
+    let is_one =
+        recording.len() <= cut.max_bytes && recording.info().is_none_or(|info| info.duration <= cut.max_duration);
     if plan.separate && !is_one {
         // A vendor that separates channels does so in a whole recording only.
         cut.channels = Channels::Separate;

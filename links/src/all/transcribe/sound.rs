@@ -27,7 +27,8 @@ impl<'a> Source<'a> {
 
     /// Whether the vCon says where the recording is.
     pub(super) fn exists(&self) -> bool {
-        let has_body = self.dialog.entry().get("body").and_then(|body| body.as_str()).is_some_and(|body| !body.is_empty());
+        let has_body =
+            self.dialog.entry().get("body").and_then(|body| body.as_str()).is_some_and(|body| !body.is_empty());
         has_body || self.dialog.url().is_some_and(|url| !url.is_empty())
     }
 
@@ -102,7 +103,8 @@ impl<'a> Source<'a> {
     /// Parties that have a channel to themselves, or that the vCon names without saying where they are.
     fn voices(&self) -> usize {
         let by_channel = channel_parties(self.dialog, self.channels());
-        let mut own: Vec<usize> = by_channel.into_iter().filter_map(|parties| <[usize; 1]>::try_from(parties).ok()).flatten().collect();
+        let mut own: Vec<usize> =
+            by_channel.into_iter().filter_map(|parties| <[usize; 1]>::try_from(parties).ok()).flatten().collect();
         own.sort_unstable();
         own.dedup();
         if own.is_empty() { self.dialog.parties().len() } else { own.len() }
@@ -127,7 +129,10 @@ fn is_public(url: &str) -> bool {
             !(address.is_private() || address.is_loopback() || address.is_link_local() || address.is_unspecified())
         }
         Ok(IpAddr::V6(address)) => {
-            !(address.is_loopback() || address.is_unspecified() || address.is_unique_local() || address.is_unicast_link_local())
+            !(address.is_loopback()
+                || address.is_unspecified()
+                || address.is_unique_local()
+                || address.is_unicast_link_local())
         }
         Err(_) => {
             let host = host.trim_end_matches('.').to_ascii_lowercase();
@@ -146,8 +151,16 @@ mod tests {
             assert!(is_public(url), "{url}");
         }
         for url in [
-            "", "a.wav", "file:///a.wav", "https://localhost/a.wav", "https://pbx/a.wav", "http://10.0.0.1/a.wav",
-            "http://127.0.0.1:8080/a.wav", "http://[::1]/a.wav", "https://pbx.internal/a.wav", "http://[fe80::1]/a.wav",
+            "",
+            "a.wav",
+            "file:///a.wav",
+            "https://localhost/a.wav",
+            "https://pbx/a.wav",
+            "http://10.0.0.1/a.wav",
+            "http://127.0.0.1:8080/a.wav",
+            "http://[::1]/a.wav",
+            "https://pbx.internal/a.wav",
+            "http://[fe80::1]/a.wav",
         ] {
             assert!(!is_public(url), "{url}");
         }

@@ -21,7 +21,8 @@ pub(super) fn shifted(items: &Value, piece: &Piece, several_parts: bool) -> Vec<
 
 fn shift(item: &Value, piece: &Piece, several_parts: bool) -> Value {
     let Value::Object(members) = item else { return item.clone() };
-    let later = |value: &Value| value.as_f64().map_or_else(|| value.clone(), |seconds| json!(rounded(seconds + piece.offset)));
+    let later =
+        |value: &Value| value.as_f64().map_or_else(|| value.clone(), |seconds| json!(rounded(seconds + piece.offset)));
     let shifted = members.iter().map(|(name, value)| {
         let value = match (name.as_str(), value) {
             ("start" | "end", value) => later(value),
@@ -60,7 +61,8 @@ pub(super) fn join(mut pieces: Vec<Piece>) -> Value {
     }
     let several_parts = pieces.iter().any(|piece| piece.index > 0);
     let by_channel = pieces.iter().any(|piece| piece.channel.is_some_and(|channel| channel > 0));
-    let heard: Vec<(&Piece, &Value)> = pieces.iter().filter_map(|piece| Some((piece, piece.answer.as_ref()?))).collect();
+    let heard: Vec<(&Piece, &Value)> =
+        pieces.iter().filter_map(|piece| Some((piece, piece.answer.as_ref()?))).collect();
     let mut joined = match heard.first() {
         Some((_, Value::Object(first))) => first.clone(),
         _ => Map::new(),
@@ -180,9 +182,11 @@ mod tests {
 
     #[test]
     fn times_are_those_of_the_whole_and_speakers_are_kept_apart() {
-        let said = |speaker: &str, start: f64| json!({
-            "type": "transcript.text.segment", "id": "seg_0", "start": start, "end": start + 1.0, "text": "Hi.", "speaker": speaker,
-        });
+        let said = |speaker: &str, start: f64| {
+            json!({
+                "type": "transcript.text.segment", "id": "seg_0", "start": start, "end": start + 1.0, "text": "Hi.", "speaker": speaker,
+            })
+        };
         let answer = |speaker: &str| json!({"text": "Hi.", "duration": 10.0, "segments": [said(speaker, 0.5)]});
         let joined = join(vec![piece(0, None, 0.0, answer("A")), piece(1, None, 10.25, answer("A"))]);
         assert_eq!(joined["segments"][1]["start"], json!(10.75));
@@ -200,7 +204,8 @@ mod tests {
         });
         let joined = join(vec![piece(0, Some(0), 0.0, worded), piece(0, Some(1), 0.0, json!({"text": "Really?"}))]);
         let read = transcript::read(&joined, None).unwrap();
-        let turns: Vec<_> = read.turns.iter().map(|turn| (turn.channel, turn.text.as_str(), turn.words.len())).collect();
+        let turns: Vec<_> =
+            read.turns.iter().map(|turn| (turn.channel, turn.text.as_str(), turn.words.len())).collect();
         assert_eq!(turns, [(Some(1), "Really?", 0), (Some(0), "Yes.", 1), (Some(0), "No.", 1)]);
         assert_eq!(joined["text"], "Really? Yes. No.");
     }

@@ -211,7 +211,8 @@ impl Account {
         build: impl Fn(&Secret) -> Result<Request> + Sync,
     ) -> Result<Response> {
         let estimate = Estimate { tokens, audio_seconds: sound.seconds() * f64::from(sound.channels().max(1)) };
-        let total = |answer: &Response| serde_json::from_slice::<Value>(&answer.body).ok()?["usage"]["total_tokens"].as_f64();
+        let total =
+            |answer: &Response| serde_json::from_slice::<Value>(&answer.body).ok()?["usage"]["total_tokens"].as_f64();
         let call = Call { estimate, tokens: Some(&total) };
         let build = |key: &Secret| Ok(build(key)?.timeout(self.timeout));
         Box::pin(self.provider.call(context, call, build)).await
@@ -219,7 +220,8 @@ impl Account {
 
     /// Books what a call used.
     pub(super) fn spend(&self, used: Used, context: &LinkContext<'_>) {
-        let amounts = [(INPUT_TOKENS, used.input_tokens), (OUTPUT_TOKENS, used.output_tokens), (AUDIO_SECONDS, used.seconds)];
+        let amounts =
+            [(INPUT_TOKENS, used.input_tokens), (OUTPUT_TOKENS, used.output_tokens), (AUDIO_SECONDS, used.seconds)];
         context.spend(self.provider.name(), &self.model, &amounts);
     }
 }
@@ -263,8 +265,18 @@ impl Account {
             model: terms.model,
             report: report(service).zip(terms.report),
             timeout,
-            minimum_duration: at_least_zero("minimum_duration", service.minimum_duration, f64::MAX, terms.minimum_duration)?,
-            minimum_confidence: at_least_zero("minimum_confidence", service.minimum_confidence, 1.0, terms.minimum_confidence)?,
+            minimum_duration: at_least_zero(
+                "minimum_duration",
+                service.minimum_duration,
+                f64::MAX,
+                terms.minimum_duration,
+            )?,
+            minimum_confidence: at_least_zero(
+                "minimum_confidence",
+                service.minimum_confidence,
+                1.0,
+                terms.minimum_confidence,
+            )?,
             url_timeout: service.url_timeout.map(|timeout| timeout.0),
             fingerprint,
         })
@@ -295,8 +307,9 @@ pub(super) fn vendor(service: &Service, contract: bool) -> Result<Box<dyn Vendor
         VendorName::HuggingFace => Box::new(hugging_face::HuggingFace::new(service, contract)?),
         VendorName::Vfun => Box::new(vfun::Vfun::new(service, contract)?),
         VendorName::WhisperBuiltin => {
-            return Err(Error::configuration("`vendor`: there is no `whisper_builtin` here")
-                .help("run a server for Whisper and write `vendor: openai` with its `base_url`, or name another vendor"));
+            return Err(Error::configuration("`vendor`: there is no `whisper_builtin` here").help(
+                "run a server for Whisper and write `vendor: openai` with its `base_url`, or name another vendor",
+            ));
         }
     })
 }
@@ -315,7 +328,9 @@ pub(super) fn endpoint(option: &str, base: &str, path: &str) -> Result<Url> {
 
 /// What `vendor_schema` holds: the defaults of vcon-server's link with the operator's options over them.
 pub(super) fn opts(defaults: Value, service: &Service) -> Option<Value> {
-    let (Value::Object(mut opts), Ok(Value::Object(own))) = (defaults, serde_json::to_value(service)) else { return None };
+    let (Value::Object(mut opts), Ok(Value::Object(own))) = (defaults, serde_json::to_value(service)) else {
+        return None;
+    };
     opts.extend(own);
     Some(Value::Object(opts))
 }

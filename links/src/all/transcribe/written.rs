@@ -66,7 +66,8 @@ fn name_channels(transcript: &mut Transcript, vcon: &Vcon, dialog: &Dialog<'_>) 
     let parties = channel_parties(dialog, u16::try_from(channels).unwrap_or(u16::MAX));
     for turn in transcript.turns.iter_mut().filter(|turn| turn.speaker.is_none()) {
         let Some(channel) = turn.channel else { continue };
-        let party = turn.party.or_else(|| <[usize; 1]>::try_from(parties.get(channel)?.clone()).ok().map(|[only]| only));
+        let party =
+            turn.party.or_else(|| <[usize; 1]>::try_from(parties.get(channel)?.clone()).ok().map(|[only]| only));
         turn.party = party;
         let speaker = Speaker::Number(i64::try_from(party.unwrap_or(channel)).unwrap_or(i64::MAX));
         let name = party.and_then(|party| vcon.parties().find(|known| known.index() == party)?.name());
