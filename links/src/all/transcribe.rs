@@ -8,6 +8,8 @@ mod openai;
 mod options;
 mod pieces;
 mod sound;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod vendor;
 mod vfun;
@@ -126,6 +128,12 @@ impl Callback {
     }
 }
 
+/// Which dialog an error is of, unless it says so itself.
+fn named(error: Error, dialog: usize) -> Error {
+    let place = format!("dialog {dialog}");
+    if error.message().contains(&place) { error } else { error.within(place) }
+}
+
 #[async_trait]
 impl Link for Transcribe {
     async fn run(&self, vcon: &Vcon, context: &LinkContext<'_>) -> Result<Outcome> {
@@ -135,7 +143,7 @@ impl Link for Transcribe {
                 return Err(Error::retryable("stopped before all dialogs were transcribed"));
             }
             let transcription = Transcription::new(self, vcon, &dialog, context);
-            let result = Box::pin(transcription.run()).await;
+            let result = Box::pin(transcription.run()).await.map_err(|error| named(error, dialog.index()));
             if let Some(outcome) = transcription.parked() {
                 return Ok(outcome);
             }
@@ -149,54 +157,5 @@ impl Link for Transcribe {
         // A retryable one first: it brings the step back, and only what failed is asked for again.
         let first = failures.iter().position(Error::is_retryable).unwrap_or(0);
         failures.into_iter().nth(first).map_or(Ok(Outcome::Continue), Err)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-    use vconductor_core::Class;
-
-    use super::*;
-
-    fn link(options: Value) -> Result<Transcribe> {
-        Transcribe::new("transcribe", serde_json::from_value(options).unwrap())
-    }
-
-    #[test]
-    fn what_cannot_work_is_refused() {
-        for (options, expected) in [
-            (json!({"vendor": "deepgram"}), "`api_key`"),
-            (json!({"vendor": "deepgram", "api_key": []}), "`api_key`"),
-            (json!({"vendor": "openai"}), "`api_key`"),
-            (json!({"vendor": "azure", "api_key": "k"}), "`base_url`"),
-            (json!({"vendor": "litellm", "api_key": "k"}), "`base_url`"),
-            (json!({"vendor": "vfun"}), "`base_url`"),
-            (json!({"vendor": "hugging_face"}), "`api_key`"),
-            (json!({"vendor": "whisper_builtin"}), "`vendor`"),
-            (json!({"vendor": "openai", "base_url": "host:80/v1"}), "`base_url`"),
-            (json!({"vendor": "deepgram", "api_key": "k", "api": {"callback": "https://a.test"}}), "`callback`"),
-            (json!({"vendor": "deepgram", "api_key": "k", "callback": "a.test"}), "`callback`"),
-            (json!({"vendor": "deepgram", "api_key": "k", "minimum_confidence": 50}), "`minimum_confidence`"),
-            (json!({"vendor": "deepgram", "api_key": "k", "minimum_duration": -1}), "`minimum_duration`"),
-            (json!({"vendor": "deepgram", "api_key": "k", "parallel": 0}), "`parallel`"),
-            (json!({"vendor": "deepgram", "api_key": "k", "timeout": 0}), "`timeout`"),
-            (json!({"vendor": "deepgram", "api_key": "k", "limits": {"concurrency": 0}}), "`limits`"),
-            (json!({"vendor": "deepgram", "api_key": "k", "fallback": [{"api_key": "k"}]}), "`fallback`"),
-            (json!({"vendor": "deepgram", "api_key": "k", "fallback": [{"vendor": "openai"}]}), "entry 1"),
-            (json!({"vendor": "openai", "api_key": "k", "max_chunk_duration": 1}), "`max_chunk_duration`"),
-        ] {
-            let error = link(options.clone()).err().unwrap_or_else(|| panic!("{options} is accepted"));
-            assert_eq!(error.class(), Class::Configuration, "{options}");
-            assert!(error.message().contains(expected), "{options}: {error}");
-        }
-    }
-
-    #[test]
-    fn the_token_gets_into_the_callback() {
-        let url = |url: &str| Callback::new(url.to_owned(), Duration::from_secs(1)).unwrap().url("t1");
-        assert_eq!(url("https://a.test/back/{token}?k=v"), "https://a.test/back/t1?k=v");
-        assert_eq!(url("https://a.test/back/"), "https://a.test/back/t1");
-        assert_eq!(url("https://a.test/back?k=v"), "https://a.test/back/t1?k=v");
     }
 }

@@ -84,7 +84,10 @@ impl Deepgram {
         let token = Secret::new(format!("Token {}", key.expose()));
         let request = Request::post(url.as_str())?.secret_header("authorization", &token)?;
         match sound {
-            Sound::Url { url, .. } => request.json(&json!({"url": url})),
+            Sound::Url { url, .. } => {
+                let request = request.json(&json!({"url": url}))?;
+                Ok(Url::parse(url).map_or(request.clone(), |url| request.hiding(&url)))
+            }
             Sound::File { part, .. } => {
                 let is_media = part.mediatype.starts_with("audio/") || part.mediatype.starts_with("video/");
                 request.body(if is_media { &part.mediatype } else { "audio/*" }, part.bytes.clone())

@@ -35,8 +35,8 @@ pub(super) struct Transcription<'a> {
 struct Done {
     /// Which vendor, by its place in the link's list.
     vendor: usize,
-    /// The body of the analysis; null: the recording is shorter than `minimum_duration`.
-    body: Value,
+    /// What the vendor answered; null: the recording is shorter than `minimum_duration`.
+    answer: Value,
     /// Seconds of the recording, where it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seconds: Option<f64>,
@@ -115,7 +115,7 @@ impl<'a> Transcription<'a> {
             let error = match self.ask(vendor.as_ref()).await {
                 Ok((heard, kept)) => {
                     let used = if kept { Used::default() } else { heard.used };
-                    return Ok(self.done(index, vendor.body(heard.answer), used));
+                    return Ok(self.done(index, heard.answer, used));
                 }
                 Err(error) => error,
             };
@@ -135,8 +135,8 @@ impl<'a> Transcription<'a> {
         Err(failures.swap_remove(first))
     }
 
-    fn done(&self, vendor: usize, body: Value, used: Used) -> Done {
-        Done { vendor, body, seconds: self.source.measured(), used }
+    fn done(&self, vendor: usize, answer: Value, used: Used) -> Done {
+        Done { vendor, answer, seconds: self.source.measured(), used }
     }
 
     /// Fetches the recording to know more of it. Where a vendor can fetch it as well, it is no failure that we cannot.
@@ -257,19 +257,20 @@ impl<'a> Transcription<'a> {
         {
             self.context.edit(Edit::set(format!("/dialog/{}/duration", self.dialog.index()), json!(seconds)));
         }
-        if done.body.is_null() {
+        if done.answer.is_null() {
             return self.pass(&format!("it is shorter than {} s", vendor.account().minimum_duration));
         }
+        let body = vendor.body(done.answer.clone());
         let least = vendor.account().minimum_confidence;
-        let sure = written::confidence(&done.body, vendor);
+        let sure = written::confidence(&body, vendor);
         if let Some(sure) = sure.filter(|sure| *sure < least) {
             return self.pass(&format!("{} is sure by {sure}, less than {least}", vendor.account().label));
         }
-        if !vendor.is_result(&done.body) {
+        if !vendor.is_result(&body) {
             return self.pass("nothing was heard");
         }
         let now = Timestamp::from_millisecond(self.context.clock.now()).unwrap_or_default();
-        match written::edits(&done.body, vendor, self.link.format, self.vcon, self.dialog, now) {
+        match written::edits(&done.answer, &body, vendor, self.link.format, self.vcon, self.dialog, now) {
             Some(edits) => edits.into_iter().for_each(|edit| self.context.edit(edit)),
             None => return self.pass("nothing was heard"),
         }

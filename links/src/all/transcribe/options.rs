@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use vconductor_core::config::Period;
 use vconductor_core::provider::{Keep, Limits, OneOrMore};
@@ -193,17 +193,22 @@ vendor_options! {
     /// Of what Whisper models say the times: `word`, `segment` or `none`. Default: `word`, but `none` in vcon-server's form.
     timestamps: Option<Timestamps>,
     /// Shorter recordings are passed over; in seconds. Default: 0; in vcon-server's form as there.
+    #[serde(serialize_with = "as_written")]
     minimum_duration: Option<f64>,
     /// Transcripts that the vendor is less sure of are not written; from 0 to 1. Default: 0; 0.5 for Deepgram in vcon-server's
     /// form.
+    #[serde(serialize_with = "as_written")]
     minimum_confidence: Option<f64>,
     /// The longest part of a recording that OpenAI and what is like it get, in seconds. Default: 480.
+    #[serde(serialize_with = "as_written")]
     max_chunk_duration: Option<f64>,
     /// Whether recordings are cut where it is silent. Default: `true`.
     use_silence_chunking: Option<bool>,
     /// What is not louder counts as silence, in decibels relative to full scale. Default: -40.
+    #[serde(serialize_with = "as_written")]
     silence_thresh: Option<f64>,
     /// How long it must be silent for a cut, in milliseconds. Default: 2000.
+    #[serde(serialize_with = "as_written")]
     silence_len: Option<f64>,
     /// The limit for one call of the vendor. Default: `10m`. `vfun-timeout` is vcon-server's name for it.
     #[serde(alias = "vfun-timeout", alias = "vfun_timeout", skip_serializing)]
@@ -258,6 +263,15 @@ impl Options {
     /// Whether the options are written as vcon-server has them, and mean what they mean there.
     pub(super) fn is_contract_form(&self) -> bool {
         self.vendor_options.is_some() || self.transcribe_options.is_some()
+    }
+}
+
+/// A whole number without a point, as people write it.
+#[expect(clippy::ref_option, reason = "the form that serde asks for")]
+fn as_written<S: Serializer>(number: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
+    match number {
+        Some(number) if number.fract() == 0.0 && number.abs() < 1e15 => to.serialize_i64(*number as i64),
+        number => number.serialize(to),
     }
 }
 

@@ -24,8 +24,10 @@ pub(super) fn confidence(body: &Value, vendor: &dyn Vendor) -> Option<f64> {
     body["confidence"].as_f64().or_else(|| transcript::read(body, Some(vendor.account().label))?.confidence)
 }
 
-/// The edits that write `body` as the transcript of a dialog; `None`: there are no words in it.
+/// The edits that write an answer, whose native body is `body`, as the transcript of a dialog; `None`: there are no words in
+/// it.
 pub(super) fn edits(
+    answer: &Value,
     body: &Value,
     vendor: &dyn Vendor,
     format: Format,
@@ -45,7 +47,7 @@ pub(super) fn edits(
         }
         return Some(vec![Edit::AddAnalysis(analysis)]);
     }
-    let mut transcript = transcript::read(body, Some(label))?;
+    let mut transcript = transcript::read(answer, Some(label))?;
     if transcript.origin.model.is_none() {
         transcript.origin.model = Some(vendor.account().model.clone());
     }
@@ -53,9 +55,12 @@ pub(super) fn edits(
     name_channels(&mut transcript, vcon, dialog);
     let mut edits = vec![Edit::AddAnalysis(wtf::analysis(&transcript, index, now))];
     let listed = vcon.document().get("/extensions");
-    let is_listed = listed.is_some_and(|list| list.elements().any(|name| name.as_str().as_deref() == Some(wtf::NAME)));
-    if !is_listed {
-        edits.push(Edit::append("/extensions", json!(wtf::NAME)));
+    let mut extensions: Vec<Value> =
+        listed.into_iter().flat_map(|list| list.elements()).map(|name| name.to_value()).collect();
+    if !extensions.iter().any(|name| name == wtf::NAME) {
+        // Set and not appended: each dialog of a run asks for it.
+        extensions.push(json!(wtf::NAME));
+        edits.push(Edit::set("/extensions", Value::from(extensions)));
     }
     Some(edits)
 }
