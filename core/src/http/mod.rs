@@ -18,6 +18,7 @@
 mod client;
 mod display;
 mod download;
+mod form;
 pub mod guard;
 mod network;
 mod request;
@@ -32,6 +33,7 @@ mod tests;
 
 pub use client::{HttpClient, HttpClientBuilder};
 pub use download::Download;
+pub use form::Form;
 pub use guard::Guard;
 pub use network::Network;
 pub use request::Request;
