@@ -2,6 +2,8 @@
 
 pub mod certificates;
 pub mod https;
+pub mod mongo;
+pub mod postgres;
 pub mod proxy;
 pub mod redis;
 pub mod sentinel;
