@@ -40,7 +40,7 @@ pub(super) fn decode(document: &RawDocument) -> Result<Bytes> {
 
 fn entries<'a>(side: &'a RawDocument, name: &str) -> impl Iterator<Item = &'a RawDocument> {
     let list = side.get_array(name).ok().into_iter();
-    list.flat_map(RawArray::into_iter).filter_map(|entry| entry.ok()?.as_document())
+    list.flat_map(|array| array.into_iter()).filter_map(|entry| entry.ok()?.as_document())
 }
 
 /// A date as text.
