@@ -7,6 +7,8 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use vconductor_tests::servers::mongo::MongoServer;
+use vconductor_tests::servers::postgres::PostgresServer;
 use vconductor_tests::servers::redis::RedisServer;
 
 /// One row of the table.
@@ -32,8 +34,17 @@ pub(crate) const BACKENDS: &[Backend] = &[
     Backend { module: "storage.file", place: file },
     Backend { module: "storage.sqlite", place: sqlite },
     Backend { module: "storage.redis_storage", place: redis_storage },
+    Backend { module: "storage.postgres", place: postgres },
+    Backend { module: "storage.mongo", place: mongo },
     Backend { module: "storage.webhook", place: webhook },
 ];
+
+/// Cases that no storage on a backend can pass: module, case, and where the backend's own documentation says so.
+pub(crate) const LIMITS: &[(&str, &str, &str)] = &[(
+    "storage.mongo",
+    "twenty_megabytes_are_saved",
+    "not supported: 16 MB is the limit, https://www.mongodb.com/docs/manual/reference/limits/#mongodb-limit-BSON-Document-Size",
+)];
 
 fn file() -> Place {
     let folder = tempfile::tempdir().expect("a folder");
@@ -59,6 +70,24 @@ fn redis_storage() -> Place {
     Place {
         options: json!({"redis_url": server.url()}),
         broken: json!({"redis_url": server.url().replace("//", "//nobody:wrong@")}),
+        _guard: Box::new(server),
+    }
+}
+
+fn postgres() -> Place {
+    let server = PostgresServer::start();
+    Place {
+        options: json!({"url": server.url()}),
+        broken: json!({"url": server.url().replace("of-the-tests", "wrong")}),
+        _guard: Box::new(server),
+    }
+}
+
+fn mongo() -> Place {
+    let server = MongoServer::start();
+    Place {
+        options: json!({"url": server.url()}),
+        broken: json!({"url": server.url().replace("of-the-tests", "wrong")}),
         _guard: Box::new(server),
     }
 }

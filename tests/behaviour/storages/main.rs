@@ -7,6 +7,8 @@ mod backends;
 mod cases;
 mod crash;
 mod list_cases;
+mod mongo;
+mod postgres;
 mod redis;
 mod vcons;
 
@@ -17,7 +19,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use serde_json::Value;
 use vconductor_core::plugin::{StorageEntry, inventory};
 
-use backends::{BACKENDS, Backend, Place};
+use backends::{BACKENDS, Backend, LIMITS, Place};
 use cases::Case;
 use vconductor_storages as _;
 
@@ -36,6 +38,8 @@ fn main() {
         }),
     ];
     trials.extend(redis::trials());
+    trials.extend(postgres::trials());
+    trials.extend(mongo::trials());
     for (module, entry) in &registered {
         match BACKENDS.iter().find(|backend| backend.module == *module) {
             Some(backend) => trials.extend(trials_of(backend, entry)),
@@ -67,6 +71,10 @@ fn trials_of(backend: &'static Backend, entry: &'static StorageEntry) -> Vec<Tri
 }
 
 fn run(backend: &Backend, entry: &'static StorageEntry, case: &Case) -> Result<Completion, Failed> {
+    let is_beyond = |limit: &&(&str, &str, &str)| limit.0 == backend.module && limit.1 == case.name;
+    if let Some((_, _, reason)) = LIMITS.iter().find(is_beyond) {
+        return Ok(Completion::ignored_with(*reason));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let place: Place = (backend.place)();

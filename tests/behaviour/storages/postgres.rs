@@ -210,7 +210,7 @@ async fn refusals_are_classed() {
 
     server.psql("ALTER DATABASE postgres SET default_transaction_read_only = on");
     expect_class(of(&server).save(&small(&new_uuid(), 1)).await, Class::Retryable, "a standby");
-    server.psql("SET default_transaction_read_only = off; ALTER DATABASE postgres RESET default_transaction_read_only");
+    server.psql("BEGIN READ WRITE; ALTER DATABASE postgres RESET default_transaction_read_only; COMMIT");
 
     // Five for ordinary users; they come free again by themselves.
     let crowd = storage(json!({"url": url.replace("vcons:of-the-tests", "narrow:narrow"), "connections": 20}));
