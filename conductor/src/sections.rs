@@ -1,9 +1,13 @@
 //! Sections of a configuration that are neither plugins nor chains: `http`, and those that nothing acts on.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use vconductor_core::config::{Code, Config, Finding, Period, Size, Span};
 use vconductor_core::http::HttpClient;
 use vconductor_core::http::guard::Guard;
+use vconductor_core::plugin::Services;
+use vconductor_core::price::PriceTable;
 use vconductor_core::{Error, Result};
 
 use crate::follow;
@@ -68,6 +72,15 @@ pub(crate) fn http_client(config: &Config) -> Result<HttpClient> {
         builder = builder.max_body(usize::try_from(size.0).unwrap_or(usize::MAX));
     }
     builder.build()
+}
+
+/// What links share, with the operator's own prices.
+///
+/// # Errors
+/// If the price table that comes with the program is damaged.
+pub(crate) fn services(config: &Config, http: HttpClient) -> Result<Services> {
+    let prices = Arc::new(PriceTable::new(config.prices.clone())?);
+    Ok(Services { prices, ..Services::alone(http)? })
 }
 
 fn guard(http: &Http) -> Result<Guard, Error> {

@@ -10,6 +10,8 @@ pub mod recorder;
 pub mod servers;
 pub mod stage;
 pub mod trace;
+#[path = "../vendors/mod.rs"]
+pub mod vendors;
 
 use vconductor_links as _;
 use vconductor_storages as _;

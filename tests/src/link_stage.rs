@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use vconductor_core::clock::ManualClock;
 use vconductor_core::document::Edit;
 use vconductor_core::http::{HttpClient, Resolver};
-use vconductor_core::plugin::{Checkpoint, Link, LinkContext, Outcome, Requested, Step};
-use vconductor_core::run::{RunId, StepKey};
+use vconductor_core::plugin::{Checkpoint, Link, LinkContext, Outcome, Requested, Services, Step};
+use vconductor_core::run::{RunId, StepKey, Usage};
 use vconductor_core::store::Resumption;
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Error, Result};
@@ -30,8 +30,8 @@ pub const NOW: i64 = 1_767_225_600_000;
 
 /// One step of one run.
 pub struct LinkStage {
-    /// The client. It reaches addresses but no names, so that no test leaves the machine.
-    pub http: HttpClient,
+    /// What links share. The client reaches addresses but no names, so that no test leaves the machine.
+    pub services: Services,
     /// Stands still at [`NOW`] until a test moves it.
     pub clock: ManualClock,
     /// Given to the link.
@@ -67,7 +67,10 @@ impl LinkStage {
     pub fn new(uuid: &str) -> Self {
         let key = StepKey { link: "link".to_owned(), occurrence: 0, options: "0".to_owned() };
         LinkStage {
-            http: HttpClient::builder().resolver(Arc::new(NoNames)).build().expect("an HTTP client"),
+            services: Services::alone(
+                HttpClient::builder().resolver(Arc::new(NoNames)).build().expect("an HTTP client"),
+            )
+            .expect("prices"),
             clock: ManualClock::at(NOW),
             cancel: CancellationToken::new(),
             step: Step { uuid: uuid.to_owned(), run: RunId::new(), chain: "chain".to_owned(), key, attempt: 1 },
@@ -89,7 +92,7 @@ impl LinkStage {
     async fn execute(&self, link: &dyn Link, vcon: &Vcon, resumption: Option<Resumption>) -> Ran {
         let context = LinkContext::new(
             self.step.clone(),
-            &self.http,
+            &self.services,
             self.cancel.clone(),
             &self.clock,
             self,
@@ -113,7 +116,7 @@ impl LinkStage {
 
 #[async_trait]
 impl Checkpoint for LinkStage {
-    async fn save(&self, parts: BTreeMap<String, Value>) -> Result<()> {
+    async fn save(&self, parts: BTreeMap<String, Value>, _used: Option<Usage>) -> Result<()> {
         if self.store_is_down.load(Ordering::SeqCst) {
             return Err(Error::retryable("the store is away"));
         }

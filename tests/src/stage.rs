@@ -9,6 +9,7 @@ use vconductor::engine::assemble::assemble_text;
 use vconductor::engine::report::{Figures, Report};
 use vconductor::engine::{Engine, Settings};
 use vconductor_core::http::HttpClient;
+use vconductor_core::plugin::Services;
 use vconductor_core::store::embedded::{EmbeddedStore, Settings as StoreSettings};
 use vconductor_core::store::{ClaimRequest, Commit, DeadLetter, End, NewVcon, Pending, ProcessId, Quota, Store};
 
@@ -75,9 +76,9 @@ impl Stage {
     /// Starts a conductor.
     pub fn start(&self, configuration: &str) -> Conductor {
         let report = Arc::new(Report::default());
-        let http = HttpClient::builder().build().expect("a client");
+        let services = Services::alone(HttpClient::builder().build().expect("a client")).expect("prices");
         let chains = assemble_text(configuration, &report).unwrap_or_else(|findings| panic!("{findings}"));
-        let engine = Engine::new(Arc::clone(&self.store), http, chains, Arc::clone(&report), self.settings.clone());
+        let engine = Engine::new(Arc::clone(&self.store), services, chains, Arc::clone(&report), self.settings.clone());
         let engine = Arc::new(engine);
         let running = Arc::clone(&engine);
         let task = tokio::spawn(async move { running.run().await.expect("the engine runs") });

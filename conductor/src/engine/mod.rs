@@ -27,9 +27,8 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use vconductor_core::clock::{Clock, SystemClock};
 use vconductor_core::error::{Class, Error, Result};
-use vconductor_core::http::HttpClient;
 use vconductor_core::layers::timeout::with_timeout;
-use vconductor_core::plugin::{Hook, hooks};
+use vconductor_core::plugin::{Hook, Services, hooks};
 use vconductor_core::store::{Commit, Committed, NewVcon, Pending, ProcessId, Store, Stored};
 
 use chain::{Chain, Chains};
@@ -86,7 +85,7 @@ impl Default for Settings {
 /// What all parts of a running conductor share.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) http: HttpClient,
+    pub(crate) services: Services,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) report: Arc<Report>,
     pub(crate) settings: Settings,
@@ -209,7 +208,7 @@ impl Engine {
     /// Prepares a conductor; [`run`](Self::run) starts it.
     pub fn new(
         store: Arc<dyn Store>,
-        http: HttpClient,
+        services: Services,
         chains: Chains,
         report: Arc<Report>,
         settings: Settings,
@@ -220,7 +219,7 @@ impl Engine {
         let lease = Lease::new(settings.lease);
         let shared = Shared {
             store,
-            http,
+            services,
             clock: Arc::new(SystemClock),
             report,
             settings,

@@ -12,7 +12,7 @@ use vconductor_core::clock::Millis;
 use vconductor_core::error::{Error, Result};
 use vconductor_core::layers::timeout::with_timeout;
 use vconductor_core::plugin::{Checkpoint, Effect, LinkContext, Outcome, Requested, Step as StepInfo};
-use vconductor_core::run::{Recorded, StepEntry};
+use vconductor_core::run::{Recorded, StepEntry, Usage};
 use vconductor_core::store::{Claim, Commit, End, Push, Resumption, Save};
 use vconductor_core::vcon::{Form, Vcon};
 
@@ -94,10 +94,10 @@ pub(super) async fn execute(
         key: step.key.clone(),
         attempt,
     };
-    let checkpoint = LedgerCheckpoint { at, step, attempt };
+    let checkpoint = LedgerCheckpoint { at, step, attempt, used: entry.and_then(|entry| entry.usage) };
     let context = LinkContext::new(
         info,
-        &at.shared.http,
+        &at.shared.services,
         at.cancel.child_token(),
         at.shared.clock.as_ref(),
         &checkpoint,
@@ -172,12 +172,14 @@ struct LedgerCheckpoint<'a> {
     at: &'a Situation<'a>,
     step: &'a LinkStep,
     attempt: u32,
+    /// What earlier executions used.
+    used: Option<Usage>,
 }
 
 #[async_trait]
 impl Checkpoint for LedgerCheckpoint<'_> {
-    async fn save(&self, parts: BTreeMap<String, Value>) -> Result<()> {
-        let requested = Requested { parts, ..Requested::default() };
+    async fn save(&self, parts: BTreeMap<String, Value>, used: Option<Usage>) -> Result<()> {
+        let requested = Requested { parts, usage: used, ..Requested::default() };
         let _turn = self.at.book.turn().await;
         let attempts = self.attempt.saturating_sub(1);
         let (generation, now) = (&self.at.chain.generation, self.at.shared.clock.now());
@@ -186,7 +188,7 @@ impl Checkpoint for LedgerCheckpoint<'_> {
             let earlier = ledger.step(&self.step.key).cloned();
             let pushes = earlier.as_ref().map(|entry| entry.pushes.clone()).unwrap_or_default();
             let mut entry = entry(self.step, Recorded::Unfinished, &requested, attempts, generation, now, pushes);
-            entry.usage = earlier.and_then(|entry| entry.usage);
+            entry.usage = Usage::sum(self.used.clone(), entry.usage);
             ledger.record(entry);
             ledger.clone()
         };

@@ -35,6 +35,7 @@ pub(crate) fn build(root: &Node, hash: String, findings: &mut Vec<Finding>) -> C
         store: root.get("store").and_then(|node| builder.name(node, "store")),
         media: builder.section(root, "media"),
         http: builder.section(root, "http"),
+        prices: root.get("prices").and_then(|node| builder.read(node, "prices")).unwrap_or_default(),
         links: builder.plugins(root, "links"),
         storages: builder.plugins(root, "storages"),
         tracers: builder.plugins(root, "tracers"),

@@ -193,6 +193,7 @@ fn each_of_our_keys_ends_compatibility_mode() {
     let cases = [
         ("store: redis://x", "store", 1),
         ("media: {}", "media", 1),
+        ("prices: []", "prices", 1),
         ("http: {}", "http", 1),
         ("chains: {a: {links: [], weight: 1}}", "chains.a.weight", 1),
         ("chains: {a: {links: [], concurrency: 1}}", "chains.a.concurrency", 1),

@@ -12,6 +12,7 @@ use super::node::Node;
 use super::source::Span;
 use super::typed::Options;
 use super::units::Period;
+use crate::price::Price;
 use crate::secret::Secret;
 
 /// A text with its place. Prints as it was written, so that an interpolated secret is never shown.
@@ -58,6 +59,8 @@ pub struct Config {
     pub media: Option<Options>,
     /// The section `http`.
     pub http: Option<Options>,
+    /// The operator's own prices of paid services.
+    pub prices: Vec<Price>,
     /// Links by name.
     pub links: Vec<PluginConfig>,
     /// Storages by name.

@@ -15,6 +15,9 @@ use crate::clock::Clock;
 use crate::document::Edit;
 use crate::error::{Error, Result};
 use crate::http::HttpClient;
+use crate::layers::instruments;
+use crate::plugin::Services;
+use crate::price::unit;
 use crate::run::{RunId, StepKey, Usage, effect_id};
 use crate::store::{Made, Resumption};
 use crate::vcon::Vcon;
@@ -22,11 +25,11 @@ use crate::vcon::Vcon;
 /// Saves the finished parts of a step before the step ends, in the run's ledger.
 #[async_trait]
 pub trait Checkpoint: Send + Sync {
-    /// Durable when it returns.
+    /// Saves them with what the execution has used so far. Durable when it returns.
     ///
     /// # Errors
     /// Retryable while the store is away; the step must end with this error.
-    async fn save(&self, parts: BTreeMap<String, Value>) -> Result<()>;
+    async fn save(&self, parts: BTreeMap<String, Value>, used: Option<Usage>) -> Result<()>;
 }
 
 /// Where in which run a link is executed.
@@ -67,6 +70,8 @@ pub struct Requested {
 pub struct LinkContext<'a> {
     /// Where in which run this is.
     pub step: Step,
+    /// What all links share.
+    pub services: &'a Services,
     /// The shared HTTP client with retry, limits and address guard.
     pub http: &'a HttpClient,
     /// Cancelled when the conductor shuts down or the step's time is over.
@@ -83,7 +88,7 @@ impl<'a> LinkContext<'a> {
     /// A context for one execution of a step; `parts` are those that earlier executions finished.
     pub fn new(
         step: Step,
-        http: &'a HttpClient,
+        services: &'a Services,
         cancel: CancellationToken,
         clock: &'a dyn Clock,
         checkpoint: &'a dyn Checkpoint,
@@ -91,7 +96,7 @@ impl<'a> LinkContext<'a> {
         resumption: Option<Resumption>,
     ) -> Self {
         let requested = Mutex::new(Requested { parts, ..Requested::default() });
-        LinkContext { step, http, cancel, clock, resumption, checkpoint, requested }
+        LinkContext { step, services, http: &services.http, cancel, clock, resumption, checkpoint, requested }
     }
 
     /// Requests a change of the document.
@@ -146,6 +151,33 @@ impl<'a> LinkContext<'a> {
         }
     }
 
+    /// Adds what a paid call used, by the units of [`crate::price::unit`], and what that costs by the price table.
+    pub fn spend(&self, provider: &str, model: &str, amounts: &[(&str, f64)]) {
+        let amounts: BTreeMap<&str, f64> = amounts.iter().copied().collect();
+        let cost = self.services.prices.cost(provider, model, &amounts, self.clock.now());
+        for (unit, amount) in amounts.iter().filter(|(_, amount)| **amount != 0.0) {
+            self.add_usage(unit, *amount, None);
+        }
+        if let Some(cost) = cost {
+            self.add_cost(cost);
+        }
+        let amount = |unit: &str| amounts.get(unit).copied().unwrap_or_default();
+        let usage = instruments::Usage {
+            input_tokens: amount(unit::INPUT_TOKENS) as u64,
+            output_tokens: amount(unit::OUTPUT_TOKENS) as u64,
+            cache_read_tokens: amount(unit::CACHE_READ_TOKENS) as u64,
+            cache_write_tokens: amount(unit::CACHE_WRITE_TOKENS) as u64,
+            audio_seconds: amount(unit::AUDIO_SECONDS),
+            cost_usd: cost,
+        };
+        instruments::usage_recorded(&self.step.chain, &self.step.key.link, provider, model, usage);
+    }
+
+    fn add_cost(&self, cost: f64) {
+        let mut requested = self.lock();
+        *requested.usage.get_or_insert_default().cost.get_or_insert(0.0) += cost;
+    }
+
     /// The idempotency key of this step towards `target` (an endpoint, a dialog): the same in every execution.
     pub fn effect_id(&self, target: &str) -> String {
         effect_id(self.step.run, &self.step.key, target)
@@ -174,12 +206,12 @@ impl<'a> LinkContext<'a> {
         let result = work.await?;
         let value = serde_json::to_value(&result)
             .map_err(|error| Error::permanent(format!("the result of part `{name}` is not JSON")).caused_by(error))?;
-        let parts = {
+        let (parts, used) = {
             let mut requested = self.lock();
             requested.parts.insert(name.to_owned(), value);
-            requested.parts.clone()
+            (requested.parts.clone(), requested.usage.clone())
         };
-        self.checkpoint.save(parts).await?;
+        self.checkpoint.save(parts, used).await?;
         Ok(result)
     }
 

@@ -11,6 +11,7 @@ mod hook;
 mod link;
 mod options;
 mod registry;
+mod services;
 mod storage;
 mod tracer;
 
@@ -20,6 +21,7 @@ pub use hook::{Hook, HookEntry, RunInfo, hooks};
 pub use link::{Effect, Link, LinkEntry, LinkPlugin, Outcome};
 pub use options::{options_hash, schema_value};
 pub use registry::{Registry, RegistryError};
+pub use services::Services;
 pub use storage::{Capabilities, ListPage, ListQuery, SaveItem, Storage, StorageEntry, StoragePlugin};
 pub use tracer::{Hop, Tracer, TracerEntry, TracerPlugin};
 

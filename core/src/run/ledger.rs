@@ -117,6 +117,23 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
+impl Usage {
+    /// Both together.
+    pub fn sum(used: Option<Usage>, more: Option<Usage>) -> Option<Usage> {
+        let (mut used, more) = match (used, more) {
+            (Some(used), Some(more)) => (used, more),
+            (used, more) => return used.or(more),
+        };
+        for (unit, amount) in more.units {
+            *used.units.entry(unit).or_default() += amount;
+        }
+        if let Some(cost) = more.cost {
+            *used.cost.get_or_insert(0.0) += cost;
+        }
+        Some(used)
+    }
+}
+
 impl Ledger {
     /// The entry of a step, finished or not.
     pub fn step(&self, key: &StepKey) -> Option<&StepEntry> {

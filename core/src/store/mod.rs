@@ -7,6 +7,7 @@
 //! three times is three runs. Two runs of one uuid never overlap (the writer lease).
 
 mod commit;
+mod coordination;
 pub mod embedded;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -25,6 +26,7 @@ use crate::error::Result;
 use crate::run::{Ledger, RunId};
 
 pub use commit::{Commit, Committed, End, Made, Push, Save};
+pub use coordination::{Coordination, Hold, LocalCoordination, Permit, Taken, Want};
 pub use status::{
     DeadLetter, DeadLetterQueue, Failure, Holder, ListStatus, Pending, Queued, Reaped, Revival, RunState, Standing,
     WaitReason, Waits,

@@ -17,6 +17,7 @@ use vconductor::engine::assemble::assemble_text;
 use vconductor::engine::report::{Report, RunOutcome};
 use vconductor::engine::{Engine, Settings};
 use vconductor_core::http::HttpClient;
+use vconductor_core::plugin::Services;
 use vconductor_core::store::embedded::{EmbeddedStore, Settings as StoreSettings};
 use vconductor_core::store::{
     ClaimRequest, Commit, Documents, End, NewVcon, Operations, ProcessId, Push, Queue, Quota, Save, Store,
@@ -161,10 +162,10 @@ fn open(folder: &Path) -> Outcome<Arc<EmbeddedStore>> {
 
 fn start(store: &Arc<EmbeddedStore>, links: usize) -> Outcome<(Arc<Engine>, Arc<Report>, tokio::task::JoinHandle<()>)> {
     let report = Arc::new(Report::default());
-    let http = HttpClient::builder().build()?;
+    let services = Services::alone(HttpClient::builder().build()?)?;
     let chains = assemble_text(&configuration(links), &report)?;
     let store: Arc<dyn Store> = Arc::clone(store) as _;
-    let engine = Arc::new(Engine::new(store, http, chains, Arc::clone(&report), Settings::default()));
+    let engine = Arc::new(Engine::new(store, services, chains, Arc::clone(&report), Settings::default()));
     let running = Arc::clone(&engine);
     let task = tokio::spawn(async move {
         if let Err(error) = running.run().await {

@@ -108,8 +108,9 @@ impl Run {
         };
         output::say(self.start_line(&configuration, config, &*store, api.as_ref()));
         let followers = Followers::start(&config.followers, &store, &http, &store::folder(flag, named)?).await?;
+        let services = sections::services(config, http)?;
         let settings = self.times.apply(&settings()?);
-        let engine = Arc::new(Engine::new(Arc::clone(&store), http, chains, Arc::clone(&report), settings));
+        let engine = Arc::new(Engine::new(Arc::clone(&store), services, chains, Arc::clone(&report), settings));
         let watch =
             Watch::new(engine, Arc::clone(&store), Arc::clone(&followers), Arc::clone(&report), self.until_idle);
         let end = watch.until_end().await;

@@ -221,10 +221,10 @@ impl Passage {
         self.keep = requested.keep.or(self.keep);
         let has_made = !requested.made.is_empty();
         self.made.append(&mut requested.made);
-        let attempts = known.map_or(0, |entry| entry.attempts);
+        let (attempts, used) = known.map_or((0, None), |entry| (entry.attempts, entry.usage));
         if let Outcome::Park { token, until } = outcome {
             requested.parts.insert(PARKED.to_owned(), json!({ "token": token, "until": until }));
-            self.record(link, Recorded::Unfinished, &requested, attempts, pushes);
+            self.record(link, Recorded::Unfinished, &requested, attempts, pushes, used);
             return Err(Ending::Otherwise(End::Park { token, until }, RunOutcome::Parked));
         }
         self.pushes.extend(pushes.iter().cloned());
@@ -236,7 +236,7 @@ impl Passage {
         };
         // What was waited for or made is not cheap and repeatable, whatever the link says.
         if link.effect == Effect::External || waited || has_made || matches!(done, Done::Switch(..)) {
-            self.record(link, recorded, &requested, attempts + 1, pushes);
+            self.record(link, recorded, &requested, attempts + 1, pushes, used);
         }
         Ok(done)
     }
@@ -270,18 +270,23 @@ impl Passage {
         Ok(())
     }
 
-    /// Writes the step to the ledger; a finished one is not parked any more.
-    fn record(&mut self, link: &LinkStep, outcome: Recorded, requested: &Requested, attempts: u32, pushes: Vec<Push>) {
+    /// Writes the step to the ledger; a finished one is not parked any more. `used`: what executions before this one used.
+    fn record(
+        &mut self,
+        link: &LinkStep,
+        outcome: Recorded,
+        requested: &Requested,
+        attempts: u32,
+        pushes: Vec<Push>,
+        used: Option<Usage>,
+    ) {
         let now = self.shared.clock.now();
         let mut entry = entry(link, outcome, requested, attempts, &self.chain.generation, now, pushes);
         let mut ledger = self.book.open();
         if entry.is_finished() && ledger.parked.as_ref() == Some(&link.key) {
             ledger.parked = None;
         }
-        let earlier = ledger.step(&link.key).filter(|earlier| !earlier.is_finished());
-        if let Some(used) = earlier.and_then(|earlier| earlier.usage.clone()) {
-            entry.usage = Some(sum(used, entry.usage));
-        }
+        entry.usage = Usage::sum(used, entry.usage);
         ledger.record(entry);
         self.ledger_unsaved = true;
     }
@@ -293,14 +298,15 @@ impl Passage {
         requested: &Requested,
         known: Option<StepEntry>,
     ) -> Result<Done, Ending> {
-        let (attempts, pushes) = known.map_or((1, Vec::new()), |entry| (entry.attempts + 1, entry.pushes));
+        let (attempts, pushes, used) =
+            known.map_or((1, Vec::new(), None), |entry| (entry.attempts + 1, entry.pushes, entry.usage));
         let retry = super::retry_delay(&link.retry, attempts, error).is_some();
         if retry || link.on_error == OnError::Fail {
             // Also a pure link's attempts must be counted, and apart from those of others.
             if retry || link.effect == Effect::External {
                 // A dead run that is put back starts with all its attempts; the dead letter keeps the count.
                 let counted = if retry { attempts } else { 0 };
-                self.record(link, Recorded::Unfinished, requested, counted, pushes);
+                self.record(link, Recorded::Unfinished, requested, counted, pushes, used);
             }
             let queue = self.own_dead_letters();
             return Err(self.failed(link.name(), error, attempts, &link.retry, queue));
@@ -310,7 +316,7 @@ impl Passage {
         tracing::warn!(uuid = %self.uuid, link = link.name(), %error, "the link failed; the chain says `on_error: {what}`");
         if link.effect == Effect::External {
             let outcome = if stop { Recorded::Stop } else { Recorded::Failed(error.chain_text()) };
-            self.record(link, outcome, requested, attempts, Vec::new());
+            self.record(link, outcome, requested, attempts, Vec::new(), used);
         }
         Ok(if stop { Done::Stop } else { Done::Continue })
     }
@@ -392,14 +398,4 @@ pub(super) fn is_open(known: Option<&StepEntry>, resumption: Option<&Resumption>
 pub(super) fn parked_under(entry: &StepEntry) -> Option<(String, Millis)> {
     let mark = entry.parts.get(PARKED).filter(|_| !entry.is_finished())?;
     Some((mark.get("token").and_then(Value::as_str)?.to_owned(), mark.get("until").and_then(Value::as_i64)?))
-}
-
-fn sum(mut used: Usage, more: Option<Usage>) -> Usage {
-    for (unit, amount) in more.iter().flat_map(|more| &more.units) {
-        *used.units.entry(unit.clone()).or_default() += amount;
-    }
-    if let Some(cost) = more.and_then(|more| more.cost) {
-        *used.cost.get_or_insert(0.0) += cost;
-    }
-    used
 }
