@@ -29,7 +29,8 @@ pub(super) async fn spent(shared: &Shared, chain: &Chain, cost: f64) {
             return;
         }
     };
-    let Some(budget) = chain.budget.filter(|budget| sum > budget.usd_per_day && sum - cost <= budget.usd_per_day) else {
+    let Some(budget) = chain.budget.filter(|budget| sum > budget.usd_per_day && sum - cost <= budget.usd_per_day)
+    else {
         return;
     };
     let what = match budget.on_exceed {

@@ -11,6 +11,7 @@ use vconductor_core::http::guard::Guard;
 use vconductor_core::plugin::Services;
 use vconductor_core::price::PriceTable;
 use vconductor_core::recording::Recordings;
+use vconductor_core::store::Coordination;
 use vconductor_core::{Error, Result};
 
 pub(crate) use self::media::{OffloadConfig, offload};
@@ -80,10 +81,10 @@ pub(crate) fn http_client(config: &Config) -> Result<HttpClient> {
 ///
 /// # Errors
 /// If the price table that comes with the program is damaged, or a configuration error that [`check`] has told already.
-pub(crate) fn services(config: &Config, http: HttpClient) -> Result<Services> {
+pub(crate) fn services(config: &Config, http: HttpClient, coordination: Arc<dyn Coordination>) -> Result<Services> {
     let prices = Arc::new(PriceTable::new(config.prices.clone())?);
     let recordings = Recordings::new(media::policy(config)?);
-    Ok(Services { prices, recordings, ..Services::alone(http)? })
+    Ok(Services { prices, recordings, coordination, ..Services::alone(http)? })
 }
 
 fn guard(http: &Http) -> Result<Guard, Error> {

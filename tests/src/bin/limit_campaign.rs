@@ -95,7 +95,10 @@ async fn main() -> Outcome<ExitCode> {
         let secrets = (0..keys).map(|key| Secret::new(format!("secret-key-{key}"))).collect();
         let limits = Limits { requests_per_minute: Some(per_minute), ..Limits::default() };
         let provider = Provider::new("vendor", OneOrMore::More(secrets), limits)?;
-        let services = Services { coordination: store as Arc<dyn Coordination>, ..Services::alone(HttpClient::builder().build()?)? };
+        let services = Services {
+            coordination: store as Arc<dyn Coordination>,
+            ..Services::alone(HttpClient::builder().build()?)?
+        };
         conductors.push(Arc::new((provider, services)));
     }
     let started = Instant::now();
