@@ -118,8 +118,8 @@ impl Coordination for RedisStore {
         pipe.cmd("PEXPIRE").arg(&name).arg(keep);
         pipe.cmd("EXEC");
         let is_large = value.len() >= inner.settings.large;
-        let answers = if is_large { bulk::ask(inner, &pipe).await? } else { inner.wire.ask(&pipe).await? };
-        match answers.into_iter().last().map(list).unwrap_or_default().iter().find_map(refused) {
+        let mut answers = if is_large { bulk::ask(inner, &pipe).await? } else { inner.wire.ask(&pipe).await? };
+        match answers.pop().map(list).unwrap_or_default().iter().find_map(refused) {
             Some(error) => Err(inner.wire.explain(error)),
             None => Ok(()),
         }
