@@ -46,7 +46,7 @@ where
     let detail = error.message().unwrap_or_default().to_owned();
     let (wait, region) = (header("retry-after"), header("x-amz-bucket-region"));
     if status == 0 {
-        return Refused::Failed(unanswered(place, error));
+        return Refused::Failed(unanswered(place, &error));
     }
     match (status, code.as_str()) {
         (404, "" | "NoSuchKey" | "NotFound") => return Refused::Missing,
@@ -127,13 +127,13 @@ fn judge(place: &str, status: u16, code: &str, detail: &str, region: Option<&str
 }
 
 /// There was no answer at all, or none that could be read.
-fn unanswered<E>(place: &str, error: SdkError<E, HttpResponse>) -> Error
+fn unanswered<E>(place: &str, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: StdError + Send + Sync + 'static,
 {
-    let text = words(&error);
+    let text = words(error);
     let lower = text.to_lowercase();
-    if matches!(&error, SdkError::TimeoutError(_)) || lower.contains("timed out") || lower.contains("timeout") {
+    if matches!(error, SdkError::TimeoutError(_)) || lower.contains("timed out") || lower.contains("timeout") {
         return Error::retryable(format!("{place} did not answer in time"))
             .help("it is tried again; option `timeout` is the longest time for an answer")
             .caused_by(text);
@@ -148,7 +148,7 @@ where
             .help("install the authority's certificate in the system's store")
             .caused_by(text);
     }
-    if matches!(&error, SdkError::ConstructionFailure(_)) {
+    if matches!(error, SdkError::ConstructionFailure(_)) {
         return Error::configuration(format!("no request to {place} can be made"))
             .help("check options `endpoint_url`, `aws_region` and `aws_bucket`")
             .caused_by(text);
