@@ -36,7 +36,7 @@ impl From<Error> for Refused {
 }
 
 /// Judges an error of the SDK; `place` names the bucket without secrets.
-pub(super) fn refused<E>(place: &str, error: SdkError<E, HttpResponse>) -> Refused
+pub(super) fn refused<E>(place: &str, error: &SdkError<E, HttpResponse>) -> Refused
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
@@ -46,7 +46,7 @@ where
     let detail = error.message().unwrap_or_default().to_owned();
     let (wait, region) = (header("retry-after"), header("x-amz-bucket-region"));
     if status == 0 {
-        return Refused::Failed(unanswered(place, &error));
+        return Refused::Failed(unanswered(place, error));
     }
     match (status, code.as_str()) {
         (404, "" | "NoSuchKey" | "NotFound") => return Refused::Missing,
