@@ -80,7 +80,7 @@ impl Bucket {
 
     pub(super) fn refused<E>(
         &self,
-        error: aws_sdk_s3::error::SdkError<E, aws_sdk_s3::config::http::HttpResponse>,
+        error: &aws_sdk_s3::error::SdkError<E, aws_sdk_s3::config::http::HttpResponse>,
     ) -> Refused
     where
         E: aws_sdk_s3::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -135,7 +135,7 @@ impl Bucket {
         match sent {
             Ok(written) => Ok(written.e_tag().unwrap_or_default().to_owned()),
             // It was deleted since it was looked at.
-            Err(error) => match self.refused(error) {
+            Err(error) => match self.refused(&error) {
                 Refused::Missing => Err(Refused::Changed),
                 other => Err(other),
             },
@@ -145,7 +145,7 @@ impl Bucket {
     /// The content of an object and what is known of it.
     pub(super) async fn get(&self, key: &str) -> Result<Option<(Bytes, Head)>> {
         let sent = self.client().await.get_object().bucket(&self.name).key(key).send().await;
-        let found = match sent.map_err(|error| self.refused(error)) {
+        let found = match sent.map_err(|error| self.refused(&error)) {
             Ok(found) => found,
             Err(Refused::Missing) => return Ok(None),
             Err(other) => return Err(other.into_error()),
@@ -167,7 +167,7 @@ impl Bucket {
                 tag: found.e_tag().unwrap_or_default().to_owned(),
                 metadata: found.metadata().cloned().unwrap_or_default(),
             })),
-            Err(error) => match self.refused(error) {
+            Err(error) => match self.refused(&error) {
                 Refused::Missing => Ok(None),
                 other => Err(other.into_error()),
             },
@@ -189,7 +189,7 @@ impl Bucket {
                 Ok(_) => return Ok(()),
                 // Conditional deletes came long after conditional writes; a server without them says so.
                 Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 501) => {}
-                Err(error) => match self.refused(error) {
+                Err(error) => match self.refused(&error) {
                     Refused::Missing | Refused::Changed => return Ok(()),
                     other => return Err(other.into_error()),
                 },
@@ -197,7 +197,7 @@ impl Bucket {
         }
         match request().await.send().await {
             Ok(_) => Ok(()),
-            Err(error) => match self.refused(error) {
+            Err(error) => match self.refused(&error) {
                 Refused::Missing => Ok(()),
                 other => Err(other.into_error()),
             },
@@ -216,7 +216,7 @@ impl Bucket {
         if folders {
             request = request.delimiter("/");
         }
-        let page = request.send().await.map_err(|error| self.refused(error).into_error())?;
+        let page = request.send().await.map_err(|error| self.refused(&error).into_error())?;
         let names = if folders {
             page.common_prefixes().iter().filter_map(|folder| folder.prefix().map(str::to_owned)).collect()
         } else {

@@ -36,7 +36,7 @@ impl From<Error> for Refused {
 }
 
 /// Judges an error of the SDK; `place` names the bucket without secrets.
-pub(super) fn refused<E>(place: &str, error: SdkError<E, HttpResponse>) -> Refused
+pub(super) fn refused<E>(place: &str, error: &SdkError<E, HttpResponse>) -> Refused
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
@@ -127,13 +127,13 @@ fn judge(place: &str, status: u16, code: &str, detail: &str, region: Option<&str
 }
 
 /// There was no answer at all, or none that could be read.
-fn unanswered<E>(place: &str, error: SdkError<E, HttpResponse>) -> Error
+fn unanswered<E>(place: &str, error: &SdkError<E, HttpResponse>) -> Error
 where
     E: StdError + Send + Sync + 'static,
 {
-    let text = words(&error);
+    let text = words(error);
     let lower = text.to_lowercase();
-    if matches!(&error, SdkError::TimeoutError(_)) || lower.contains("timed out") || lower.contains("timeout") {
+    if matches!(error, SdkError::TimeoutError(_)) || lower.contains("timed out") || lower.contains("timeout") {
         return Error::retryable(format!("{place} did not answer in time"))
             .help("it is tried again; option `timeout` is the longest time for an answer")
             .caused_by(text);
@@ -148,7 +148,7 @@ where
             .help("install the authority's certificate in the system's store")
             .caused_by(text);
     }
-    if matches!(&error, SdkError::ConstructionFailure(_)) {
+    if matches!(error, SdkError::ConstructionFailure(_)) {
         return Error::configuration(format!("no request to {place} can be made"))
             .help("check options `endpoint_url`, `aws_region` and `aws_bucket`")
             .caused_by(text);

@@ -23,7 +23,7 @@ pub(super) async fn put(bucket: &Bucket, upload: Upload<'_>) -> Result<String, R
         .set_storage_class(class)
         .send()
         .await
-        .map_err(|error| unconditional(bucket.refused(error)))?;
+        .map_err(|error| unconditional(bucket.refused(&error)))?;
     let id = begun.upload_id().unwrap_or_default().to_owned();
     let written = match send(bucket, &upload, &id).await {
         Ok(parts) => complete(bucket, &upload, &id, parts).await,
@@ -32,7 +32,7 @@ pub(super) async fn put(bucket: &Bucket, upload: Upload<'_>) -> Result<String, R
     if written.is_err() {
         let abort = bucket.client().await.abort_multipart_upload().bucket(&bucket.name).key(upload.key);
         if let Err(error) = abort.upload_id(&id).send().await {
-            let error = unconditional(bucket.refused(error)).into_error();
+            let error = unconditional(bucket.refused(&error)).into_error();
             tracing::warn!(bucket = %bucket.name, key = upload.key, error = %error.chain_text(),
                 "parts of an object that failed stay behind; a rule of the bucket can remove such");
         }
@@ -57,7 +57,7 @@ async fn send(bucket: &Bucket, upload: &Upload<'_>, id: &str) -> Result<Vec<Comp
             Some(Ok((number, Ok(part)))) => {
                 parts.push(CompletedPart::builder().part_number(number).set_e_tag(part.e_tag).build());
             }
-            Some(Ok((_, Err(error)))) => return Err(unconditional(bucket.refused(error))),
+            Some(Ok((_, Err(error)))) => return Err(unconditional(bucket.refused(&error))),
             Some(Err(error)) => {
                 return Err(Error::retryable("the upload of a part was broken off").caused_by(error).into());
             }
@@ -84,7 +84,7 @@ async fn complete(
         .await;
     match sent {
         Ok(written) => Ok(written.e_tag().unwrap_or_default().to_owned()),
-        Err(error) => match bucket.refused(error) {
+        Err(error) => match bucket.refused(&error) {
             Refused::Missing => Err(Refused::Changed),
             other => Err(other),
         },

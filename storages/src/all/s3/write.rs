@@ -1,8 +1,8 @@
 //! Saving and deleting: the document first, then the pointer that says its day.
 //!
 //! The revision is metadata of the document's object, and every write has a condition: that the object is absent, or
-//! still the one that was looked at. The pointer is written under a condition by every save, too, so that of two
-//! writers who put a vCon into two days one notices, and begins again.
+//! still the one that was looked at. Tags come from content, so that of a pointer only tells its day; who has written
+//! therefore looks at the pointer again.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -79,7 +79,7 @@ pub(super) async fn save(bucket: &Bucket, places: &Places, options: &Options, it
             let spread = u64::from(Timestamp::now().subsec_nanosecond().unsigned_abs() % 20);
             tokio::time::sleep(Duration::from_millis(2 + spread + u64::from(round))).await;
         }
-        if write.round().await? && (round == 0 || write.stands().await?) {
+        if write.round().await? {
             return Ok(());
         }
     }
@@ -98,6 +98,9 @@ impl Write<'_> {
     }
 
     /// Looks what is there, and writes if this is newer. False: others have written meanwhile.
+    ///
+    /// The object in the day that the pointer names decides: a writer is done when it has written that one and the pointer
+    /// still names it afterwards. Only then is a vCon moved to another day.
     async fn round(&mut self) -> Result<bool> {
         let pointer = pointer(self.bucket, self.places, &self.stem).await?;
         let named = pointer.as_ref().map(|pointer| pointer.day.clone());
@@ -108,41 +111,60 @@ impl Write<'_> {
             self.withdraw(&here).await?;
             return Ok(true);
         }
-        let there = if here == target { found } else { self.head(&target).await? };
-        if self.is_newer(there.as_ref()) {
-            // Whoever wrote it is about to write the pointer.
-            return Ok(true);
-        }
-        let condition = there.map_or(Condition::Absent, |there| Condition::Matches(there.tag));
-        if !self.put(&target, condition).await? {
+        if !self.put(&here, over(found)).await? {
             return Ok(false);
         }
-        let before = if here == target { pointer.as_ref().and_then(|p| p.before.clone()) } else { Some(here.clone()) };
-        let condition = pointer.map_or(Condition::Absent, |pointer| Condition::Matches(pointer.tag));
-        let Some(tag) = self.point(&target, before.as_deref(), condition).await? else { return Ok(false) };
-        let Some(before) = before.filter(|before| *before != target) else { return Ok(true) };
-        // The tag of a pointer is that of its day, so it does not tell whether others have moved the vCon back meanwhile:
-        // what lies in the day before now does.
-        let old = self.head(&before).await?;
-        if self.is_newer(old.as_ref()) {
-            self.point(&before, None, Condition::Matches(tag)).await?;
-            return Ok(false);
+        let Some(pointer) = pointer else {
+            return self.point(&target, None, Condition::Absent).await.map(|pointed| pointed.is_some());
+        };
+        if here != target {
+            return self.relocate(pointer, &target).await;
         }
-        if let Some(old) = old {
-            self.bucket.delete(&self.places.document(&before, &self.stem), Some(old.tag)).await?;
+        if let Some(before) = pointer.before.filter(|before| *before != here) {
+            // A move that was cut off.
+            self.tidy(&before, &here, pointer.tag).await?;
         }
-        // Somebody who has moved it again does this as well.
-        self.point(&target, None, Condition::Matches(tag)).await?;
-        self.stands().await
+        self.stands(&here).await
     }
 
-    /// Whether what this save has placed is there after others have tidied up: on a server that ignores conditions of
-    /// deletes, one that looked a moment earlier may have taken it for its own.
-    async fn stands(&self) -> Result<bool> {
-        let Some((day, _)) = &self.placed else { return Ok(true) };
-        let found = self.head(day).await?;
-        Ok(found.is_some()
-            || pointer(self.bucket, self.places, &self.stem).await?.is_none_or(|named| named.day != *day))
+    /// Moves the vCon, which this save has written to the day that the pointer names, to another day.
+    async fn relocate(&mut self, pointer: Pointer, target: &str) -> Result<bool> {
+        let here = pointer.day;
+        let there = self.head(target).await?;
+        if self.is_newer(there.as_ref()) || !self.put(target, over(there)).await? {
+            return Ok(false);
+        }
+        let Some(tag) = self.point(target, Some(&here), Condition::Matches(pointer.tag)).await? else {
+            return Ok(false);
+        };
+        let old = self.head(&here).await?;
+        if self.is_newer(old.as_ref()) {
+            // Written there a moment ago by somebody who may not have seen the move: it goes back.
+            let back = self.point(&here, None, Condition::Matches(tag)).await?;
+            let new = self.head(target).await?;
+            if let Some(tag) = back.filter(|_| revision(new.as_ref()) > revision(old.as_ref())) {
+                self.point(target, None, Condition::Matches(tag)).await?;
+            }
+            return Ok(false);
+        }
+        self.tidy(&here, target, tag).await?;
+        self.stands(target).await
+    }
+
+    /// Deletes what lies in a day that the pointer does not name any more, and lets the pointer forget that day.
+    async fn tidy(&self, before: &str, day: &str, tag: String) -> Result<()> {
+        if let Some(old) = self.head(before).await? {
+            self.bucket.delete(&self.places.document(before, &self.stem), Some(old.tag)).await?;
+        }
+        // Somebody who has moved it again does this as well.
+        self.point(day, None, Condition::Matches(tag)).await.map(drop)
+    }
+
+    /// Whether the pointer names the day that this save has written to, and the object is there. What others tidy up is
+    /// written by others than they think, now and then, on a server that ignores conditions of deletes.
+    async fn stands(&self, day: &str) -> Result<bool> {
+        let named = pointer(self.bucket, self.places, &self.stem).await?;
+        Ok(named.is_some_and(|named| named.day == day) && self.head(day).await?.is_some())
     }
 
     /// Takes back an object of this save when a newer revision lies in another day.
@@ -156,7 +178,7 @@ impl Write<'_> {
     }
 
     fn is_newer(&self, found: Option<&Head>) -> bool {
-        found.and_then(|head| head.metadata.get(REVISION)?.parse().ok()).is_some_and(|there: u64| there > self.revision)
+        revision(found).is_some_and(|there| there > self.revision)
     }
 
     async fn head(&self, day: &str) -> Result<Option<Head>> {
@@ -206,6 +228,16 @@ impl Write<'_> {
     fn condition(&self, wanted: Condition) -> Condition {
         if self.conditional { wanted } else { Condition::None }
     }
+}
+
+/// The revision of an object; another program's has none.
+fn revision(found: Option<&Head>) -> Option<u64> {
+    found?.metadata.get(REVISION)?.parse().ok()
+}
+
+/// The condition under which an object that was looked at is written over.
+fn over(found: Option<Head>) -> Condition {
+    found.map_or(Condition::Absent, |found| Condition::Matches(found.tag))
 }
 
 /// Whether the pointer of a vCon names this day.
