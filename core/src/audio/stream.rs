@@ -19,14 +19,19 @@ use super::{Format, Measured, broken, unreadable};
 use crate::Result;
 
 pub(super) fn measure_packets(format: Format, source: impl MediaSource) -> Result<Measured> {
-    measure(format, open(format, source)?)
+    let reader = open(format, source)?;
+    measure(format, reader.ok_or_else(|| broken(format, "it is of a kind that is not supported"))?)
 }
 
-/// A reader of the packets in `source`, which is a file of this format at its start.
+/// A reader of the packets in `source`, which is a file of this format at its start; `None` for kinds of it that no reader of
+/// ours knows.
 ///
 /// # Errors
 /// Permanent, when its header is broken.
-pub(crate) fn open<'s>(format: Format, mut source: impl MediaSource + 's) -> Result<Box<dyn FormatReader + 's>> {
+pub(crate) fn open<'s>(
+    format: Format,
+    mut source: impl MediaSource + 's,
+) -> Result<Option<Box<dyn FormatReader + 's>>> {
     if format == Format::Mp3 {
         let mut head = Vec::with_capacity(HEAD);
         (&mut source).take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
@@ -41,7 +46,11 @@ pub(crate) fn open<'s>(format: Format, mut source: impl MediaSource + 's) -> Res
         Format::Ogg => OggReader::try_new(source, options).map(|reader| Box::new(reader) as _),
         Format::Wav => WavReader::try_new(source, options).map(|reader| Box::new(reader) as _),
     };
-    reader.map_err(|error| explain(format, &error))
+    match reader {
+        Ok(reader) => Ok(Some(reader)),
+        Err(ParseError::Unsupported(_)) => Ok(None),
+        Err(error) => Err(explain(format, &error)),
+    }
 }
 
 fn buffered<'s>(source: impl MediaSource + 's) -> MediaSourceStream<'s> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,7 +18,6 @@ use crate::http::HttpClient;
 use crate::layers::instruments;
 use crate::plugin::Services;
 use crate::price::unit;
-use crate::recording::Recordings;
 use crate::run::{RunId, StepKey, Usage, effect_id};
 use crate::store::{Made, Resumption};
 use crate::vcon::Vcon;
@@ -82,12 +81,8 @@ pub struct LinkContext<'a> {
     /// Set when the step was parked: why it goes on.
     pub resumption: Option<Resumption>,
     checkpoint: &'a dyn Checkpoint,
-    recordings: Option<&'a Recordings>,
     requested: Mutex<Requested>,
 }
-
-/// For a context that was given none.
-static RECORDINGS: LazyLock<Recordings> = LazyLock::new(Recordings::default);
 
 impl<'a> LinkContext<'a> {
     /// A context for one execution of a step; `parts` are those that earlier executions finished.
@@ -101,20 +96,7 @@ impl<'a> LinkContext<'a> {
         resumption: Option<Resumption>,
     ) -> Self {
         let requested = Mutex::new(Requested { parts, ..Requested::default() });
-        let http = &services.http;
-        LinkContext { step, services, http, cancel, clock, resumption, checkpoint, recordings: None, requested }
-    }
-
-    /// Sets the rules for recordings, and those that were fetched; without this the defaults hold.
-    #[must_use]
-    pub fn with_recordings(mut self, recordings: &'a Recordings) -> Self {
-        self.recordings = Some(recordings);
-        self
-    }
-
-    /// The rules for recordings, and those that were fetched: for [`Recording::fetch`](crate::recording::Recording::fetch).
-    pub fn recordings(&self) -> &Recordings {
-        self.recordings.unwrap_or(&RECORDINGS)
+        LinkContext { step, services, http: &services.http, cancel, clock, resumption, checkpoint, requested }
     }
 
     /// Requests a change of the document.

@@ -43,7 +43,7 @@ pub(super) async fn fetch(dialog: &Dialog<'_>, context: &LinkContext<'_>, policy
             () = context.cancel.cancelled() => Err(Error::retryable("stopped while the recording was fetched")),
         }
     };
-    let recording = context.recordings().cache().get(key, Box::pin(fetched)).await?;
+    let recording = context.services.recordings.cache().get(key, Box::pin(fetched)).await?;
     // It may have been fetched under wider rules.
     if recording.len() > policy.max_bytes {
         return Err(too_large(recording.len(), policy));

@@ -5,8 +5,8 @@
 //! # -> vconductor_core::Result<()> {
 //! use vconductor_core::recording::{Cut, Recording};
 //!
-//! for dialog in vcon.dialogs().iter().filter(|dialog| dialog.is_recording()) {
-//!     let recording = Recording::fetch(dialog, context).await?;
+//! for dialog in vcon.dialogs().filter(|dialog| dialog.is_recording()) {
+//!     let recording = Recording::fetch(&dialog, context).await?;
 //!     let mut parts = recording.parts(&Cut::default())?;
 //!     while let Some(part) = parts.next_part().await {
 //!         let part = part?; // send it; its times count from `part.offset`
@@ -75,8 +75,7 @@ impl Recording {
     /// Retryable when the other side is away or too slow. Permanent when there is no recording, it is too large or too
     /// long, broken or no recording at all, not the one whose hash the vCon says, or from a place that is not allowed.
     pub async fn fetch(dialog: &Dialog<'_>, context: &LinkContext<'_>) -> Result<Self> {
-        let recordings = context.recordings();
-        Self::fetch_under(dialog, context, recordings.policy()).await
+        Self::fetch_under(dialog, context, context.services.recordings.policy()).await
     }
 
     /// [`fetch`](Self::fetch) under other rules than those of the configuration's section `media`; for a link whose options
@@ -96,6 +95,15 @@ impl Recording {
     /// Permanent when it is broken or no recording at all.
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self> {
         identify::identify(Stored::Memory(bytes.into()), None, None)
+    }
+
+    /// The recording in a file, which is read in place and must not change meanwhile. Reads all of it, and blocks.
+    ///
+    /// # Errors
+    /// Permanent when it is broken or no recording at all; retryable when it cannot be read.
+    pub fn from_file(path: &std::path::Path) -> Result<Self> {
+        let stored = std::fs::File::open(path).and_then(Stored::file).map_err(stored::unreadable);
+        stored.and_then(|stored| identify::identify(stored, None, None)).map_err(|error| error.within(path.display()))
     }
 
     /// What it is; `None` for a format that we cannot read and pass on unchanged.

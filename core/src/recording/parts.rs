@@ -222,8 +222,9 @@ impl Cutter {
         }
         // What is left behind the cut must not be too short for a part.
         let latest = self.limit.min(samples - SHORTEST) / FRAME;
-        let wanted = self.limit / FRAME * 4 / 5;
-        self.levels.cut(wanted - wanted / 4, wanted, latest) * FRAME
+        let mark = self.limit / FRAME * 4 / 5;
+        let wanted = mark.min(latest);
+        self.levels.cut((mark - mark / 4).min(wanted), wanted, latest) * FRAME
     }
 
     fn part(&mut self, samples: usize, channel: usize) -> Part {

@@ -137,11 +137,11 @@ mod tests {
         let mut clicking = levels(50, &[0..50]);
         clicking.push(0, &{
             let mut click = QUIET;
-            click[0] = 0.9;
+            click[0] = 0.3;
             click
         });
         (0..49).for_each(|_| clicking.push(0, &QUIET));
-        assert_eq!(clicking.cut(0, 80, 100), 50);
+        assert_eq!(clicking.cut(0, 80, 100), 50, "one silence, with the click in it");
 
         let mut stereo = Levels::new(2, -40.0, Duration::from_millis(100));
         for frame in 0..100 {

@@ -1,8 +1,9 @@
 //! Decoding: samples as they come, never the whole.
 //!
-//! WAV with plain samples is read here, byte by byte exact; what comes in packets is decoded by symphonia, Opus by
-//! `opus-decoder`. A damaged packet becomes silence of its length, so that what follows keeps its time.
+//! WAV with plain samples or GSM is read here, to the bit; what comes in packets is decoded by symphonia, Opus by
+//! ropus. A damaged packet becomes silence of its length, so that what follows keeps its time.
 
+mod gsm;
 mod opus;
 mod packets;
 mod pcm;
@@ -40,10 +41,13 @@ impl Decoder {
     /// Permanent, when the recording is broken.
     pub(super) fn open(stored: &Stored, info: &AudioInfo) -> Result<Option<Self>> {
         let opened = guarded(info.format, || {
-            if info.format == Format::Wav
-                && let Some(pcm) = pcm::Pcm::open(stored)?
-            {
-                return Ok(Some((Box::new(pcm) as Box<dyn Decode>, 0)));
+            if info.format == Format::Wav {
+                if let Some(pcm) = pcm::Pcm::open(stored)? {
+                    return Ok(Some((Box::new(pcm) as Box<dyn Decode>, 0)));
+                }
+                if let Some(gsm) = gsm::Gsm::open(stored)? {
+                    return Ok(Some((Box::new(gsm) as Box<dyn Decode>, 0)));
+                }
             }
             let Some(packets) = packets::Packets::open(stored, info)? else { return Ok(None) };
             let lead_in = match info.format {

@@ -22,6 +22,9 @@ const TRIED: usize = 50;
 /// Damaged packets that a short recording may have.
 const FEW: u64 = 50;
 
+/// Milliseconds between packets that are no gap: codecs with blocks of two lengths are not exact.
+const GAP: i64 = 100;
+
 /// The longest silence that stands for a damaged packet, in seconds; real packets are below.
 const LONGEST_PACKET: u64 = 1;
 
@@ -41,6 +44,9 @@ pub(super) struct Packets {
     /// Samples that were decoded to see whether it can be done.
     first: Block,
     planes: Block,
+    /// Where the next packet should begin, in ticks of the track, and one that begins later.
+    expected: Option<i64>,
+    early: Option<Packet>,
     decoded: u64,
     damaged: u64,
 }
@@ -53,6 +59,7 @@ impl Packets {
             Format::M4a if info.truncated => audio::stream::open(info.format, ReadOnlySource::new(stored.source()))?,
             _ => audio::stream::open(info.format, stored.source())?,
         };
+        let Some(reader) = reader else { return Ok(None) };
         let Some((track, time_base, codec)) = codec(&*reader) else { return Ok(None) };
         let empty = vec![Vec::new(); usize::from(info.channels)];
         let mut packets = Packets {
@@ -64,6 +71,8 @@ impl Packets {
             codec,
             first: empty,
             planes: Vec::new(),
+            expected: None,
+            early: None,
             decoded: 0,
             damaged: 0,
         };
@@ -90,6 +99,7 @@ impl Packets {
                 Ok(Some(_)) => {}
                 // Another stream follows, as in a chain of Ogg streams.
                 Err(ParseError::ResetRequired) => {
+                    self.expected = None;
                     (self.track, self.time_base, self.codec) = codec(&*self.reader)?;
                 }
                 Ok(None) | Err(_) => return None,
@@ -100,10 +110,7 @@ impl Packets {
     /// Adds the samples of a packet; false when it is damaged, or of another kind than the first.
     fn decode(&mut self, packet: &Packet, block: &mut Block) -> bool {
         match &mut self.codec {
-            Codec::Opus(opus) => {
-                let trim = |ticks: u64| usize::try_from(ticks).unwrap_or(usize::MAX);
-                opus.decode(&packet.data, (trim(packet.trim_start.get()), trim(packet.trim_end.get())), block)
-            }
+            Codec::Opus(opus) => opus.decode(&packet.data, block),
             Codec::Symphonia(decoder) => {
                 let Ok(decoded) = decoder.decode(packet) else { return false };
                 if decoded.spec().rate() != self.rate || decoded.num_planes() == 0 {
@@ -117,6 +124,23 @@ impl Packets {
                 true
             }
         }
+    }
+
+    /// Silence for what was lost in front of a packet, as far as it goes into one block: a page of an Ogg file whose check sum
+    /// is wrong is left out by the reader. False when nothing was lost. Other formats do not say where a packet belongs.
+    fn fill(&mut self, packet: &Packet, block: &mut Block) -> bool {
+        let begin = packet.pts.get();
+        let expected = self.expected.filter(|_| self.format == Format::Ogg).unwrap_or(begin);
+        let lost = begin.saturating_sub(expected);
+        if lost <= i64::from(self.rate) * GAP / 1000 {
+            self.expected = Some(begin.saturating_add_unsigned(packet.dur.get()));
+            return false;
+        }
+        let filled = lost.min(i64::from(self.rate));
+        self.expected = Some(expected + filled);
+        // Ticks are samples in Ogg.
+        silence(block, usize::try_from(filled).unwrap_or(0));
+        true
     }
 
     /// Samples per channel that a packet should have had.
@@ -133,7 +157,11 @@ impl Decode for Packets {
             std::mem::swap(&mut self.first, block);
             return Ok(true);
         }
-        let Some(packet) = self.packet() else { return Ok(false) };
+        let Some(packet) = self.early.take().or_else(|| self.packet()) else { return Ok(false) };
+        if self.fill(&packet, block) {
+            self.early = Some(packet);
+            return Ok(true);
+        }
         if self.decode(&packet, block) {
             self.decoded += 1;
             return Ok(true);
@@ -143,9 +171,13 @@ impl Decode for Packets {
             return Err(damaged(self.format));
         }
         let length = self.length(&packet);
-        block.iter_mut().for_each(|channel| channel.resize(channel.len() + length, 0.0));
+        silence(block, length);
         Ok(true)
     }
+}
+
+fn silence(block: &mut Block, samples: usize) {
+    block.iter_mut().for_each(|channel| channel.resize(channel.len() + samples, 0.0));
 }
 
 /// The track with the sound and its decoder.

@@ -47,7 +47,7 @@ impl<'a> Source<'a> {
             match account.url_timeout {
                 None => Recording::fetch(self.dialog, self.context).await,
                 Some(timeout) => {
-                    let mut policy = self.context.recordings().policy().clone();
+                    let mut policy = self.context.services.recordings.policy().clone();
                     policy.timeout = timeout;
                     Recording::fetch_under(self.dialog, self.context, &policy).await
                 }
