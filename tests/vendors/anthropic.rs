@@ -49,7 +49,10 @@ impl Api for Anthropic {
         if !body["max_tokens"].as_u64().is_some_and(|most| most > 0) {
             return Err(Refusal::bad_request("max_tokens: Field required"));
         }
-        if body.get("temperature").is_some_and(|value| !value.as_f64().is_some_and(|value| (0.0..=1.0).contains(&value))) {
+        if body
+            .get("temperature")
+            .is_some_and(|value| !value.as_f64().is_some_and(|value| (0.0..=1.0).contains(&value)))
+        {
             return Err(Refusal::bad_request("temperature: range: 0..1"));
         }
         let messages = body["messages"].as_array().ok_or_else(|| Refusal::bad_request("messages: Field required"))?;
@@ -75,18 +78,24 @@ impl Api for Anthropic {
         let (content, reason) = match (self.speech.next(), tool) {
             (Said::Text(said), Some(tool)) => {
                 let input: Value = serde_json::from_str(&said).unwrap_or_else(|_| json!({}));
-                (json!([{"type": "text", "text": "I use the tool."}, {"type": "tool_use", "id": "toolu_1", "name": tool, "input": input}]), "tool_use")
+                (
+                    json!([{"type": "text", "text": "I use the tool."}, {"type": "tool_use", "id": "toolu_1", "name": tool, "input": input}]),
+                    "tool_use",
+                )
             }
             (Said::Text(said), None) => (json!([{"type": "text", "text": said}]), "end_turn"),
             (Said::CutOff(said), _) => (json!([{"type": "text", "text": said}]), "max_tokens"),
             (Said::Refusal(_) | Said::Filtered, _) => (json!([]), "refusal"),
         };
-        Ok(Answer::json(200, &json!({
-            "id": "msg_1", "type": "message", "role": "assistant", "model": name, "content": content, "stop_reason": reason,
-            "stop_sequence": null,
-            "usage": {"input_tokens": text.len() / 4, "cache_creation_input_tokens": 7, "cache_read_input_tokens": 11,
-                "output_tokens": content.to_string().len() / 4, "service_tier": "standard"},
-        })))
+        Ok(Answer::json(
+            200,
+            &json!({
+                "id": "msg_1", "type": "message", "role": "assistant", "model": name, "content": content, "stop_reason": reason,
+                "stop_sequence": null,
+                "usage": {"input_tokens": text.len() / 4, "cache_creation_input_tokens": 7, "cache_read_input_tokens": 11,
+                    "output_tokens": content.to_string().len() / 4, "service_tier": "standard"},
+            }),
+        ))
     }
 
     fn refuse(&self, refusal: &Refusal) -> Answer {

@@ -91,7 +91,11 @@ impl OpenAiLanguage {
                     return Err(Refusal::new(404, "Resource not found"));
                 }
                 let key = call.header("api-key");
-                self.keys.iter().any(|known| known == key).then_some(()).ok_or_else(|| Refusal::new(401, "Access denied"))
+                self.keys
+                    .iter()
+                    .any(|known| known == key)
+                    .then_some(())
+                    .ok_or_else(|| Refusal::new(401, "Access denied"))
             }
             Face::Ollama => call.has_only_parameters(&[]),
             _ => {
@@ -103,9 +107,12 @@ impl OpenAiLanguage {
 
     /// Whether the model takes a schema and a temperature.
     fn model(&self, name: &str) -> Result<(bool, bool), Refusal> {
-        let unknown = || Refusal::new(404, format!("The model `{name}` does not exist or you do not have access to it."));
+        let unknown =
+            || Refusal::new(404, format!("The model `{name}` does not exist or you do not have access to it."));
         match self.face {
-            Face::OpenAi => MODELS.iter().find(|(known, ..)| *known == name).map(|(_, schema, temperature)| (*schema, *temperature)),
+            Face::OpenAi => {
+                MODELS.iter().find(|(known, ..)| *known == name).map(|(_, schema, temperature)| (*schema, *temperature))
+            }
             Face::LiteLlm => name.contains('/').then_some((true, true)),
             Face::Groq => Some((name.starts_with("openai/gpt-oss"), true)),
             Face::Azure(_) | Face::Ollama => Some((true, true)),
@@ -115,7 +122,8 @@ impl OpenAiLanguage {
 
     fn chat(&self, call: &Call, deployment: Option<&str>) -> Result<Answer, Refusal> {
         let body = call.json()?;
-        let most = if matches!(self.face, Face::Ollama | Face::LiteLlm) { "max_tokens" } else { "max_completion_tokens" };
+        let most =
+            if matches!(self.face, Face::Ollama | Face::LiteLlm) { "max_tokens" } else { "max_completion_tokens" };
         only_members(&body, &["model", "messages", "temperature", "response_format", most])?;
         let name = body["model"].as_str().ok_or_else(|| Refusal::bad_request("you must provide a model parameter"))?;
         if deployment.is_some_and(|deployment| deployment != name) {
@@ -146,20 +154,24 @@ impl OpenAiLanguage {
         let output = content.as_str().map_or(0, str::len) / 4 + 1;
         let input = text.len() / 4 + 1;
         let message = json!({"role": "assistant", "content": content, "refusal": refusal, "annotations": []});
-        Ok(Answer::json(200, &json!({
-            "id": "chatcmpl-1", "object": "chat.completion", "created": 1_767_225_600, "model": name,
-            "choices": [{"index": 0, "message": message, "logprobs": null, "finish_reason": reason}],
-            "usage": {"prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output,
-                "prompt_tokens_details": {"cached_tokens": input / 2, "audio_tokens": 0},
-                "completion_tokens_details": {"reasoning_tokens": 0}},
-            "system_fingerprint": "fp_1",
-        })))
+        Ok(Answer::json(
+            200,
+            &json!({
+                "id": "chatcmpl-1", "object": "chat.completion", "created": 1_767_225_600, "model": name,
+                "choices": [{"index": 0, "message": message, "logprobs": null, "finish_reason": reason}],
+                "usage": {"prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output,
+                    "prompt_tokens_details": {"cached_tokens": input / 2, "audio_tokens": 0},
+                    "completion_tokens_details": {"reasoning_tokens": 0}},
+                "system_fingerprint": "fp_1",
+            }),
+        ))
     }
 
     fn responses(&self, call: &Call) -> Result<Answer, Refusal> {
         let body = call.json()?;
         only_members(&body, &["model", "input", "instructions", "temperature", "max_output_tokens", "store", "text"])?;
-        let name = body["model"].as_str().ok_or_else(|| Refusal::bad_request("Missing required parameter: 'model'."))?;
+        let name =
+            body["model"].as_str().ok_or_else(|| Refusal::bad_request("Missing required parameter: 'model'."))?;
         let (takes_schema, takes_temperature) = self.model(name)?;
         let text = match &body["input"] {
             Value::String(text) => text.clone(),
@@ -186,16 +198,19 @@ impl OpenAiLanguage {
             Said::Filtered => (output_text(""), "incomplete", json!({"reason": "content_filter"})),
         };
         let (input, output) = (text.len() / 4 + 1, content.to_string().len() / 4);
-        Ok(Answer::json(200, &json!({
-            "id": "resp_1", "object": "response", "created_at": 1_767_225_600, "status": status, "error": null,
-            "incomplete_details": details, "model": name,
-            "output": [
-                {"type": "reasoning", "id": "rs_1", "summary": []},
-                {"type": "message", "id": "msg_1", "status": status, "role": "assistant", "content": [content]},
-            ],
-            "usage": {"input_tokens": input, "input_tokens_details": {"cached_tokens": input / 2}, "output_tokens": output,
-                "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": input + output},
-        })))
+        Ok(Answer::json(
+            200,
+            &json!({
+                "id": "resp_1", "object": "response", "created_at": 1_767_225_600, "status": status, "error": null,
+                "incomplete_details": details, "model": name,
+                "output": [
+                    {"type": "reasoning", "id": "rs_1", "summary": []},
+                    {"type": "message", "id": "msg_1", "status": status, "role": "assistant", "content": [content]},
+                ],
+                "usage": {"input_tokens": input, "input_tokens_details": {"cached_tokens": input / 2}, "output_tokens": output,
+                    "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": input + output},
+            }),
+        ))
     }
 }
 
@@ -235,7 +250,8 @@ fn is_format(
             let schema = schema.ok_or_else(|| Refusal::bad_request("Missing required parameter: 'json_schema'."))?;
             let name = schema["name"].as_str().unwrap_or_default();
             let is_name = !name.is_empty() && name.len() <= 64;
-            let is_name = is_name && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+            let is_name =
+                is_name && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
             if !is_name || !schema["schema"].is_object() {
                 return Err(Refusal::bad_request("Invalid 'json_schema'"));
             }
@@ -252,7 +268,9 @@ fn is_strict(schema: &Value) -> Result<(), Refusal> {
         let required = schema["required"].as_array().cloned().unwrap_or_default();
         let all = properties.keys().all(|name| required.iter().any(|one| one == name));
         if !all || schema["additionalProperties"] != false {
-            return Err(Refusal::bad_request("Invalid schema for response_format: 'additionalProperties' and 'required'"));
+            return Err(Refusal::bad_request(
+                "Invalid schema for response_format: 'additionalProperties' and 'required'",
+            ));
         }
         properties.values().try_for_each(is_strict)?;
     }

@@ -73,7 +73,8 @@ impl Api for Slack {
             return wrong("invalid_blocks");
         }
         let mut posted = self.posted.lock();
-        let earlier = |thread: &Value| thread.as_str().and_then(|text| text.split('.').next_back()?.parse::<usize>().ok());
+        let earlier =
+            |thread: &Value| thread.as_str().and_then(|text| text.split('.').next_back()?.parse::<usize>().ok());
         if let Some(thread) = body.get("thread_ts")
             && !earlier(thread).and_then(|number| posted.get(number)).is_some_and(|first| first["channel"] == *channel)
         {
@@ -97,7 +98,9 @@ impl Api for Slack {
 
 /// At most 50 sections, each with a text of 1 to 3000 characters and perhaps a button.
 fn are_blocks(blocks: &Value) -> bool {
-    let Some(blocks) = blocks.as_array().filter(|blocks| !blocks.is_empty() && blocks.len() <= 50) else { return false };
+    let Some(blocks) = blocks.as_array().filter(|blocks| !blocks.is_empty() && blocks.len() <= 50) else {
+        return false;
+    };
     blocks.iter().all(|block| {
         let length = block["text"]["text"].as_str().map_or(0, |text| text.chars().count());
         let accessory = block.get("accessory").is_none_or(|button| {

@@ -268,9 +268,7 @@ impl Endpoint {
             Vendor::Anthropic => request.header("anthropic-version", "2023-06-01")?.secret_header("x-api-key", key),
             Vendor::OpenAi | Vendor::LiteLlm => {
                 let mut request = request.bearer(key)?;
-                for (name, value) in
-                    [("OpenAI-Organization", &self.organization), ("OpenAI-Project", &self.project)]
-                {
+                for (name, value) in [("OpenAI-Organization", &self.organization), ("OpenAI-Project", &self.project)] {
                     if let Some(value) = filled(value.as_ref()) {
                         request = request.header(name, value)?;
                     }

@@ -224,7 +224,9 @@ mod tests {
     fn strict_schemas_are_told_from_others() {
         let object = |schema: Value| JsonSchemaForm::new("x", schema).unwrap().is_strict();
         let property = json!({"a": {"type": "string"}});
-        assert!(object(json!({"type": "object", "properties": property, "required": ["a"], "additionalProperties": false})));
+        assert!(object(
+            json!({"type": "object", "properties": property, "required": ["a"], "additionalProperties": false})
+        ));
         assert!(!object(json!({"type": "object", "properties": property, "additionalProperties": false})));
         assert!(!object(json!({"type": "object", "properties": property, "required": ["a"]})));
         assert!(!object(json!({"type": "object"})));

@@ -26,13 +26,13 @@ pub(super) fn body(call: &Call<'_>) -> Value {
     }
     if let Form::Schema(form) = call.form {
         if answers_by_tool(call.model) {
-            body.insert("tools".into(), json!([{"name": form.name(), "description": "Gives the answer.", "input_schema": form.schema()}]));
+            body.insert(
+                "tools".into(),
+                json!([{"name": form.name(), "description": "Gives the answer.", "input_schema": form.schema()}]),
+            );
             body.insert("tool_choice".into(), json!({"type": "tool", "name": form.name()}));
         } else {
-            body.insert(
-                "output_config".into(),
-                json!({"format": {"type": "json_schema", "schema": form.schema()}}),
-            );
+            body.insert("output_config".into(), json!({"format": {"type": "json_schema", "schema": form.schema()}}));
         }
     }
     body.into()

@@ -245,8 +245,9 @@ impl LanguageModel {
                 Ok(Answer { text: second, value: None, fault: Some(reason) })
             }
             Err(fault) => {
-                Err(Error::permanent(format!("the answer of {} cannot be used: {}", self.model, fault.reason))
-                    .help("it was sent back once; another model may keep to the form, or the prompt asks for another one"))
+                Err(Error::permanent(format!("the answer of {} cannot be used: {}", self.model, fault.reason)).help(
+                    "it was sent back once; another model may keep to the form, or the prompt asks for another one",
+                ))
             }
         }
     }

@@ -173,7 +173,8 @@ impl CheckAndTag {
         });
         if let Some(other) = other.into_iter().find(|other| other != tag) {
             let kind = &self.analysis_type;
-            context.note(format!("`{kind}` is there for the tag {other}: give each link an `analysis_type` of its own"));
+            context
+                .note(format!("`{kind}` is there for the tag {other}: give each link an `analysis_type` of its own"));
         }
     }
 }

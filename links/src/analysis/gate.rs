@@ -53,9 +53,9 @@ impl OnlyIf {
         let inner = body.as_str().and_then(|text| Document::parse(text.into_owned()).ok());
         let list = inner.as_ref().map_or(body, Document::root);
         match list.kind() {
-            Kind::Object => list.members().any(|(name, value)| {
-                value.as_str().is_some_and(|value| format!("{name}:{value}") == self.includes)
-            }),
+            Kind::Object => list
+                .members()
+                .any(|(name, value)| value.as_str().is_some_and(|value| format!("{name}:{value}") == self.includes)),
             _ => list.elements().any(|element| element.as_str().is_some_and(|tag| tag == self.includes)),
         }
     }

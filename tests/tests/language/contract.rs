@@ -179,7 +179,10 @@ async fn usage_is_reported_as_vcon_server_reports_it_and_never_paid_for_again() 
     let reports = receiver.received();
     let report = reports[0].json();
     assert_eq!(reports[0].header("authorization"), "Bearer t");
-    assert_eq!((&report["type"], &report["sub_type"], &report["unit_type"]), (&json!("VCON_PROCESSING"), &json!("ANALYZE"), &json!("tokens")));
+    assert_eq!(
+        (&report["type"], &report["sub_type"], &report["unit_type"]),
+        (&json!("VCON_PROCESSING"), &json!("ANALYZE"), &json!("tokens"))
+    );
     assert_eq!((&report["record_id"], &report["ai_model"]), (&json!(UUID), &json!("gpt-3.5-turbo-16k")));
     assert!(report["input_units"].as_u64().unwrap() > 0 && report["output_units"].as_u64().unwrap() > 0);
     assert_eq!((vendor.calls().len(), reports.len()), (1, 1));

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use vconductor_core::Class;
-use vconductor_tests::vendors::said::Said;
 use vconductor_tests::vendors::Answer;
+use vconductor_tests::vendors::said::Said;
 
 use super::*;
 
@@ -12,7 +12,8 @@ use super::*;
 async fn each_status_is_a_failure_of_its_class() {
     let quota = json!({"error": {"message": "You exceeded your current quota.", "type": "insufficient_quota", "code": "insufficient_quota"}});
     let poor = json!({"type": "error", "error": {"type": "invalid_request_error", "message": "Your credit balance is too low to access the API."}});
-    let long = json!({"error": {"message": "too long", "type": "invalid_request_error", "code": "context_length_exceeded"}});
+    let long =
+        json!({"error": {"message": "too long", "type": "invalid_request_error", "code": "context_length_exceeded"}});
     for (fault, class, help) in [
         (Fault::Status(400), Class::Permanent, ""),
         (Fault::Status(401), Class::Configuration, "key"),

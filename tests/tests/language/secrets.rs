@@ -87,15 +87,31 @@ async fn planted_secrets_come_out_nowhere() {
         options
     };
     let rows = [
-        (&openai, "links.analyze", own(json!({"send_ai_usage_data_to_url": "http://127.0.0.1:1/usage", "ai_usage_api_token": SECRETS[2]}))),
+        (
+            &openai,
+            "links.analyze",
+            own(json!({"send_ai_usage_data_to_url": "http://127.0.0.1:1/usage", "ai_usage_api_token": SECRETS[2]})),
+        ),
         (&openai, "links.analyze_and_label", own(json!({}))),
         (&openai, "links.analyze_vcon", own(json!({}))),
         (&openai, "links.check_and_tag", own(question)),
         (&openai, "links.detect_engagement", own(json!({}))),
         (&openai, "links.assign_roles", own(json!({}))),
-        (&anthropic, "links.analyze", json!({"provider": "anthropic", "base_url": url(&anthropic, "/v1"), "api_key": SECRETS[1], "model": "claude-haiku-4-5"})),
-        (&slack, "links.post_analysis_to_slack", json!({"token": SECRETS[3], "default_channel_name": "alerts", "base_url": url(&slack, "/api")})),
-        (&face, "links.hugging_llm_link", json!({"HUGGINGFACE_API_KEY": SECRETS[4], "model": "m", "base_url": url(&face, "/models")})),
+        (
+            &anthropic,
+            "links.analyze",
+            json!({"provider": "anthropic", "base_url": url(&anthropic, "/v1"), "api_key": SECRETS[1], "model": "claude-haiku-4-5"}),
+        ),
+        (
+            &slack,
+            "links.post_analysis_to_slack",
+            json!({"token": SECRETS[3], "default_channel_name": "alerts", "base_url": url(&slack, "/api")}),
+        ),
+        (
+            &face,
+            "links.hugging_llm_link",
+            json!({"HUGGINGFACE_API_KEY": SECRETS[4], "model": "m", "base_url": url(&face, "/models")}),
+        ),
     ];
     let mut vcon = call();
     let review = json!({"type": "customer_frustration", "dialog": 0, "vendor": "x", "body": "NEEDS REVIEW"});

@@ -49,7 +49,8 @@ async fn what_needs_review_is_posted_and_marked() {
         let before = posted.all().len();
         let after = done(&alert(&vendor, json!({})), &frustrated(team)).await;
         assert_eq!(channels(&posted)[before..], *expected, "{team:?}");
-        let marks: Vec<_> = after["analysis"].as_array().unwrap().iter().map(|entry| entry.get("was_posted_to_slack")).collect();
+        let marks: Vec<_> =
+            after["analysis"].as_array().unwrap().iter().map(|entry| entry.get("was_posted_to_slack")).collect();
         assert_eq!(marks, [None, Some(&json!(true)), None]);
         let again = done(&alert(&vendor, json!({})), &after).await;
         assert_eq!((again, posted.all().len()), (after, before + expected.len()), "what is marked is not posted again");
@@ -76,7 +77,10 @@ async fn a_missing_channel_of_a_team_is_told_in_the_default_channel_and_fails() 
         let ran = run(&stage, &link, &frustrated(Some("north"))).await;
         let error = ran.result.unwrap_err();
         assert_eq!(error.class(), Class::Permanent, "{error}");
-        assert!(error.message().contains("channel_not_found") && error.message().contains("team-north-alerts"), "{error}");
+        assert!(
+            error.message().contains("channel_not_found") && error.message().contains("team-north-alerts"),
+            "{error}"
+        );
     }
     // The notice and the message, each once; only the team's channel was tried again.
     assert_eq!((channels(&posted), vendor.calls().len()), (vec!["alerts".to_owned(); 2], 4));
@@ -103,7 +107,7 @@ async fn nothing_is_posted_twice_and_faults_have_their_class() {
     let error = failed(&alert(&other, json!({"token": "xoxb-wrong"})), &frustrated(None)).await;
     assert!(error.class() == Class::Configuration && error.help_text().unwrap().contains("token"), "{error}");
     vendor.will(Fault::Status(500));
-    assert!(failed(&link, &frustrated(None)).await.is_retryable());
+    assert!(failed(&alert(&vendor, json!({})), &frustrated(None)).await.is_retryable());
 }
 
 #[tokio::test]
@@ -113,12 +117,19 @@ async fn further_messages_go_into_the_thread_of_the_first() {
     vcon["analysis"][2]["body"] = "NEEDS REVIEW as well".into();
     done(&alert(&vendor, json!({"thread": true})), &vcon).await;
     let all = posted.all();
-    assert_eq!((all.len(), all[0].get("thread_ts"), all[1]["thread_ts"].as_str()), (2, None, Some("1767225600.000000")));
+    assert_eq!(
+        (all.len(), all[0].get("thread_ts"), all[1]["thread_ts"].as_str()),
+        (2, None, Some("1767225600.000000"))
+    );
 }
 
 #[test]
 fn what_slack_needs_must_be_there() {
-    for options in [json!({"token": "", "default_channel_name": "a"}), json!({"token": "t", "default_channel_name": ""}), json!({"token": "t"})] {
+    for options in [
+        json!({"token": "", "default_channel_name": "a"}),
+        json!({"token": "t", "default_channel_name": ""}),
+        json!({"token": "t"}),
+    ] {
         let error = link("links.post_analysis_to_slack", options.clone()).err().unwrap();
         assert_eq!(error.class(), Class::Configuration, "{options}");
     }
