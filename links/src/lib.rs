@@ -5,6 +5,7 @@
 mod all;
 mod analysis;
 mod new_version;
+mod text;
 
 #[cfg(test)]
 #[allow(dead_code, unreachable_pub, reason = "a public module of the crate of suites")]

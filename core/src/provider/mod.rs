@@ -54,13 +54,16 @@ pub struct Provider {
     queue: Mutex<()>,
 }
 
+/// Reads the tokens that were used out of a successful answer.
+pub type TokensUsed<'a> = dyn Fn(&Response) -> Option<f64> + Sync + 'a;
+
 /// What a call is expected to use, and how its answer tells what it used.
 #[derive(Clone, Copy, Default)]
 pub struct Call<'a> {
     /// The expectation.
     pub estimate: Estimate,
     /// Reads the tokens that were used out of a successful answer.
-    pub tokens: Option<&'a (dyn Fn(&Response) -> Option<f64> + Sync)>,
+    pub tokens: Option<&'a TokensUsed<'a>>,
 }
 
 impl Provider {

@@ -118,11 +118,7 @@ summarise:
         };
         Ok(Analyze {
             gate: options.gate()?,
-            model: LanguageModel::new(
-                &options.model,
-                &options.access(),
-                Settings { report, ..options.settings() },
-            )?,
+            model: LanguageModel::new(&options.model, &options.access(), Settings { report, ..options.settings() })?,
             vendor_schema: json!({"model": options.model, "prompt": options.prompt}),
             source: Source::new(options.source, TEXT)?,
             analysis_type: options.analysis_type,

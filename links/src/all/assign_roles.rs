@@ -232,7 +232,10 @@ fn conversation(vcon: &Vcon, undecided: &[&Party<'_>]) -> Option<(String, Partic
         let known = [("name", party.name()), ("tel", party.tel()), ("mail", party.mailto())];
         let known: Vec<String> =
             known.into_iter().filter_map(|(what, text)| Some(format!("{what} {}", one_line(&text?)))).collect();
-        text.push_str(&format!("{name}: {}\n", if known.is_empty() { "nothing is known".into() } else { known.join(", ") }));
+        text.push_str(&format!(
+            "{name}: {}\n",
+            if known.is_empty() { "nothing is known".into() } else { known.join(", ") }
+        ));
         participants.insert(name, Place::Party(party.index()));
     }
     let found = transcript::find(vcon);
@@ -346,7 +349,11 @@ mod tests {
             (&agents, json!([bob, bob]), json!([null, null])),
             (&agents, json!([ann, chief]), json!(["agent", "supervisor"])),
             (&json!({"customers": ["bob *"]}), json!([bob, ann]), json!(["customer", "agent"])),
-            (&json!({"agents": ["ann@*"], "customers": ["bob*"]}), json!([ann, bob, toll_free]), json!(["agent", "customer", null])),
+            (
+                &json!({"agents": ["ann@*"], "customers": ["bob*"]}),
+                json!([ann, bob, toll_free]),
+                json!(["agent", "customer", null]),
+            ),
             (&json!({"agents": ["*"], "customers": ["*"]}), json!([ann]), json!([null])),
         ] {
             assert_eq!(roles(options.clone(), parties.clone()).await, expected, "{options} {parties}");

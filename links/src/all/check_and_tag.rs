@@ -10,6 +10,7 @@ use vconductor_core::vcon::{Body, Vcon};
 use vconductor_core::{Error, Result, register_link};
 
 use crate::analysis::{Gate, Source, SourceOptions, analysis_of, model_options};
+use crate::text::Text;
 
 const TEXT: &str = "body";
 
@@ -32,7 +33,7 @@ model_options! {
         /// The tag's name.
         tag_name: String,
         /// The tag's value.
-        tag_value: String,
+        tag_value: Text,
         /// The question.
         evaluation_question: String,
         /// The `type` of the analysis that is written.
@@ -93,9 +94,10 @@ find_complaints:
     type Options = Options;
 
     fn new(name: &str, options: Options) -> Result<Self> {
+        let tag_value = options.tag_value.clone().into_string();
         let wanted = [
             ("tag_name", &options.tag_name),
-            ("tag_value", &options.tag_value),
+            ("tag_value", &tag_value),
             ("evaluation_question", &options.evaluation_question),
         ];
         if let Some((option, _)) = wanted.into_iter().find(|(_, text)| text.trim().is_empty()) {
@@ -129,7 +131,7 @@ find_complaints:
             source: Source::new(options.source, TEXT)?,
             analysis_type: options.analysis_type,
             tag_name: options.tag_name,
-            tag_value: options.tag_value,
+            tag_value,
             task,
         })
     }
@@ -173,7 +175,8 @@ impl CheckAndTag {
         });
         if let Some(other) = other.into_iter().find(|other| other != tag) {
             let kind = &self.analysis_type;
-            context.note(format!("`{kind}` is there for the tag {other}: give each link an `analysis_type` of its own"));
+            context
+                .note(format!("`{kind}` is there for the tag {other}: give each link an `analysis_type` of its own"));
         }
     }
 }

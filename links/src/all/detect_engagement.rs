@@ -18,7 +18,8 @@ const TEXT: &str = "body.paragraphs.transcript";
 const VARIABLE: &str = "OPENAI_API_KEY";
 
 fn prompt() -> String {
-    "Did both the customer and the agent speak in this conversation? Answer `true` if both did, `false` if not.".to_owned()
+    "Did both the customer and the agent speak in this conversation? Answer `true` if both did, `false` if not."
+        .to_owned()
 }
 
 fn analysis_type() -> String {

@@ -109,7 +109,8 @@ generate:
             path.pop_if_empty().extend(options.model.split('/'));
         }
         let url = url.ok_or_else(|| {
-            Error::configuration("option `base_url` is not an http or https URL").help("write it like https://host/path")
+            Error::configuration("option `base_url` is not an http or https URL")
+                .help("write it like https://host/path")
         })?;
         let provider = Provider::new("huggingface", options.huggingface_api_key, options.limits)?;
         if !provider.has_key() {

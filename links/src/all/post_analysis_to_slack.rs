@@ -203,9 +203,9 @@ impl PostAnalysisToSlack {
         let entry = analysis.entry();
         analysis.kind().is_some_and(|kind| kind == self.only_if.analysis_type)
             && entry.get(POSTED).and_then(|mark| mark.as_bool()) != Some(true)
-            && entry.get("body").is_some_and(|body| {
-                body.as_str().unwrap_or_else(|| body.text()).contains(&self.only_if.includes)
-            })
+            && entry
+                .get("body")
+                .is_some_and(|body| body.as_str().unwrap_or_else(|| body.text()).contains(&self.only_if.includes))
     }
 
     /// Posts an analysis to all channels that it is for. What Slack refuses for good is collected; the error that is
@@ -303,7 +303,8 @@ impl PostAnalysisToSlack {
         })?;
         let team = body["team"]["name"].as_str()?.split_whitespace().next()?.to_lowercase();
         // Whoever made the vCon must not choose another channel than a team's.
-        let is_name = team.len() <= 60 && team.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        let is_name =
+            team.len() <= 60 && team.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
         if !is_name || team == self.house_team {
             return None;
         }
@@ -342,12 +343,24 @@ struct Posted {
 /// What Slack's error words mean (Slack, chat.postMessage, "Errors").
 fn refused(word: &str, channel: &str, is_default: bool) -> Error {
     let (class, help) = match word {
-        "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" | "ratelimited"
-        | "rate_limited" | "team_added_to_org" => (Class::Retryable, "it is tried again"),
-        "invalid_auth" | "not_authed" | "account_inactive" | "token_revoked" | "token_expired" | "missing_scope"
-        | "no_permission" | "not_allowed_token_type" | "access_denied" | "org_login_required" | "ekm_access_denied" => {
-            (Class::Configuration, "check `token` and its rights: it needs `chat:write`")
-        }
+        "internal_error"
+        | "fatal_error"
+        | "service_unavailable"
+        | "request_timeout"
+        | "ratelimited"
+        | "rate_limited"
+        | "team_added_to_org" => (Class::Retryable, "it is tried again"),
+        "invalid_auth"
+        | "not_authed"
+        | "account_inactive"
+        | "token_revoked"
+        | "token_expired"
+        | "missing_scope"
+        | "no_permission"
+        | "not_allowed_token_type"
+        | "access_denied"
+        | "org_login_required"
+        | "ekm_access_denied" => (Class::Configuration, "check `token` and its rights: it needs `chat:write`"),
         "channel_not_found" | "not_in_channel" | "is_archived" | "restricted_action" => {
             let class = if is_default { Class::Configuration } else { Class::Permanent };
             (class, "make the channel and invite the bot into it")
@@ -376,7 +389,8 @@ fn escaped(text: &str) -> String {
 fn summary(vcon: &Vcon, dialogs: &[usize]) -> Option<String> {
     let summaries = || vcon.analyses().filter(|analysis| analysis.kind().is_some_and(|kind| kind == "summary"));
     let same = summaries().find(|summary| summary.dialogs() == dialogs);
-    let found = same.or_else(|| summaries().find(|summary| summary.dialogs().iter().any(|one| dialogs.contains(one))))?;
+    let found =
+        same.or_else(|| summaries().find(|summary| summary.dialogs().iter().any(|one| dialogs.contains(one))))?;
     let text = match found.body().ok()? {
         Body::Text(text) => text.into_owned(),
         Body::Json(value) => value.to_string(),

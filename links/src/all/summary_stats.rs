@@ -291,14 +291,16 @@ mod tests {
         let stats = stats(vcon).await;
         assert_eq!(
             stats,
-            [json!({"duration": 10.0, "turns": 3, "words": 4, "talk_time": 5.0, "longest_turn": 2.5, "interruptions": 1,
+            [
+                json!({"duration": 10.0, "turns": 3, "words": 4, "talk_time": 5.0, "longest_turn": 2.5, "interruptions": 1,
                 "words_per_minute": 48.0, "confidence": 0.5, "silence": 5.0, "overlap": 0.5,
                 "participants": [
                     {"speaker": "Speaker 0", "turns": 2, "words": 3, "talk_time": 3.0, "longest_turn": 2.0,
                      "interruptions": 0, "words_per_minute": 60.0, "confidence": 0.5, "talk_share": 0.545},
                     {"speaker": "Speaker 1", "turns": 1, "words": 1, "talk_time": 2.5, "longest_turn": 2.5,
                      "interruptions": 1, "words_per_minute": 24.0, "confidence": 0.5, "talk_share": 0.455},
-                ]})]
+                ]})
+            ]
         );
     }
 

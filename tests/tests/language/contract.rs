@@ -50,11 +50,11 @@ fn rows() -> Vec<Row> {
         },
         Row {
             module: "links.check_and_tag",
-            options: json!({"tag_name": "kind", "tag_value": "complaint", "evaluation_question": question,
+            options: json!({"tag_name": "kind", "tag_value": true, "evaluation_question": question,
                 "verbosity": "low", "minimal_reasoning": true}),
             says: r#"{"applies": false}"#,
             writes: json!({"type": "tag_evaluation", "dialog": 0, "vendor": "openai", "encoding": "json",
-                "body": {"link_name": "the_link", "tag": "kind:complaint", "applies": false},
+                "body": {"link_name": "the_link", "tag": "kind:True", "applies": false},
                 "vendor_schema": {"model": "gpt-5", "evaluation_question": question}}),
             tags: &[],
         },

@@ -73,7 +73,11 @@ async fn openai_azure_litellm_groq_and_ollama_are_called_in_their_form() {
             false,
         ),
         (
+<<<<<<< HEAD
             |speech| OpenAiLanguage::ollama(speech),
+=======
+            OpenAiLanguage::ollama,
+>>>>>>> language
             |url| json!({"provider": "ollama", "base_url": format!("{url}/v1"), "model": "llama3.2", "max_output_tokens": 99}),
             "ollama",
             true,
@@ -123,15 +127,14 @@ async fn usage_is_counted_alike() {
         let stage = LinkStage::new(UUID);
         let used = run(&stage, &link(module, options).unwrap(), &call()).await.requested.usage.unwrap();
         let unit = |name: &str| used.units.get(name).copied().unwrap_or(0.0);
-        let sent = if module == "links.analyze" && unit("cache_write_tokens") > 0.0 { &anthropic } else { &openai };
-        let answer = sent.calls().len();
-        assert!(answer > 0 && unit("input_tokens") > 0.0 && unit("output_tokens") > 0.0, "{used:?}");
+        assert!(unit("input_tokens") > 0.0 && unit("output_tokens") > 0.0, "{used:?}");
         let cached = unit("cache_read_tokens");
+        assert!(cached > 0.0, "{used:?}");
         if unit("cache_write_tokens") > 0.0 {
             assert_eq!((cached, unit("cache_write_tokens")), (11.0, 7.0));
         } else {
             // The server counts half of the input as cached, and both together as the input.
-            assert!((cached - unit("input_tokens")).abs() <= 1.0, "{used:?}");
+            assert!((cached - unit("input_tokens")).abs() <= 2.0, "{used:?}");
         }
         assert!(used.cost.unwrap() > 0.0, "{used:?}");
     }

@@ -107,7 +107,7 @@ async fn nothing_is_posted_twice_and_faults_have_their_class() {
     let error = failed(&alert(&other, json!({"token": "xoxb-wrong"})), &frustrated(None)).await;
     assert!(error.class() == Class::Configuration && error.help_text().unwrap().contains("token"), "{error}");
     vendor.will(Fault::Status(500));
-    assert!(failed(&link, &frustrated(None)).await.is_retryable());
+    assert!(failed(&alert(&vendor, json!({})), &frustrated(None)).await.is_retryable());
 }
 
 #[tokio::test]
