@@ -46,19 +46,26 @@ struct Counted {
 
 async fn answer(State(vendor): State<Arc<Vendor>>, headers: HeaderMap) -> StatusCode {
     let key = headers.get("authorization").and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();
-    let mut state = vendor.state.lock().unwrap_or_else(PoisonError::into_inner);
-    let now = Instant::now();
-    let calls = state.calls.entry(key).or_default();
-    calls.retain(|then| now - *then < WINDOW);
-    let room = calls.len() < vendor.per_minute;
-    if room {
-        calls.push(now);
-    } else {
-        state.turned_away += 1;
-    }
-    drop(state);
+    let status = if vendor.counts(key) { StatusCode::OK } else { StatusCode::TOO_MANY_REQUESTS };
     tokio::time::sleep(Duration::from_millis(fastrand::u64(1..200))).await;
-    if room { StatusCode::OK } else { StatusCode::TOO_MANY_REQUESTS }
+    status
+}
+
+impl Vendor {
+    /// Counts a call of a key; false: it is over its limit.
+    fn counts(&self, key: String) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let calls = state.calls.entry(key).or_default();
+        calls.retain(|then| now - *then < WINDOW);
+        let room = calls.len() < self.per_minute;
+        if room {
+            calls.push(now);
+        } else {
+            state.turned_away += 1;
+        }
+        room
+    }
 }
 
 #[tokio::main]

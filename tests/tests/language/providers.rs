@@ -73,11 +73,7 @@ async fn openai_azure_litellm_groq_and_ollama_are_called_in_their_form() {
             false,
         ),
         (
-<<<<<<< HEAD
-            |speech| OpenAiLanguage::ollama(speech),
-=======
             OpenAiLanguage::ollama,
->>>>>>> language
             |url| json!({"provider": "ollama", "base_url": format!("{url}/v1"), "model": "llama3.2", "max_output_tokens": 99}),
             "ollama",
             true,
