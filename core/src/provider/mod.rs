@@ -29,7 +29,7 @@ pub use limits::{Estimate, Limits};
 pub use report::{Unit, UsageReport};
 
 use crate::clock::Millis;
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::http::{Request, Response, StatusCode};
 use crate::layers::instruments;
 use crate::plugin::LinkContext;
