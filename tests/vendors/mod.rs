@@ -4,7 +4,7 @@
 //! stricter than the vendors: a path, a header, a field or a member that the page does not name is refused, in the
 //! vendor's own form of an error, so that a request which passes here is one that the vendor understands.
 //!
-//! ```no_run
+//! ```ignore
 //! # async fn example() {
 //! use vconductor_tests::vendors::{Fault, Vendor, deepgram::Deepgram};
 //!

@@ -63,6 +63,8 @@ pub trait LinkPlugin: Link + Sized + 'static {
     /// Whether it ever changes the document. A signed or encrypted vCon is never rewritten, so a link that edits
     /// is not executed on one (the chain's `on_signed` decides).
     const EDITS: bool;
+    /// Whether its calls cost money: a chain whose `budget` says `on_exceed: skip` skips it once the budget is spent.
+    const PAID: bool = false;
     /// Whether it works on signed and encrypted vCons themselves: it is then executed whatever the form.
     const ANY_FORM: bool = false;
     /// One example as YAML, checked by the link suite and shown in the reference: the value under `links:`.
@@ -100,6 +102,8 @@ pub struct LinkEntry {
     pub effect: Effect,
     /// Whether it ever changes the document.
     pub edits: bool,
+    /// Whether its calls cost money.
+    pub paid: bool,
     /// Whether it works on signed and encrypted vCons themselves.
     pub any_form: bool,
     /// Example YAML.
@@ -123,6 +127,7 @@ impl LinkEntry {
             module: P::MODULE,
             effect: P::EFFECT,
             edits: P::EDITS,
+            paid: P::PAID,
             any_form: P::ANY_FORM,
             example: P::EXAMPLE,
             file,

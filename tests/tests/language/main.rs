@@ -40,7 +40,7 @@ fn at(vendor: &Vendor, more: Value) -> Value {
 }
 
 fn link(module: &str, options: Value) -> Result<Arc<dyn Link>> {
-    let registry = Registry::collect().expect("the links are registered");
+    let registry = Registry::collect().expect("a registry");
     let entry = registry.links.get(module).unwrap_or_else(|| panic!("{module} is registered"));
     (entry.build)("the_link", options)
 }
