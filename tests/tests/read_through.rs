@@ -36,7 +36,11 @@ async fn read_through(module: &str, options: Value) {
         let body = document["attachments"][0]["body"].as_str().expect("tags");
         assert!(body.contains("seen"), "{document}");
         let written = storage.load(&id).await.expect("loads").expect("is there");
-        assert_eq!(serde_json::from_slice::<Value>(&written).expect("JSON"), document, "the newer revision is written back");
+        assert_eq!(
+            serde_json::from_slice::<Value>(&written).expect("JSON"),
+            document,
+            "the newer revision is written back"
+        );
     }
 }
 

@@ -183,7 +183,8 @@ async fn a_vcon_beyond_the_limit_fails_alone() {
         item(&uuid, 1, whole(&uuid, "2026-09-10T14:00:00Z", json!({"attachments": attachments})).to_string())
     };
     // The third fits by a hair; together they do not fit in one command.
-    let items = [small(&new_uuid(), 1), large(20 << 20), large((16 << 20) - 2000), large(9 << 20), small(&new_uuid(), 1)];
+    let items =
+        [small(&new_uuid(), 1), large(20 << 20), large((16 << 20) - 2000), large(9 << 20), small(&new_uuid(), 1)];
     let results = storage.save_many(&items).await;
     for (position, result) in results.into_iter().enumerate() {
         match result {

@@ -138,7 +138,8 @@ async fn what_jsonb_refuses_is_kept() {
     );
     save(&*storage, &item(&uuid, 1, text.clone())).await;
     assert_eq!(storage.load(&uuid).await.expect("loads").expect("is there"), text, "as it came");
-    let found = server.psql("SELECT vcon, subject, vcon_json ->> 'subject', vcon_json -> (E'x\u{fffd}') ->> 0 FROM vcons");
+    let found =
+        server.psql("SELECT vcon, subject, vcon_json ->> 'subject', vcon_json -> (E'x\u{fffd}') ->> 0 FROM vcons");
     assert_eq!(found, "\u{fffd}|a\u{fffd}b|a\u{fffd}b|\u{fffd}", "and it can be looked for");
     // Another program that does not know our column.
     server.psql("UPDATE vcons SET vcon_json = '{\"subject\": \"theirs\"}'");
@@ -153,7 +154,8 @@ async fn one_refused_document_fails_alone() {
     let mut items: Vec<SaveItem> = (0..40).map(|_| small(&new_uuid(), 1)).collect();
     for bad in [7, 23] {
         let uuid = new_uuid();
-        let text = whole(&uuid, "2026-09-10T14:00:00Z", json!({"n": 0})).to_string().replace("\"n\":0", "\"n\":1e200000");
+        let text =
+            whole(&uuid, "2026-09-10T14:00:00Z", json!({"n": 0})).to_string().replace("\"n\":0", "\"n\":1e200000");
         items[bad] = item(&uuid, 1, text);
     }
     for (position, result) in storage.save_many(&items).await.into_iter().enumerate() {
@@ -190,7 +192,10 @@ async fn refusals_are_classed() {
     let url = server.url();
     let wrong = storage(json!({"url": url.replace("of-the-tests", "wrong-secret")}));
     let error = expect_class(wrong.save(&small(&new_uuid(), 1)).await, Class::Configuration, "wrong password");
-    assert!(!format!("{error:?}").contains("wrong-secret") && !error.chain_text().contains("wrong-secret"), "{error:?}");
+    assert!(
+        !format!("{error:?}").contains("wrong-secret") && !error.chain_text().contains("wrong-secret"),
+        "{error:?}"
+    );
     let missing = storage(json!({"url": url.replace("/postgres", "/nowhere").replace("//nowhere", "//postgres")}));
     let error = expect_class(missing.health().await, Class::Configuration, "missing database");
     assert!(error.help_text().is_some_and(|help| help.contains("`database`")), "{error:?}");
@@ -304,7 +309,8 @@ async fn certificates_are_checked() {
         }
         storage(options)
     };
-    let encrypted = "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'vconductor'";
+    let encrypted =
+        "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'vconductor'";
     for (options, ssl) in [
         (json!({"sslmode": "verify-full", "ca_certs": certificates.path("ca.pem")}), "t"),
         (json!({"ca_certs": certificates.path("ca.pem")}), "t"),

@@ -21,8 +21,7 @@ pub struct MongoServer {
 impl MongoServer {
     /// Starts a server that survives its own death, not that of the machine.
     pub fn start() -> Self {
-        let mut server =
-            MongoServer { folder: tempfile::tempdir().expect("a folder"), port: free_port(), child: None };
+        let mut server = MongoServer { folder: tempfile::tempdir().expect("a folder"), port: free_port(), child: None };
         std::fs::create_dir(server.folder.path().join("data")).expect("a folder");
         server.up();
         server
@@ -80,8 +79,6 @@ impl Drop for MongoServer {
 
 /// `VCONDUCTOR_FERRETDB`, or what `scripts/servers` has built.
 fn program() -> PathBuf {
-    std::env::var_os("VCONDUCTOR_FERRETDB").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/servers/ferretdb"),
-        PathBuf::from,
-    )
+    std::env::var_os("VCONDUCTOR_FERRETDB")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/servers/ferretdb"), PathBuf::from)
 }
