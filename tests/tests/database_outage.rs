@@ -54,7 +54,7 @@ async fn outage(module: &str, options: Value, number: u32, mut toggle: impl FnMu
     let waiting = async || !stage.dead("DLQ:storage:target").await.is_empty();
     conductor.until("runs wait for the storage", LIMIT, waiting).await;
     let held = stage.pending("out").await.waiting;
-    assert!(held < number as usize, "egress of what is not stored is withheld");
+    assert!(held < u64::from(number), "egress of what is not stored is withheld");
     toggle(true);
     let drained = async || stage.dead("DLQ:storage:target").await.is_empty();
     conductor.until("all are drained", LIMIT, drained).await;

@@ -1,4 +1,6 @@
-//! Sections of a configuration that are neither plugins nor chains: `http`, and those that nothing acts on.
+//! Sections of a configuration that are neither plugins nor chains: `http`, `media`, and those that nothing acts on.
+
+mod media;
 
 use std::sync::Arc;
 
@@ -8,8 +10,11 @@ use vconductor_core::http::HttpClient;
 use vconductor_core::http::guard::Guard;
 use vconductor_core::plugin::Services;
 use vconductor_core::price::PriceTable;
+use vconductor_core::recording::Recordings;
+use vconductor_core::store::Coordination;
 use vconductor_core::{Error, Result};
 
+pub(crate) use self::media::{OffloadConfig, offload};
 use crate::follow;
 
 /// The section `http`: the client that all links share.
@@ -39,13 +44,11 @@ pub(crate) fn check(config: &Config, findings: &mut Vec<Finding>) {
     {
         findings.push(Finding::error(Code::BadValue, &section.node.span, error.chain_text()));
     }
+    media::check(config, findings);
     let mut idle = |span: &Span, section: &str, why: &str| {
         let message = format!("`{section}` has no effect in this build: {why}");
         findings.push(Finding::warning(Code::NoEffect, span, message));
     };
-    if let Some(media) = &config.media {
-        idle(&media.node.span, "media", "recordings stay where they are");
-    }
     if let Some(auth) = config.ingress_auth.first() {
         idle(&auth.list.span, "ingress_auth", "nothing is received over HTTP");
     }
@@ -74,13 +77,14 @@ pub(crate) fn http_client(config: &Config) -> Result<HttpClient> {
     builder.build()
 }
 
-/// What links share, with the operator's own prices.
+/// What links share, with the operator's own prices and rules for recordings.
 ///
 /// # Errors
-/// If the price table that comes with the program is damaged.
-pub(crate) fn services(config: &Config, http: HttpClient) -> Result<Services> {
+/// If the price table that comes with the program is damaged, or a configuration error that [`check`] has told already.
+pub(crate) fn services(config: &Config, http: HttpClient, coordination: Arc<dyn Coordination>) -> Result<Services> {
     let prices = Arc::new(PriceTable::new(config.prices.clone())?);
-    Ok(Services { prices, ..Services::alone(http)? })
+    let recordings = Recordings::new(media::policy(config)?);
+    Ok(Services { prices, recordings, coordination, ..Services::alone(http)? })
 }
 
 fn guard(http: &Http) -> Result<Guard, Error> {
