@@ -56,10 +56,15 @@ impl Packets {
     pub(super) fn open(stored: &Stored, info: &AudioInfo) -> Result<Option<Self>> {
         let reader = match info.format {
             // As in `audio::mp4`: a box that is longer than the file is refused only in a file whose length is known.
-            Format::M4a if info.truncated => audio::stream::open(info.format, ReadOnlySource::new(stored.source()))?,
-            _ => audio::stream::open(info.format, stored.source())?,
+            Format::M4a if info.truncated => audio::stream::open(info.format, ReadOnlySource::new(stored.source())),
+            _ => audio::stream::open(info.format, stored.source()),
         };
-        let Some(reader) = reader else { return Ok(None) };
+        // The probe took it for whole. What this reader does not know, a vendor may.
+        let reader = match reader {
+            Ok(Some(reader)) => reader,
+            Err(error) if error.is_retryable() => return Err(error),
+            Ok(None) | Err(_) => return Ok(None),
+        };
         let Some((track, time_base, codec)) = codec(&*reader) else { return Ok(None) };
         let empty = vec![Vec::new(); usize::from(info.channels)];
         let mut packets = Packets {

@@ -50,7 +50,7 @@ fn every_format_has_its_tones_on_their_channels_at_their_times() {
                 let time = frame as f64 * 0.005;
                 // A tone of half of full scale; codecs smear its ends over some milliseconds.
                 if (start + 0.03..start + 0.47).contains(&time) {
-                    assert!((9_000.0..14_000.0).contains(loud), "{name}, channel {index}, {time} s: {loud}");
+                    assert!((7_000.0..14_000.0).contains(loud), "{name}, channel {index}, {time} s: {loud}");
                 } else if time < start - 0.03 || time > start + 0.53 {
                     assert!(*loud < 700.0, "{name}, channel {index}, {time} s: {loud}");
                 }
@@ -182,19 +182,15 @@ fn what_is_no_recording_is_refused_and_what_is_unknown_is_not() {
 #[test]
 fn what_is_lost_leaves_the_rest_at_its_time() {
     let mut bytes = fixture("beeps_opus.ogg").to_vec();
-    let place = bytes.len() / 5;
-    bytes[place..place + 20].fill(0x5a);
+    // In the page that holds the second of three seconds; its check sum is wrong then.
+    bytes[12_000..12_020].fill(0x5a);
     let recording = Recording::from_bytes(bytes).unwrap();
-    let (heard, whole) =
-        (joined(&all_parts(&recording, &every_channel()), 2), decoded("beeps_opus.ogg", &every_channel()));
-    assert_eq!((heard[0].len(), heard[1].len()), (whole[0].len(), whole[1].len()));
+    let heard = joined(&all_parts(&recording, &every_channel()), 2);
+    let whole = decoded("beeps_opus.ogg", &every_channel());
+    assert_eq!((heard[0].len(), heard[1].len()), (whole[0].len(), whole[1].len()), "silence stands for what is lost");
+    assert_eq!(heard[0][..15_000], whole[0][..15_000], "what comes before is untouched");
     let loud = |channel: &[i16]| envelope(channel).iter().filter(|level| **level > 7000.0).count();
-    assert!(loud(&heard[0]) < loud(&whole[0]), "the first tone was hit");
-    let span = |channel: &[i16]| {
-        let envelope = envelope(channel);
-        (envelope.iter().position(|level| *level > 7000.0), envelope.iter().rposition(|level| *level > 7000.0))
-    };
-    assert_eq!(span(&heard[1]), span(&whole[1]), "the second tone is where it was");
+    assert!(loud(&heard[1]) < 10 && loud(&whole[1]) > 90, "the second tone was in it");
 }
 
 proptest! {
