@@ -127,14 +127,18 @@ mod tests {
         assert_eq!(levels(200, &quiet).cut(60, 100, 150), 80);
         assert_eq!(levels(200, &quiet).cut(60, 105, 150), 124);
         assert_eq!(levels(200, &quiet).cut(95, 100, 117), 100, "none near: exactly where it is wanted");
-        assert_eq!(levels(200, &[100..109]).cut(50, 100, 150), 100, "too short");
-        assert_eq!(levels(200, &[0..200]).cut(60, 100, 140), 100, "silence all over");
-        assert_eq!(levels(200, &[0..70]).cut(50, 100, 150), 60, "only what lies in the window counts");
+        assert_eq!(levels(200, std::slice::from_ref(&(100..109))).cut(50, 100, 150), 100, "too short");
+        assert_eq!(levels(200, std::slice::from_ref(&(0..200))).cut(60, 100, 140), 100, "silence all over");
+        assert_eq!(
+            levels(200, std::slice::from_ref(&(0..70))).cut(50, 100, 150),
+            60,
+            "only what lies in the window counts"
+        );
     }
 
     #[test]
     fn a_click_does_not_end_a_silence_and_one_channel_is_not_all() {
-        let mut clicking = levels(50, &[0..50]);
+        let mut clicking = levels(50, std::slice::from_ref(&(0..50)));
         clicking.push(0, &{
             let mut click = QUIET;
             click[0] = 0.3;

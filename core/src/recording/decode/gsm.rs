@@ -180,7 +180,7 @@ fn reflection(ratio: i16) -> i16 {
     let size = ratio.saturating_abs();
     let size = match size {
         ..11_059 => size << 1,
-        ..20_070 => size + 11_059,
+        11_059..20_070 => size + 11_059,
         _ => (size >> 2).saturating_add(26_112),
     };
     if ratio < 0 { -size } else { size }
