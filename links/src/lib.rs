@@ -3,7 +3,9 @@
 //! A new file in `src/all` is a new module; see [`vconductor_core::plugin`] for what it holds.
 
 mod all;
+mod analysis;
 mod new_version;
+mod text;
 
 #[cfg(test)]
 #[allow(dead_code, unreachable_pub, reason = "a public module of the crate of suites")]
@@ -15,3 +17,9 @@ mod authority;
 #[allow(dead_code, unreachable_pub, reason = "a public module of the crate of suites")]
 #[path = "../../tests/src/link_stage.rs"]
 mod link_stage;
+
+// Paid services on the loopback interface, for the links and for the whole system.
+#[cfg(test)]
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "a public module of the crate of suites")]
+#[path = "../../tests/vendors/mod.rs"]
+mod vendors;

@@ -161,7 +161,7 @@ impl Deepgram {
             .map(|(index, word)| {
                 let start = index as f64 * each;
                 let mut word = json!({
-                    "word": word.to_lowercase(), "start": start, "end": start + each * 0.9,
+                    "word": word.to_lowercase(), "start": start, "end": start + each * 0.5,
                     "confidence": self.confidence, "punctuated_word": word,
                 });
                 if is_diarised {

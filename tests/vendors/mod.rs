@@ -4,7 +4,7 @@
 //! stricter than the vendors: a path, a header, a field or a member that the page does not name is refused, in the
 //! vendor's own form of an error, so that a request which passes here is one that the vendor understands.
 //!
-//! ```no_run
+//! ```ignore
 //! # async fn example() {
 //! use vconductor_tests::vendors::{Fault, Vendor, deepgram::Deepgram};
 //!
@@ -20,10 +20,15 @@
 mod call;
 mod script;
 
+pub mod anthropic;
 pub mod deepgram;
 pub mod groq_audio;
 pub mod hugging_face;
 pub mod openai_audio;
+pub mod openai_language;
+pub mod said;
+pub mod slack;
+pub mod text_generation;
 pub mod vfun;
 
 pub use call::{Call, Field, Form, only_members};

@@ -17,7 +17,7 @@ use super::chain::{Chain, Chains, LinkStep, Offload, OnError, OnSigned, Step, St
 use super::report::Report;
 use super::writer::StorageWriter;
 use crate::catalog::PluginCatalog;
-use crate::sections::{self, Media};
+use crate::sections::{self, OffloadConfig};
 
 /// Runs of a chain that are worked on at once, where the configuration does not say.
 const CONCURRENCY: usize = 64;
@@ -30,8 +30,8 @@ const STORAGE_LIMIT: Duration = Duration::from_secs(120);
 /// Findings about what cannot be built; nothing runs then.
 pub fn assemble(config: &Config, registry: &Registry, report: &Arc<Report>) -> Result<Chains, Vec<Finding>> {
     let mut findings = Vec::new();
-    let media = sections::media(config, &mut findings);
-    let mut assembly = Assembly { config, registry, report, media, writers: BTreeMap::new(), findings };
+    let offload = sections::offload(config, &mut findings);
+    let mut assembly = Assembly { config, registry, report, offload, writers: BTreeMap::new(), findings };
     let chains: Vec<_> =
         config.chains.iter().filter(|chain| chain.enabled).map(|chain| Arc::new(assembly.chain(chain))).collect();
     if config::has_errors(&assembly.findings) {
@@ -65,7 +65,7 @@ struct Assembly<'a> {
     registry: &'a Registry,
     report: &'a Arc<Report>,
     /// Where large bodies go.
-    media: Option<Media>,
+    offload: Option<OffloadConfig>,
     /// One writer per storage, however many chains use it.
     writers: BTreeMap<String, Arc<StorageWriter>>,
     findings: Vec<Finding>,
@@ -105,6 +105,7 @@ impl Assembly<'_> {
             concurrency: chain.concurrency.map_or(CONCURRENCY, |places| usize::try_from(places).unwrap_or(CONCURRENCY)),
             weight: chain.weight.max(1),
             timeout: chain.timeout,
+            budget: chain.budget,
             retry: policy([chain.retry, None]),
             generation: self.config.hash.clone(),
         }
@@ -143,6 +144,7 @@ impl Assembly<'_> {
             module: entry.module,
             effect: entry.effect,
             edits: entry.edits,
+            paid: entry.paid,
             any_form: entry.any_form,
             link: built,
             condition,
@@ -190,8 +192,8 @@ impl Assembly<'_> {
     }
 
     fn offload(&mut self, chain: &ChainConfig) -> Option<Arc<Offload>> {
-        let (over, storage) =
-            (self.media.as_ref()?.offload_over.0, self.config.storage(&self.media.as_ref()?.storage)?);
+        let wanted = self.offload.as_ref()?;
+        let (over, storage) = (wanted.over, self.config.storage(&wanted.storage)?);
         let (name, writer) = (storage.name.value.clone(), self.writer(storage)?);
         let storage = StorageStep { name, writer, required: true, retry: policy([chain.retry, None]) };
         Some(Arc::new(Offload { over, storage }))

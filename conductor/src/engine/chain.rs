@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use vconductor_core::config::Budget;
 use vconductor_core::jq::Program;
 use vconductor_core::layers::retry::RetryPolicy;
 use vconductor_core::plugin::{Effect, Link, Tracer};
@@ -55,6 +56,8 @@ pub struct Chain {
     pub weight: u32,
     /// How long one passage through the links may take.
     pub timeout: Option<Duration>,
+    /// How much its paid calls may cost.
+    pub budget: Option<Budget>,
     /// Retry of the chain itself (its time-out, its storages, where they have none of their own).
     pub retry: RetryPolicy,
     /// Hash of the configuration.
@@ -101,6 +104,8 @@ pub struct LinkStep {
     pub effect: Effect,
     /// Whether it ever changes the document.
     pub edits: bool,
+    /// Whether its calls cost money.
+    pub paid: bool,
     /// Whether it works on signed and encrypted vCons themselves.
     pub any_form: bool,
     /// The link.

@@ -1,8 +1,10 @@
 //! The content hash of media, as the vCon drafts write it.
 
+use std::io::Read;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
+use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 
 /// `sha512-` and the base64url digest of `bytes` without padding (86 characters). The digest is over
 /// the media itself, not over its base64 text in a vCon (vCon core, ContentHash).
@@ -14,12 +16,50 @@ pub fn content_hash(bytes: &[u8]) -> String {
 ///
 /// # Errors
 /// When reading fails.
-pub fn content_hash_of(mut reader: impl std::io::Read) -> std::io::Result<String> {
-    let mut hasher = Sha512::new();
+pub fn content_hash_of(reader: impl Read) -> std::io::Result<String> {
+    Ok(text(&digest::<Sha512>(reader)?))
+}
+
+/// The SHA-256 of what `reader` yields, in hexadecimal.
+///
+/// # Errors
+/// When reading fails.
+pub(crate) fn sha256_of(reader: impl Read) -> std::io::Result<String> {
+    Ok(hexadecimal(&digest::<Sha256>(reader)?))
+}
+
+/// Whether `bytes` have the hash that `token` names, such as `sha512-...`; `None` when its algorithm is not known (known
+/// are the SHA-2 family's four) or it is no token. The digest may be padded, in the other alphabet, or in hexadecimal, as
+/// libraries have written it.
+pub fn matches_token(bytes: &[u8], token: &str) -> Option<bool> {
+    // Memory is read without errors.
+    matches_token_of(bytes, token).ok().flatten()
+}
+
+/// [`matches_token`] of what `reader` yields, read piece by piece.
+///
+/// # Errors
+/// When reading fails.
+pub(crate) fn matches_token_of(reader: impl Read, token: &str) -> std::io::Result<Option<bool>> {
+    // base64url itself contains hyphens.
+    let Some((algorithm, expected)) = token.split_once('-') else { return Ok(None) };
+    let actual = match algorithm {
+        "sha512" => digest::<Sha512>(reader)?,
+        "sha384" => digest::<Sha384>(reader)?,
+        "sha256" => digest::<Sha256>(reader)?,
+        "sha224" => digest::<Sha224>(reader)?,
+        _ => return Ok(None),
+    };
+    let plain = expected.trim_end_matches('=').replace('+', "-").replace('/', "_");
+    Ok(Some(plain == URL_SAFE_NO_PAD.encode(&actual) || expected.eq_ignore_ascii_case(&hexadecimal(&actual))))
+}
+
+fn digest<D: Digest>(mut reader: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut hasher = D::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match reader.read(&mut buffer) {
-            Ok(0) => return Ok(text(&hasher.finalize())),
+            Ok(0) => return Ok(hasher.finalize().to_vec()),
             Ok(count) => hasher.update(&buffer[..count]),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -27,22 +67,8 @@ pub fn content_hash_of(mut reader: impl std::io::Read) -> std::io::Result<String
     }
 }
 
-/// Whether `bytes` have the hash that `token` names, such as `sha512-...`; `None` when its algorithm is not known (known
-/// are the SHA-2 family's four) or it is no token. The digest may be padded, in the other alphabet, or in hexadecimal, as
-/// libraries have written it.
-pub fn matches_token(bytes: &[u8], token: &str) -> Option<bool> {
-    // base64url itself contains hyphens.
-    let (algorithm, digest) = token.split_once('-')?;
-    let actual = match algorithm {
-        "sha512" => Sha512::digest(bytes).to_vec(),
-        "sha384" => Sha384::digest(bytes).to_vec(),
-        "sha256" => Sha256::digest(bytes).to_vec(),
-        "sha224" => Sha224::digest(bytes).to_vec(),
-        _ => return None,
-    };
-    let plain = digest.trim_end_matches('=').replace('+', "-").replace('/', "_");
-    let hexadecimal = || actual.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    Some(plain == URL_SAFE_NO_PAD.encode(&actual) || digest.eq_ignore_ascii_case(&hexadecimal()))
+fn hexadecimal(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn text(digest: &[u8]) -> String {

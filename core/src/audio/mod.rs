@@ -5,11 +5,11 @@
 //! read by symphonia. Only headers and packet boundaries are looked at; nothing is decoded.
 
 mod content_hash;
-mod mp4;
+pub(crate) mod mp4;
 mod ogg;
 mod sniff;
-mod stream;
-mod wav;
+pub(crate) mod stream;
+pub(crate) mod wav;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +21,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use content_hash::{content_hash, content_hash_of, matches_token};
+pub(crate) use content_hash::{matches_token_of, sha256_of};
 use sniff::Found;
 use symphonia::core::io::MediaSource;
 
@@ -126,7 +127,19 @@ pub fn is_recording(bytes: &[u8]) -> bool {
     matches!(sniff::sniff(&bytes[..bytes.len().min(sniff::HEAD)]), Found::Audio(_))
 }
 
-fn probe_source(mut source: impl MediaSource, length: u64) -> Result<AudioInfo> {
+/// What bytes that begin no recording of ours look like, in words; `None` when they resemble nothing.
+pub(crate) fn resembles(head: &[u8]) -> Option<&'static str> {
+    match sniff::sniff(head) {
+        Found::Else(what) if what != sniff::UNKNOWN => Some(what),
+        _ => None,
+    }
+}
+
+/// [`probe`] of `length` bytes that `source` yields.
+///
+/// # Errors
+/// As [`probe`]; retryable when reading fails.
+pub(crate) fn probe_source(mut source: impl MediaSource, length: u64) -> Result<AudioInfo> {
     let mut head = Vec::with_capacity(sniff::HEAD);
     (&mut source).take(sniff::HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
     let format = match sniff::sniff(&head) {
@@ -141,8 +154,7 @@ fn probe_source(mut source: impl MediaSource, length: u64) -> Result<AudioInfo> 
     let measured = catch_unwind(AssertUnwindSafe(|| match format {
         Format::Wav => wav::measure(source, length),
         Format::Ogg => ogg::measure(source, length),
-        Format::Mp3 => stream::measure_mp3(source, &head),
-        Format::Flac => stream::measure_flac(source),
+        Format::Mp3 | Format::Flac => stream::measure_packets(format, source),
         Format::M4a => mp4::measure(source, length),
     }));
     let measured = measured.unwrap_or_else(|_| Err(broken(format, "its structure is inconsistent")))?;
@@ -170,7 +182,7 @@ fn finish(format: Format, measured: &Measured, length: u64) -> Result<AudioInfo>
     })
 }
 
-fn broken(format: Format, why: impl std::fmt::Display) -> Error {
+pub(crate) fn broken(format: Format, why: impl std::fmt::Display) -> Error {
     Error::permanent(format!("broken {} recording: {why}", format.extension().to_uppercase()))
 }
 

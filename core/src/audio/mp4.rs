@@ -7,7 +7,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use symphonia::core::io::{MediaSource, ReadOnlySource};
 
-use super::stream::measure_m4a;
+use super::stream::measure_packets;
 use super::{Format, Measured, broken, read_whole, unreadable};
 use crate::Result;
 
@@ -22,6 +22,8 @@ struct Outline {
     time_scale: u32,
     /// Duration of the first audio track; zero in fragmented files.
     audio: Option<u64>,
+    /// What the encoder put in front of the first audio track's sound, in seconds.
+    lead_in: f64,
     /// A box reaches beyond the end of the file.
     cut: bool,
 }
@@ -34,9 +36,9 @@ pub(super) fn measure(mut source: impl MediaSource, length: u64) -> Result<Measu
     source.seek(SeekFrom::Start(0)).map_err(unreadable)?;
     let mut measured = if outline.cut {
         // The reader refuses a box that is longer than the file, but not one in a stream without end.
-        measure_m4a(ReadOnlySource::new(source))?
+        measure_packets(Format::M4a, ReadOnlySource::new(source))?
     } else {
-        measure_m4a(source)?
+        measure_packets(Format::M4a, source)?
     };
     measured.truncated |= outline.cut;
     if let Some(ticks) = outline.audio.filter(|ticks| *ticks > 0)
@@ -48,10 +50,20 @@ pub(super) fn measure(mut source: impl MediaSource, length: u64) -> Result<Measu
     Ok(measured)
 }
 
+/// Seconds at the start of the sound that are decoded but not played: the first edit of the track begins behind them
+/// (ISO 14496-12, section 8.6.6).
+///
+/// # Errors
+/// As [`crate::audio::probe`].
+pub(crate) fn lead_in(mut source: impl Read + Seek, length: u64) -> Result<f64> {
+    Ok(outline(&mut source, length)?.lead_in)
+}
+
 fn outline(source: &mut (impl Read + Seek), length: u64) -> Result<Outline> {
     let mut source = BufReader::new(source);
     let mut outline = Outline::default();
     let mut track = None;
+    let (mut edit, mut ticks) = (0, 0);
     let mut open = vec![length];
     let mut position = 0;
     for _ in 0..MOST_BOXES {
@@ -81,7 +93,10 @@ fn outline(source: &mut (impl Read + Seek), length: u64) -> Result<Outline> {
         outline.cut |= end > length;
         let parent_end = *open.last().unwrap_or(&length);
         match &header[4..8] {
-            b"moov" | b"trak" | b"mdia" => {
+            b"moov" | b"trak" | b"mdia" | b"edts" => {
+                if &header[4..8] == b"trak" {
+                    (edit, ticks) = (0, 0);
+                }
                 outline.has_movie |= &header[4..8] == b"moov";
                 open.push(end.min(parent_end));
                 position = content;
@@ -89,10 +104,13 @@ fn outline(source: &mut (impl Read + Seek), length: u64) -> Result<Outline> {
             }
             b"mvhd" => outline.time_scale = versioned(&mut source, 12, 20)?.unwrap_or(0) as u32,
             b"tkhd" => track = duration(&mut source)?,
+            b"elst" => edit = first_edit(&mut source)?,
+            b"mdhd" => ticks = versioned(&mut source, 12, 20)?.unwrap_or(0),
             b"hdlr" => {
                 let mut handler = [0; 12];
                 if read_whole(&mut source, &mut handler)? && handler.ends_with(b"soun") && outline.audio.is_none() {
                     outline.audio = track.take();
+                    outline.lead_in = if ticks > 0 { edit as f64 / ticks as f64 } else { 0.0 };
                 }
             }
             _ => {}
@@ -110,6 +128,28 @@ fn versioned(source: &mut impl Read, short: usize, long: usize) -> Result<Option
     }
     let offset = if content[0] == 0 { short } else { long };
     Ok(Some(u64::from(u32_be(&content[offset..]))))
+}
+
+/// Where the first edit that plays something begins, in ticks of its track.
+fn first_edit(source: &mut impl Read) -> Result<u64> {
+    let mut head = [0; 8];
+    if !read_whole(source, &mut head)? {
+        return Ok(0);
+    }
+    // Entries before the first real one are pauses (-1).
+    for _ in 0..u32_be(&head[4..]).min(16) {
+        let mut entry = [0; 20];
+        let (size, at) = if head[0] == 0 { (12, 4) } else { (20, 8) };
+        if !read_whole(source, &mut entry[..size])? {
+            break;
+        }
+        let begin = if head[0] == 0 { u64::from(u32_be(&entry[at..])) } else { u64_be(&entry[at..]) };
+        let is_pause = begin == u64::from(u32::MAX) || begin == u64::MAX;
+        if !is_pause {
+            return Ok(begin);
+        }
+    }
+    Ok(0)
 }
 
 /// The duration in a track header: 32 bits in version 0, 64 in version 1.

@@ -5,6 +5,9 @@ use super::Format;
 /// Bytes that [`sniff`] wants to see.
 pub(super) const HEAD: usize = 4096;
 
+/// What is said of bytes that resemble nothing.
+pub(super) const UNKNOWN: &str = "its first bytes belong to no format that we know";
+
 /// What the first bytes look like.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -130,7 +133,7 @@ fn other(head: &[u8]) -> &'static str {
     if head.iter().all(|byte| *byte == 0) {
         return "it holds only zero bytes";
     }
-    "its first bytes belong to no format that we know"
+    UNKNOWN
 }
 
 fn is_text(head: &[u8]) -> bool {

@@ -3,7 +3,7 @@
 //! Every packet boundary is walked instead of believing a header: an MP3 without one has no other exact
 //! length, and a recording that broke off says in its header how long it should have become.
 
-use std::io::SeekFrom;
+use std::io::{Read as _, SeekFrom};
 
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_ALAC, CODEC_ID_FLAC, CODEC_ID_OPUS};
@@ -12,27 +12,45 @@ use symphonia::core::errors::Error as ParseError;
 use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::units::Duration as Ticks;
-use symphonia::default::formats::{FlacReader, IsoMp4Reader, MpaReader};
+use symphonia::default::formats::{FlacReader, IsoMp4Reader, MpaReader, OggReader, WavReader};
 
-use super::sniff::mp3_start;
+use super::sniff::{HEAD, mp3_start};
 use super::{Format, Measured, broken, unreadable};
 use crate::Result;
 
-pub(super) fn measure_mp3(mut source: impl MediaSource, head: &[u8]) -> Result<Measured> {
-    let start = id3_length(head).unwrap_or_else(|| mp3_start(head).unwrap_or(0) as u64);
-    source.seek(SeekFrom::Start(start)).map_err(unreadable)?;
-    let reader = MpaReader::try_new(buffered(source), FormatOptions::default());
-    measure(Format::Mp3, Box::new(reader.map_err(|error| explain(Format::Mp3, &error))?))
+pub(super) fn measure_packets(format: Format, source: impl MediaSource) -> Result<Measured> {
+    let reader = open(format, source)?;
+    measure(format, reader.ok_or_else(|| broken(format, "it is of a kind that is not supported"))?)
 }
 
-pub(super) fn measure_flac(source: impl MediaSource) -> Result<Measured> {
-    let reader = FlacReader::try_new(buffered(source), FormatOptions::default());
-    measure(Format::Flac, Box::new(reader.map_err(|error| explain(Format::Flac, &error))?))
-}
-
-pub(super) fn measure_m4a(source: impl MediaSource) -> Result<Measured> {
-    let reader = IsoMp4Reader::try_new(buffered(source), FormatOptions::default());
-    measure(Format::M4a, Box::new(reader.map_err(|error| explain(Format::M4a, &error))?))
+/// A reader of the packets in `source`, which is a file of this format at its start; `None` for kinds of it that no reader of
+/// ours knows.
+///
+/// # Errors
+/// Permanent, when its header is broken.
+pub(crate) fn open<'s>(
+    format: Format,
+    mut source: impl MediaSource + 's,
+) -> Result<Option<Box<dyn FormatReader + 's>>> {
+    if format == Format::Mp3 {
+        let mut head = Vec::with_capacity(HEAD);
+        (&mut source).take(HEAD as u64).read_to_end(&mut head).map_err(unreadable)?;
+        let start = id3_length(&head).unwrap_or_else(|| mp3_start(&head).unwrap_or(0) as u64);
+        source.seek(SeekFrom::Start(start)).map_err(unreadable)?;
+    }
+    let (source, options) = (buffered(source), FormatOptions::default());
+    let reader: Result<Box<dyn FormatReader + 's>, ParseError> = match format {
+        Format::Mp3 => MpaReader::try_new(source, options).map(|reader| Box::new(reader) as _),
+        Format::Flac => FlacReader::try_new(source, options).map(|reader| Box::new(reader) as _),
+        Format::M4a => IsoMp4Reader::try_new(source, options).map(|reader| Box::new(reader) as _),
+        Format::Ogg => OggReader::try_new(source, options).map(|reader| Box::new(reader) as _),
+        Format::Wav => WavReader::try_new(source, options).map(|reader| Box::new(reader) as _),
+    };
+    match reader {
+        Ok(reader) => Ok(Some(reader)),
+        Err(ParseError::Unsupported(_)) => Ok(None),
+        Err(error) => Err(explain(format, &error)),
+    }
 }
 
 fn buffered<'s>(source: impl MediaSource + 's) -> MediaSourceStream<'s> {

@@ -11,16 +11,40 @@ const MOST_CHUNKS: usize = 1000;
 /// Size that recorders write while they do not know it yet.
 const UNKNOWN_SIZE: u64 = 0xffff_ffff;
 
-struct Fmt {
-    tag: u16,
-    channels: u16,
-    sample_rate: u32,
+/// The chunk `fmt `.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fmt {
+    /// The codec's number; of WAVE_FORMAT_EXTENSIBLE that of its sub-format.
+    pub(crate) tag: u16,
+    pub(crate) channels: u16,
+    pub(crate) sample_rate: u32,
     bytes_per_second: u32,
-    block_bytes: u16,
-    block_samples: u16,
+    /// Bytes of one sample of every channel, or of one block of a codec that packs several.
+    pub(crate) block_bytes: u16,
+    /// Bits of one sample.
+    pub(crate) bits: u16,
+    /// Samples per channel in a block.
+    pub(crate) block_samples: u16,
+}
+
+/// Where the sound lies in a file, and how it is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layout {
+    pub(crate) fmt: Fmt,
+    /// The first byte of sound.
+    pub(crate) start: u64,
+    /// Bytes of sound that are really there.
+    pub(crate) bytes: u64,
+    /// The file says that there are more.
+    truncated: bool,
 }
 
 pub(super) fn measure(source: impl Read + Seek, length: u64) -> Result<Measured> {
+    Ok(measured(&layout(source, length)?))
+}
+
+/// Reads the list of chunks up to the sound.
+pub(crate) fn layout(source: impl Read + Seek, length: u64) -> Result<Layout> {
     let mut source = BufReader::new(source);
     let mut position = 12;
     let mut fmt = None;
@@ -44,7 +68,10 @@ pub(super) fn measure(source: impl Read + Seek, length: u64) -> Result<Measured>
             b"data" => {
                 let fmt = fmt.ok_or_else(|| broken(Format::Wav, "its data comes before its format"))?;
                 let claimed = if size == UNKNOWN_SIZE { long_size.unwrap_or(0) } else { size };
-                return Ok(measured(&fmt, claimed, length.saturating_sub(position)));
+                let available = length.saturating_sub(position);
+                // 0 where the recorder never came to write the size.
+                let bytes = if claimed == 0 { available } else { claimed.min(available) };
+                return Ok(Layout { fmt, start: position, bytes, truncated: claimed > available });
             }
             _ => {}
         }
@@ -71,13 +98,13 @@ fn read_fmt(source: &mut impl Read, size: u64) -> Result<Fmt> {
         sample_rate: u32_le(&fmt[4..]),
         bytes_per_second: u32_le(&fmt[8..]),
         block_bytes: u16_le(&fmt[12..]),
+        bits: u16_le(&fmt[14..]),
         block_samples: u16_le(&fmt[18..]),
     })
 }
 
-/// `claimed` is 0 where the recorder never came to write the size.
-fn measured(fmt: &Fmt, claimed: u64, available: u64) -> Measured {
-    let bytes = if claimed == 0 { available } else { claimed.min(available) };
+fn measured(layout: &Layout) -> Measured {
+    let Layout { fmt, bytes, truncated, .. } = layout;
     let (codec, samples_per_block) = match fmt.tag {
         1 => ("pcm", Some(1)),
         3 => ("pcm_float", Some(1)),
@@ -92,7 +119,7 @@ fn measured(fmt: &Fmt, claimed: u64, available: u64) -> Measured {
     };
     let seconds = match samples_per_block.filter(|samples| *samples > 0 && fmt.block_bytes > 0) {
         Some(samples) => (bytes / u64::from(fmt.block_bytes)) as f64 * f64::from(samples) / f64::from(fmt.sample_rate),
-        None => bytes as f64 / f64::from(fmt.bytes_per_second),
+        None => *bytes as f64 / f64::from(fmt.bytes_per_second),
     };
-    Measured { codec, seconds, channels: fmt.channels, sample_rate: fmt.sample_rate, truncated: claimed > available }
+    Measured { codec, seconds, channels: fmt.channels, sample_rate: fmt.sample_rate, truncated: *truncated }
 }

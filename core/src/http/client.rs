@@ -8,6 +8,7 @@ use reqwest::header::{ACCEPT, HeaderMap, LOCATION, RANGE, USER_AGENT};
 use reqwest::{Method, StatusCode, Url};
 use tokio_util::sync::CancellationToken;
 
+use super::download::Download;
 use super::guard::Guard;
 use super::request::Request;
 use super::resolver::{CheckedResolver, Resolver, SystemResolver};
@@ -178,7 +179,25 @@ impl HttpClient {
     /// As [`send`](Self::send), without those for a status.
     pub async fn exchange(&self, request: &Request) -> Result<Response> {
         let limit = request.timeout.unwrap_or(self.shared.timeout);
-        with_timeout(limit, request.shown(), Box::pin(self.follow(request))).await
+        let exchanged = Box::pin(async {
+            let (url, answer) = self.follow(request).await?;
+            self.read(request, url, answer).await
+        });
+        with_timeout(limit, request.shown(), exchanged).await
+    }
+
+    /// Sends once and reads the body piece by piece, for what is too large for memory: at most `most` bytes, whatever
+    /// the limits of client and request. The time is the caller's to limit.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn download(&self, request: &Request, most: u64) -> Result<Download> {
+        let (url, answer) = Box::pin(self.follow(request)).await?;
+        if !answer.status().is_success() {
+            let response = self.read(request, url, answer).await?;
+            return Err(status_error(request, &response, self.shared.clock.now()));
+        }
+        Download::new(request.clone(), answer, most)
     }
 
     /// Passes a 2xx through and turns every other answer into the error that [`send`](Self::send) gives for it.
@@ -193,7 +212,7 @@ impl HttpClient {
     }
 
     /// Sends and follows the redirects of a GET or HEAD, each hop checked like a first one.
-    async fn follow(&self, request: &Request) -> Result<Response> {
+    async fn follow(&self, request: &Request) -> Result<(Url, reqwest::Response)> {
         let mut url = request.url.clone();
         let mut headers = request.headers.clone();
         let mut trusted = request.trusted;
@@ -202,7 +221,7 @@ impl HttpClient {
                 if hop == 0 { error } else { error.within(format_args!("{}: redirect {hop}", request.shown())) }
             })?;
             let Some(mut target) = redirect_target(&request.method, &url, &answer) else {
-                return self.read(request, url, answer).await;
+                return Ok((url, answer));
             };
             if target.origin() != url.origin() {
                 // Nobody wrote this place into the configuration, and our keys are not for it.
@@ -241,14 +260,14 @@ impl HttpClient {
 
     async fn read(&self, request: &Request, url: Url, mut answer: reqwest::Response) -> Result<Response> {
         let status = answer.status();
+        let headers = std::mem::take(answer.headers_mut());
         let limit = request.max_body.unwrap_or(self.shared.max_body);
         let body = if status.is_success() {
-            read_body(request, &mut answer, limit).await?
+            read_body(request, answer, limit).await?
         } else {
             // A body that breaks off does not hide the status, which is what matters here.
             read_beginning(&mut answer, limit.min(MOST_ERROR_BODY)).await
         };
-        let headers = std::mem::take(answer.headers_mut());
         Ok(Response { status, headers, body, url, shown: request.shown(), secrets: request.secrets() })
     }
 }
@@ -277,19 +296,10 @@ fn harmless(headers: &HeaderMap) -> HeaderMap {
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-async fn read_body(request: &Request, answer: &mut reqwest::Response, limit: usize) -> Result<Bytes> {
-    let too_large = || {
-        Error::permanent(format!("{}: the answer has more than {limit} bytes", request.shown()))
-            .help("raise the size limit if such answers are expected")
-    };
-    if answer.content_length().is_some_and(|length| length > limit as u64) {
-        return Err(too_large());
-    }
+async fn read_body(request: &Request, answer: reqwest::Response, limit: usize) -> Result<Bytes> {
+    let mut download = Download::new(request.clone(), answer, limit as u64)?;
     let mut body = BytesMut::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| transport_error(request, error))? {
-        if body.len() + chunk.len() > limit {
-            return Err(too_large());
-        }
+    while let Some(chunk) = download.chunk().await? {
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())

@@ -17,6 +17,8 @@
 
 mod client;
 mod display;
+mod download;
+mod form;
 pub mod guard;
 mod network;
 mod request;
@@ -30,6 +32,8 @@ mod wait;
 mod tests;
 
 pub use client::{HttpClient, HttpClientBuilder};
+pub use download::Download;
+pub use form::Form;
 pub use guard::Guard;
 pub use network::Network;
 pub use request::Request;

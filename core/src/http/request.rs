@@ -24,6 +24,7 @@ pub struct Request {
     pub(super) provider: bool,
     pub(super) trusted: bool,
     secret_path: bool,
+    hidden: Vec<String>,
 }
 
 impl Request {
@@ -44,6 +45,7 @@ impl Request {
             provider: false,
             trusted: false,
             secret_path: false,
+            hidden: Vec::new(),
         })
     }
 
@@ -83,6 +85,14 @@ impl Request {
     #[must_use]
     pub fn secret_path(mut self) -> Self {
         self.secret_path = true;
+        self
+    }
+
+    /// Marks what is secret in a URL that the body holds, such as a signature in its query: it is cut out of answers that
+    /// repeat it.
+    #[must_use]
+    pub fn hiding(mut self, url: &Url) -> Self {
+        self.hidden.extend(secrets_of(url));
         self
     }
 
@@ -173,11 +183,8 @@ impl Request {
                 secrets.extend(text.split_once(' ').map(|(_, token)| token.to_owned()));
             }
         }
-        secrets.extend(self.url.query().map(str::to_owned));
-        for (_, value) in self.url.query_pairs() {
-            secrets.push(value.into_owned());
-        }
-        secrets.extend(self.url.password().map(str::to_owned));
+        secrets.extend(secrets_of(&self.url));
+        secrets.extend(self.hidden.iter().cloned());
         if self.secret_path {
             secrets.push(self.url.path().to_owned());
             secrets.extend(self.url.path_segments().into_iter().flatten().map(str::to_owned));
@@ -196,6 +203,13 @@ impl fmt::Debug for Request {
             .field("body_bytes", &self.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The parts of a URL that give access: password and query.
+fn secrets_of(url: &Url) -> Vec<String> {
+    let whole = url.query().map(str::to_owned);
+    let values = url.query_pairs().map(|(_, value)| value.into_owned());
+    whole.into_iter().chain(values).chain(url.password().map(str::to_owned)).collect()
 }
 
 fn header_name(name: &str) -> Result<HeaderName> {

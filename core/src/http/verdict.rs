@@ -27,7 +27,7 @@ pub(super) fn status_error(request: &Request, response: &Response, now: Millis) 
     {
         error = error.retry_after(wait);
     }
-    match help_for(class, status) {
+    match help_for(class, request, status) {
         Some(help) => error.help(help),
         None => error,
     }
@@ -56,11 +56,14 @@ fn is_credential_fault(status: StatusCode) -> bool {
     matches!(status, StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN)
 }
 
-fn help_for(class: Class, status: StatusCode) -> Option<&'static str> {
+fn help_for(class: Class, request: &Request, status: StatusCode) -> Option<&'static str> {
     Some(match status.as_u16() {
         300..=399 => "redirects are not followed for this call: configure the final URL",
         402 if class == Class::Configuration => "the provider wants to be paid: check the account's balance and plan",
         401 | 403 if class == Class::Configuration => "check the API key and what it is allowed to do",
+        401 | 403 | 410 if !request.trusted => {
+            "the URL came from outside: if it is a signed one it may have ended; have vCons processed sooner, or signed for longer"
+        }
         401 | 403 => "the receiver refuses us: check its credentials in the options",
         404 => "check the URL",
         410 => "the receiver says that this endpoint is gone for good: remove it from the configuration",

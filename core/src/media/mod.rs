@@ -59,6 +59,16 @@ pub fn probe(bytes: &[u8]) -> Result<Media> {
     }
 }
 
+/// The media type of sound and video that only its first bytes tell of.
+pub(crate) fn by_magic(head: &[u8]) -> Option<&'static str> {
+    let is_webm = || head[..head.len().min(64)].windows(4).any(|window| window == b"webm");
+    match head {
+        _ if !magic::is_matroska(head) => magic::mediatype(head),
+        _ if is_webm() => Some("video/webm"),
+        _ => Some("video/x-matroska"),
+    }
+}
+
 fn broken(what: &str) -> Error {
     Error::permanent(format!("broken {what} recording: its structure is inconsistent"))
 }

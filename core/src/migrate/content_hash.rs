@@ -66,7 +66,8 @@ fn respell(object: &mut Object<'_>) {
     }
 }
 
-fn respelled(text: &str) -> Option<String> {
+/// A token in the spelling of the draft, made of one in the spellings that libraries have used; `None` when it is none.
+pub(crate) fn respelled(text: &str) -> Option<String> {
     DIGESTS.iter().find_map(|(name, _)| {
         // `sha512`, `SHA-512`: the separator is what follows the name.
         let long = format!("{}-{}", &name[..3], &name[3..]);

@@ -9,7 +9,7 @@
 mod analysis;
 mod attachment;
 mod content;
-mod content_hash;
+pub(crate) mod content_hash;
 mod date;
 mod dialog;
 mod egress;

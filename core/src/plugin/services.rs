@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::http::HttpClient;
 use crate::price::PriceTable;
+use crate::recording::Recordings;
 use crate::store::{Coordination, LocalCoordination};
 
 /// What all links of a conductor share; made once, clones share it.
@@ -16,6 +17,8 @@ pub struct Services {
     pub coordination: Arc<dyn Coordination>,
     /// What paid calls cost.
     pub prices: Arc<PriceTable>,
+    /// The rules for recordings, and those that were fetched.
+    pub recordings: Recordings,
 }
 
 impl Services {
@@ -25,6 +28,7 @@ impl Services {
     /// If the price table that comes with the program is damaged.
     pub fn alone(http: HttpClient) -> Result<Self> {
         let prices = Arc::new(PriceTable::new(Vec::new())?);
-        Ok(Services { http, coordination: Arc::new(LocalCoordination::default()), prices })
+        let recordings = Recordings::default();
+        Ok(Services { http, coordination: Arc::new(LocalCoordination::default()), prices, recordings })
     }
 }

@@ -1,13 +1,76 @@
 //! Results by content: the same sound or text with the same options is paid for once, whichever vCon it is in.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, DeserializeOwned, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::config::parse_duration;
 use crate::error::{Error, Result};
 use crate::plugin::LinkContext;
+
+/// How long results are kept for later runs, as an option says it: `30d`, or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep(pub Option<Duration>);
+
+impl Default for Keep {
+    fn default() -> Self {
+        Keep(Some(Duration::from_secs(30 * 86_400)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Keep {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KeepVisitor)
+    }
+}
+
+struct KeepVisitor;
+
+impl Visitor<'_> for KeepVisitor {
+    type Value = Keep;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("how long results are kept (`30d`, `12h`), or `off`")
+    }
+
+    // YAML 1.1 takes `off` for false.
+    fn visit_bool<E: de::Error>(self, on: bool) -> Result<Keep, E> {
+        Ok(if on { Keep::default() } else { Keep(None) })
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Keep, E> {
+        match text {
+            "off" => Ok(Keep(None)),
+            text => match parse_duration(text) {
+                Some(time) => Ok(Keep((!time.is_zero()).then_some(time))),
+                None => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+            },
+        }
+    }
+
+    fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Keep, E> {
+        self.visit_str(&seconds.to_string())
+    }
+}
+
+impl JsonSchema for Keep {
+    fn schema_name() -> Cow<'static, str> {
+        "Keep".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "boolean", "integer"] })
+    }
+}
 
 /// Names a result by everything that it depends on.
 #[derive(Debug, Clone)]

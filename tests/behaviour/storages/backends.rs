@@ -8,7 +8,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
+use vconductor_tests::servers::mongo::MongoServer;
 use vconductor_tests::servers::opensearch::OpenSearchServer;
+use vconductor_tests::servers::postgres::PostgresServer;
 use vconductor_tests::servers::redis::{RedisServer, free_port};
 use vconductor_tests::servers::s3::S3Server;
 
@@ -68,12 +70,16 @@ macro_rules! server {
 server!(RedisServer);
 server!(S3Server);
 server!(OpenSearchServer);
+server!(PostgresServer);
+server!(MongoServer);
 
 /// Every storage that ships.
 pub(crate) const BACKENDS: &[Backend] = &[
     Backend { module: "storage.file", place: file },
     Backend { module: "storage.sqlite", place: sqlite },
     Backend { module: "storage.redis_storage", place: redis_storage },
+    Backend { module: "storage.postgres", place: postgres },
+    Backend { module: "storage.mongo", place: mongo },
     Backend { module: "storage.webhook", place: webhook },
     Backend { module: "storage.s3", place: s3 },
     Backend { module: "storage.elasticsearch", place: elasticsearch },
@@ -84,6 +90,13 @@ pub(crate) const VARIANTS: &[(&str, Backend)] = &[
     ("s3_in_parts", Backend { module: "storage.s3", place: s3_in_parts }),
     ("elasticsearch_with_documents", Backend { module: "storage.elasticsearch", place: elasticsearch_with_documents }),
 ];
+
+/// Cases that no storage on a backend can pass: module, case, and where the backend's own documentation says so.
+pub(crate) const LIMITS: &[(&str, &str, &str)] = &[(
+    "storage.mongo",
+    "twenty_megabytes_are_saved",
+    "not supported: 16 MB is the limit, https://www.mongodb.com/docs/manual/reference/limits/#mongodb-limit-BSON-Document-Size",
+)];
 
 fn file() -> Place {
     let folder = tempfile::tempdir().expect("a folder");
@@ -117,6 +130,34 @@ fn redis_storage() -> Place {
         outage: Ok(|| {
             let server = RedisServer::durable();
             Outage { options: json!({"redis_url": server.url(), "timeout": "2s"}), server: Box::new(server) }
+        }),
+        _guard: Box::new(server),
+    }
+}
+
+fn postgres() -> Place {
+    let server = PostgresServer::start();
+    Place {
+        options: json!({"url": server.url()}),
+        broken: json!({"url": server.url().replace("of-the-tests", "wrong")}),
+        intruder: Ok(json!({"url": server.url().replace("of-the-tests", "wrong-secret")})),
+        outage: Ok(|| {
+            let server = PostgresServer::durable();
+            Outage { options: json!({"url": server.url()}), server: Box::new(server) }
+        }),
+        _guard: Box::new(server),
+    }
+}
+
+fn mongo() -> Place {
+    let server = MongoServer::start();
+    Place {
+        options: json!({"url": server.url()}),
+        broken: json!({"url": server.url().replace("of-the-tests", "wrong")}),
+        intruder: Ok(json!({"url": server.url().replace("of-the-tests", "wrong-secret")})),
+        outage: Ok(|| {
+            let server = MongoServer::start();
+            Outage { options: json!({"url": server.url()}), server: Box::new(server) }
         }),
         _guard: Box::new(server),
     }

@@ -8,7 +8,9 @@ mod cases;
 mod crash;
 mod elasticsearch;
 mod list_cases;
+mod mongo;
 mod outage;
+mod postgres;
 mod redis;
 mod s3;
 mod vcons;
@@ -20,7 +22,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use serde_json::Value;
 use vconductor_core::plugin::{StorageEntry, inventory};
 
-use backends::{BACKENDS, Backend, Place, VARIANTS};
+use backends::{BACKENDS, Backend, LIMITS, Place, VARIANTS};
 use cases::Case;
 use vconductor_storages as _;
 
@@ -41,6 +43,8 @@ fn main() {
     trials.extend(redis::trials());
     trials.extend(s3::trials());
     trials.extend(elasticsearch::trials());
+    trials.extend(postgres::trials());
+    trials.extend(mongo::trials());
     for (module, entry) in &registered {
         match BACKENDS.iter().find(|backend| backend.module == *module) {
             Some(backend) => {
@@ -75,6 +79,10 @@ fn trials_of(name: &str, backend: &'static Backend, entry: &'static StorageEntry
 }
 
 fn run(backend: &Backend, entry: &'static StorageEntry, case: &Case) -> Result<Completion, Failed> {
+    let is_beyond = |limit: &&(&str, &str, &str)| limit.0 == backend.module && limit.1 == case.name;
+    if let Some((_, _, reason)) = LIMITS.iter().find(is_beyond) {
+        return Ok(Completion::ignored_with(*reason));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let place: Place = (backend.place)();

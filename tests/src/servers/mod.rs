@@ -2,7 +2,9 @@
 
 pub mod certificates;
 pub mod https;
+pub mod mongo;
 pub mod opensearch;
+pub mod postgres;
 pub mod proxy;
 pub mod redis;
 pub mod s3;

@@ -205,6 +205,9 @@ impl Passage {
     fn skipped(&self, link: &LinkStep, skip: Skip) {
         match skip {
             Skip::Condition => tracing::debug!(uuid = %self.uuid, link = link.name(), "skipped: its `if` is false"),
+            Skip::Budget => {
+                tracing::info!(uuid = %self.uuid, link = link.name(), "skipped: the chain's budget of the day is spent");
+            }
             Skip::Signed => {
                 tracing::info!(uuid = %self.uuid, link = link.name(), "skipped: the vCon is signed or encrypted and is never rewritten");
             }

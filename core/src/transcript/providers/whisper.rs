@@ -9,9 +9,14 @@ use serde_json::Value;
 
 use super::super::assemble::{Piece, by_sentence, distribute};
 use super::super::fields::{
-    confidence, filled, list, mean, number, of_logarithm, others, owned, seconds, speaker, text,
+    confidence, filled, index, list, mean, number, of_logarithm, others, owned, seconds, speaker, text,
 };
 use super::super::{Format, Origin, Transcript, Turn, Word, language};
+
+/// Members that have a place in the model. `chunked_transcription` repeats the rest: vcon-server's link keeps the answers
+/// of all parts of a long recording in it.
+const DESCRIBED: [&str; 8] =
+    ["text", "language", "duration", "segments", "words", "confidence", "model", "chunked_transcription"];
 
 pub(in super::super) fn read(value: &Value) -> Option<Transcript> {
     let whole = text(value, "text");
@@ -54,7 +59,7 @@ fn origin(value: &Value, segments: &[Value]) -> Origin {
         format: Format::Whisper,
         provider: provider.map(str::to_owned),
         model: owned(value, "model"),
-        details: others(value, &["text", "language", "duration", "segments", "words", "confidence", "model"]),
+        details: others(value, &DESCRIBED),
         ..Origin::default()
     }
 }
@@ -66,6 +71,8 @@ pub(super) fn segment_turn(segment: &Value) -> Turn {
         start: seconds(segment, "start"),
         end: seconds(segment, "end"),
         speaker: speaker(segment, "speaker"),
+        // Where channels were transcribed one by one.
+        channel: index(segment, "channel"),
         confidence: own.or_else(|| number(segment, "avg_logprob").and_then(of_logarithm)),
         words: list(segment, "words").iter().filter_map(word).collect(),
         ..Turn::default()
