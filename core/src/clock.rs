@@ -53,6 +53,11 @@ impl ManualClock {
     pub fn advance(&self, by: Duration) {
         self.now.fetch_add(by.as_millis() as i64, Ordering::SeqCst);
     }
+
+    /// Turns the clock back.
+    pub fn turn_back(&self, by: Duration) {
+        self.now.fetch_sub(by.as_millis() as i64, Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use vconductor_core::error::{Class, Error, Result};
 use vconductor_core::run::RunId;
 use vconductor_core::store::{
-    Claim, ClaimRequest, Claimed, Commit, Committed, DeadLetter, DeadLetterQueue, Documents, End, ListStatus, NewVcon,
-    Operations, Pending, ProcessId, Queue, Queued, Reaped, Revival, Standing, Store, Stored,
+    Claim, ClaimRequest, Claimed, Commit, Committed, Coordination, DeadLetter, DeadLetterQueue, Documents, End, Hold,
+    ListStatus, NewVcon, Operations, Pending, Permit, ProcessId, Queue, Queued, Reaped, Revival, Standing, Store,
+    Stored, Taken, Want,
 };
 
 /// A store around another one.
@@ -205,6 +207,41 @@ impl Operations for Faulty {
 
     async fn revive_as(&self, letter: &DeadLetter, revival: Revival) -> Result<bool> {
         self.inner.revive_as(letter, revival).await
+    }
+}
+
+#[async_trait]
+impl Coordination for Faulty {
+    async fn take(&self, alternatives: &[Vec<Want>]) -> Result<Taken> {
+        self.inner.take(alternatives).await
+    }
+
+    async fn settle(&self, permit: &Permit, used: &[(String, f64)]) -> Result<()> {
+        self.inner.settle(permit, used).await
+    }
+
+    async fn add(&self, counter: &str, amount: f64, keep: Duration) -> Result<f64> {
+        self.inner.add(counter, amount, keep).await
+    }
+
+    async fn hold(&self, hold: &Hold) -> Result<()> {
+        self.inner.hold(hold).await
+    }
+
+    async fn holds(&self) -> Result<Vec<Hold>> {
+        self.inner.holds().await
+    }
+
+    async fn release(&self, what: &str) -> Result<bool> {
+        self.inner.release(what).await
+    }
+
+    async fn result(&self, key: &str) -> Result<Option<Bytes>> {
+        self.inner.result(key).await
+    }
+
+    async fn keep_result(&self, key: &str, uuid: &str, value: Bytes, keep: Duration) -> Result<()> {
+        self.inner.keep_result(key, uuid, value, keep).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the whole-system tests, suites, campaigns and benchmarks share.
 
+pub mod asking;
 pub mod authority;
 pub mod campaign;
 pub mod conductors;

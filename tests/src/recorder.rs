@@ -63,7 +63,7 @@ impl Recorder {
         format!("http://{}{path}", self.address)
     }
 
-    /// Answers a path with this status from now on.
+    /// Answers a path with this status from now on; `*` is every path that has none of its own.
     pub fn answer(&self, path: &str, status: u16) {
         self.lock().statuses.insert(path.to_owned(), status);
     }
@@ -107,7 +107,7 @@ async fn record(State(recorder): State<Recorder>, uri: Uri, headers: HeaderMap, 
             ended: None,
             answered: false,
         });
-        let status = log.statuses.get(uri.path()).copied().unwrap_or(200);
+        let status = log.statuses.get(uri.path()).or_else(|| log.statuses.get("*")).copied().unwrap_or(200);
         let running = Running { recorder: recorder.clone(), index: log.calls.len() - 1, answered: false };
         (running, log.delay, status)
     };

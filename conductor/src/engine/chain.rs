@@ -106,13 +106,19 @@ pub struct LinkStep {
 }
 
 impl LinkStep {
+    /// Whether a configuration fault holds it: a pure link's is the vCon's own.
+    pub fn may_be_held(&self) -> bool {
+        self.effect == Effect::External
+    }
+
     /// The link's name in the configuration.
     pub fn name(&self) -> &str {
         &self.key.link
     }
 }
 
-/// What the final failure of a link means for the run.
+/// What the final failure of a link means for the run. A configuration fault of an external link is none: the link is
+/// held, and the run waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnError {
     /// Dead letter.

@@ -69,6 +69,8 @@ pub(super) struct Lane {
     tasks: Handle,
     /// Claims beyond the places of their chain; given back with the next exchange.
     excess: Vec<Commit>,
+    /// By chain, whether the last claim was for it, too.
+    asked: Vec<bool>,
 }
 
 impl Lane {
@@ -87,12 +89,12 @@ impl Lane {
             listened: None,
             tasks: Handle::current(),
             excess: Vec::new(),
+            asked: Vec::new(),
         }
     }
 
     /// Works until the conductor stops and every run of this lane has ended.
     pub(super) async fn work(mut self) {
-        let lists = self.chains.ingress_lists();
         let mut arrived = Vec::with_capacity(BATCH);
         loop {
             let stopping = self.shared.stop.is_cancelled();
@@ -105,7 +107,7 @@ impl Lane {
             for finished in &arrived {
                 self.places.leave(finished.chain);
             }
-            let reserved = if stopping { None } else { self.places.reserve(&self.chains, BATCH) };
+            let reserved = if stopping { None } else { self.reserve() };
             if reserved.is_none() && arrived.is_empty() && self.excess.is_empty() {
                 if stopping && self.running == 0 {
                     return;
@@ -118,9 +120,20 @@ impl Lane {
                 // A doorbell that rings while the store fails would have it asked without a pause.
                 self.pause(&mut arrived).await;
             } else if claimed == 0 && arrived.is_empty() && !self.shared.stop.is_cancelled() {
-                self.idle(&lists, &mut arrived).await;
+                self.idle(&mut arrived).await;
             }
         }
+    }
+
+    /// Sets places aside for the next claim.
+    fn reserve(&mut self) -> Option<(Reserved, ClaimRequest)> {
+        let (holds, now) = (&self.shared.holds, self.shared.clock.now());
+        let reserved = self.places.reserve(&self.chains, holds, now, BATCH);
+        self.asked.clear();
+        if let Some((reserved, _)) = &reserved {
+            self.asked.extend((0..self.chains.chains.len()).map(|chain| reserved.asks_for(chain)));
+        }
+        reserved
     }
 
     /// Waits for a run to finish or, while there is no free place, for one.
@@ -129,6 +142,8 @@ impl Lane {
         tokio::select! {
             _ = self.arrivals.recv_many(arrived, BATCH) => {}
             () = self.places.freed() => {}
+            () = self.places.reopened(), if !stopping => {}
+            () = tokio::time::sleep(DOORBELL), if !stopping => {}
             () = self.shared.stop.cancelled(), if !stopping => {}
         }
     }
@@ -142,17 +157,21 @@ impl Lane {
         }
     }
 
-    /// Waits for a run to finish or something to claim.
-    async fn idle(&mut self, lists: &[String], arrived: &mut Vec<Finished>) {
+    /// Waits for a run to finish or something to claim. Lists that were not asked for, since their chain is full or held, are
+    /// not listened to: what waits there would ring without end.
+    async fn idle(&mut self, arrived: &mut Vec<Finished>) {
         self.listened = None;
+        let asked = self.chains.chains.iter().zip(&self.asked).filter(|(_, asked)| **asked);
+        let lists: Vec<String> = asked.flat_map(|(chain, _)| chain.ingress_lists.iter().cloned()).collect();
         let listen = async {
             let listens = Arc::clone(&self.door).lock_owned().await;
-            self.shared.store.doorbell(lists, DOORBELL).await;
+            self.shared.store.doorbell(&lists, DOORBELL).await;
             listens
         };
         tokio::select! {
             _ = self.arrivals.recv_many(arrived, BATCH) => {}
             listens = listen => self.listened = Some(listens),
+            () = self.places.reopened() => {}
             () = self.shared.stop.cancelled() => {}
         }
     }

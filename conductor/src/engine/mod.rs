@@ -1,14 +1,15 @@
 //! The engine: claims runs, takes them through their chains, and ends them without losing one.
 //!
 //! Reading order: [`chain`] is what runs; a `lane` claims and commits; a `passage` is one run going through
-//! links, storages and egress; a `step` is one execution of one link; the `janitor` recovers and wakes; the
-//! `heartbeat` keeps the lease.
+//! links, storages and egress; a `step` is one execution of one link; `holds` says what must wait until somebody mends
+//! it; the `janitor` recovers and wakes; the `heartbeat` keeps the lease.
 
 pub mod assemble;
 mod book;
 pub mod chain;
 mod failure;
 mod heartbeat;
+mod holds;
 mod janitor;
 mod lane;
 mod lease;
@@ -29,9 +30,10 @@ use vconductor_core::clock::{Clock, SystemClock};
 use vconductor_core::error::{Class, Error, Result};
 use vconductor_core::layers::timeout::with_timeout;
 use vconductor_core::plugin::{Hook, Services, hooks};
-use vconductor_core::store::{Commit, Committed, NewVcon, Pending, ProcessId, Store, Stored};
+use vconductor_core::store::{Commit, Committed, Coordination, Hold, NewVcon, Pending, ProcessId, Store, Stored};
 
 use chain::{Chain, Chains};
+use holds::Holds;
 use lane::Lane;
 use lease::Lease;
 use places::Places;
@@ -60,6 +62,9 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// How often dead processes are looked for and expired documents deleted.
     pub sweep: Duration,
+    /// How long a link with a configuration fault is held at first; the time doubles with each fault in a row, up to sixty
+    /// times as long.
+    pub hold: Duration,
     /// How long a vCon that was read back from a storage is kept.
     pub keep: Option<Duration>,
     /// Whether a document that is not in the store is looked for in the storages.
@@ -76,6 +81,7 @@ impl Default for Settings {
             lease: Duration::from_secs(30),
             heartbeat: Duration::from_secs(10),
             sweep: Duration::from_secs(10),
+            hold: Duration::from_secs(10),
             keep: Some(Duration::from_secs(3600)),
             read_through: true,
         }
@@ -95,6 +101,7 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     /// The grace time is over: give up what still runs.
     pub(crate) abort: CancellationToken,
+    pub(crate) holds: Holds,
     lease: Lease,
     identity: RwLock<Identity>,
 }
@@ -214,9 +221,11 @@ impl Engine {
         settings: Settings,
     ) -> Self {
         let places = Arc::new(Places::new(&chains, settings.bytes, settings.lanes));
+        // Limits, holds and kept results are those of everybody on this store.
+        let services = Services { coordination: Arc::clone(&store) as Arc<dyn Coordination>, ..services };
         let abort = CancellationToken::new();
         let identity = Identity { process: ProcessId::random(), over: abort.child_token() };
-        let lease = Lease::new(settings.lease);
+        let (lease, holds) = (Lease::new(settings.lease), Holds::new(settings.hold));
         let shared = Shared {
             store,
             services,
@@ -226,6 +235,7 @@ impl Engine {
             hooks: hooks(),
             stop: CancellationToken::new(),
             abort,
+            holds,
             lease,
             identity: RwLock::new(identity),
         };
@@ -244,6 +254,7 @@ impl Engine {
     /// conductor itself died, without which it would only seem to work.
     pub async fn run(&self) -> Result<()> {
         let shared = &self.shared;
+        holds::begin(shared, &self.chains).await?;
         let asked = Instant::now();
         shared.store.register(&shared.process()).await?;
         shared.lease.renewed(asked);
@@ -255,6 +266,7 @@ impl Engine {
         let mut helpers = JoinSet::new();
         helpers.spawn(janitor::work(Arc::clone(shared)));
         helpers.spawn(janitor::drain(Arc::clone(shared), Arc::clone(&self.chains)));
+        helpers.spawn(holds::keep(Arc::clone(shared), Arc::clone(&self.places)));
         let died = tokio::select! {
             () = shared.stop.cancelled() => None,
             Some(ended) = lanes.join_next() => ended.err(),
@@ -298,12 +310,22 @@ impl Engine {
         self.places.used()
     }
 
-    /// What keeps the conductor busy; retries due within `horizon` count as busy.
+    /// What keeps the conductor busy; retries due within `horizon` count as busy. A chain that is held for longer than that
+    /// does not.
     ///
     /// # Errors
     /// If the store does not answer.
     pub async fn pending(&self, horizon: Duration) -> Result<Pending> {
-        self.shared.store.pending(&self.chains.ingress_lists(), horizon).await
+        let ahead = i64::try_from(horizon.as_millis()).unwrap_or(i64::MAX);
+        let end = self.shared.clock.now().saturating_add(ahead);
+        let moves = |chain: &&Arc<Chain>| self.shared.holds.until(chain).is_none_or(|until| until <= end);
+        let lists = self.chains.chains.iter().filter(moves).flat_map(|chain| chain.ingress_lists.iter().cloned());
+        self.shared.store.pending(&lists.collect::<Vec<_>>(), horizon).await
+    }
+
+    /// What is held, as this conductor knows it.
+    pub fn held(&self) -> Vec<Hold> {
+        self.shared.holds.known()
     }
 }
 

@@ -21,6 +21,7 @@ use super::book::Book;
 use super::chain::Chain;
 use super::failure::retry_delay;
 use super::report::RunOutcome;
+use super::step::HELD;
 use super::{Shared, Unsaved};
 
 /// A finished passage: what to commit, and what it was, for the report.
@@ -281,6 +282,9 @@ impl Passage {
     /// A dead run that is revived has all its attempts again; what is finished of its steps stays.
     fn count_anew(&mut self) {
         let mut ledger = self.book.open();
+        for entry in &mut ledger.steps {
+            self.ledger_unsaved |= entry.parts.remove(HELD).is_some();
+        }
         let before = ledger.steps.len();
         ledger.steps.retain(|entry| entry.is_finished() || entry.usage.is_some() || !entry.parts.is_empty());
         self.ledger_unsaved |= ledger.steps.len() != before;

@@ -3,9 +3,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use vconductor_core::clock::Millis;
 use vconductor_core::store::{ClaimRequest, Quota};
 
 use super::chain::Chains;
+use super::holds::Holds;
 
 /// The places of all chains; shared by the lanes.
 pub(super) struct Places {
@@ -14,6 +16,7 @@ pub(super) struct Places {
     /// So many lanes share the places; each reserves its share only, or one of them would wait for the other.
     lanes: usize,
     freed: Notify,
+    reopened: Notify,
 }
 
 struct State {
@@ -33,11 +36,18 @@ pub(super) struct Reserved {
     bytes: u64,
 }
 
+impl Reserved {
+    /// Whether anything is claimed for a chain.
+    pub(super) fn asks_for(&self, chain: usize) -> bool {
+        self.by_chain[chain] > 0
+    }
+}
+
 impl Places {
     pub(super) fn new(chains: &Chains, bytes: u64, lanes: usize) -> Self {
         let free = chains.chains.iter().map(|chain| chain.concurrency).collect();
         let state = Mutex::new(State { free, used_bytes: 0, reserved_bytes: 0, used: 0 });
-        Places { state, bytes, lanes: lanes.max(1), freed: Notify::new() }
+        Places { state, bytes, lanes: lanes.max(1), freed: Notify::new(), reopened: Notify::new() }
     }
 
     /// Waits until a place may be free.
@@ -45,8 +55,24 @@ impl Places {
         self.freed.notified().await;
     }
 
+    /// Waits until a chain that was held may be claimed for again.
+    pub(super) async fn reopened(&self) {
+        self.reopened.notified().await;
+    }
+
+    /// Has all lanes that wait look again whether they may claim.
+    pub(super) fn wake(&self) {
+        self.reopened.notify_waiters();
+    }
+
     /// Sets places aside for a claim of at most `batch` runs; `None` if there are none.
-    pub(super) fn reserve(&self, chains: &Chains, batch: usize) -> Option<(Reserved, ClaimRequest)> {
+    pub(super) fn reserve(
+        &self,
+        chains: &Chains,
+        holds: &Holds,
+        now: Millis,
+        batch: usize,
+    ) -> Option<(Reserved, ClaimRequest)> {
         let mut state = self.lock();
         let taken = state.used_bytes + state.reserved_bytes;
         if taken >= self.bytes && state.used + usize::from(state.reserved_bytes > 0) > 0 {
@@ -56,7 +82,9 @@ impl Places {
         let mut by_chain = vec![0; state.free.len()];
         for (index, chain) in chains.chains.iter().enumerate() {
             let share = chain.concurrency.div_ceil(self.lanes);
-            let places = state.free[index].min(share).min(batch);
+            let working = chain.concurrency.saturating_sub(state.free[index]);
+            let allowed = holds.allowance(chain, working, now).unwrap_or(batch);
+            let places = state.free[index].min(share).min(batch).min(allowed);
             by_chain[index] = places;
             state.free[index] -= places;
             if places > 0 {

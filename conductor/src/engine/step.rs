@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use vconductor_core::clock::Millis;
-use vconductor_core::error::{Error, Result};
+use vconductor_core::error::{Class, Error, Result};
 use vconductor_core::layers::timeout::with_timeout;
 use vconductor_core::plugin::{Checkpoint, Effect, LinkContext, Outcome, Requested, Step as StepInfo};
 use vconductor_core::run::{Recorded, StepEntry, Usage};
@@ -18,6 +18,7 @@ use vconductor_core::vcon::{Form, Vcon};
 
 use super::book::Book;
 use super::chain::{Chain, LinkStep, OnSigned};
+use super::holds::Fault;
 use super::{Shared, Unsaved};
 
 /// How the names of parts begin that are the engine's and not the link's.
@@ -27,6 +28,9 @@ const OWN: &str = "engine:";
 /// again while something beside it is.
 pub(super) const PARKED: &str = "engine:parked";
 
+/// The part of an entry that says when the run met a configuration fault of the link and waited.
+pub(super) const HELD: &str = "engine:held";
+
 /// What became of one execution.
 pub(super) enum Executed {
     /// The link was not executed.
@@ -35,6 +39,8 @@ pub(super) enum Executed {
     Returned(Outcome, Requested),
     /// The link failed; finished parts are kept.
     Failed(Error, Requested),
+    /// The link is held: the run waits until this time. With what was requested, if it was executed.
+    Held(Millis, Option<Requested>),
 }
 
 /// Why a link was not executed.
@@ -86,6 +92,11 @@ pub(super) async fn execute(
             }
         }
     }
+    let (holds, clock) = (&at.shared.holds, at.shared.clock.as_ref());
+    let _admission = match step.may_be_held().then(|| holds.admit(step.name(), clock.now())).transpose() {
+        Ok(admission) => admission,
+        Err(due) => return Executed::Held(due, None),
+    };
     let attempt = entry.as_ref().map_or(0, |entry| entry.attempts) + 1;
     let info = StepInfo {
         uuid: at.uuid.to_owned(),
@@ -94,6 +105,7 @@ pub(super) async fn execute(
         key: step.key.clone(),
         attempt,
     };
+    let mark = entry.as_ref().and_then(|entry| entry.parts.get(HELD)).cloned();
     let checkpoint = LedgerCheckpoint { at, step, attempt, used: entry.and_then(|entry| entry.usage) };
     let context = LinkContext::new(
         info,
@@ -107,14 +119,43 @@ pub(super) async fn execute(
     if step.effect == Effect::External {
         at.shared.lease.held().await;
     }
-    let started = Instant::now();
+    let (started, began) = (Instant::now(), clock.now());
     let result = guarded(step, at.vcon, &context).await;
-    let requested = context.into_requested();
+    let mut requested = context.into_requested();
     at.shared.report.link(&at.chain.name, step.name(), started.elapsed(), attempt, &result);
     match result {
-        Ok(outcome) => Executed::Returned(outcome, requested),
-        Err(error) => Executed::Failed(error.within(format_args!("link `{}`", step.name())), requested),
+        Ok(outcome) => {
+            if step.may_be_held() && was_taken(&outcome, &requested, parts.len()) {
+                holds.taken(step.name(), began);
+            }
+            Executed::Returned(outcome, requested)
+        }
+        Err(error) => {
+            let error = error.within(format_args!("link `{}`", step.name()));
+            let now = clock.now();
+            if step.may_be_held() && error.class() == Class::Configuration {
+                let failed_before = mark.as_ref().and_then(Value::as_i64);
+                if let Fault::Waits(due) = holds.fault(step.name(), &error, began, failed_before, now) {
+                    requested.parts.insert(HELD.to_owned(), now.into());
+                    return Executed::Held(due, Some(requested));
+                }
+            } else if let Some(mark) = mark {
+                requested.parts.insert(HELD.to_owned(), mark);
+            }
+            Executed::Failed(error, requested)
+        }
     }
+}
+
+/// Whether the other side took what a link sent. A link that found nothing to do asked nobody, nor did one that used what
+/// was kept; `before` is how many parts were finished already.
+fn was_taken(outcome: &Outcome, requested: &Requested, before: usize) -> bool {
+    let did = !requested.edits.is_empty()
+        || !requested.pushes.is_empty()
+        || !requested.made.is_empty()
+        || requested.parts.len() > before
+        || !matches!(outcome, Outcome::Continue);
+    requested.usage.is_some() || (did && !requested.reused)
 }
 
 /// Runs the link under its time limit; a panic becomes an error of this vCon alone.

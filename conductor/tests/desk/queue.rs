@@ -35,6 +35,24 @@ fn a_paused_list_waits_and_a_resumed_one_goes_on() {
 }
 
 #[test]
+fn what_is_held_is_shown_and_let_go() {
+    let place = Place::new();
+    place.ingest("calls", 0..2);
+    place.hold("link:transcribe", "answered 401 Unauthorized", "check the API key");
+    let shown = place.desk(&["queue"]).stdout;
+    for part in ["HELD", "link:transcribe", "answered 401", "link:transcribe: check the API key", "in 10 min"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    let held = &place.json(&["queue"])["holds"][0];
+    assert_eq!((&held["what"], &held["times"], &held["trying"]), (&"link:transcribe".into(), &2.into(), &false.into()));
+    let typo = place.desk(&["queue", "release", "link:transcrib"]);
+    assert!(typo.code == 1 && typo.stderr.contains("did you mean `link:transcribe`?"), "{}", typo.stderr);
+    let released = place.desk(&["queue", "release", "link:transcribe"]);
+    assert_eq!((released.code, released.stdout.as_str()), (0, "link:transcribe is let go\n"));
+    assert!(!place.desk(&["queue"]).stdout.contains("HELD"));
+}
+
+#[test]
 fn moving_keeps_order_and_says_what_it_did() {
     let place = Place::new();
     place.ingest("calls", 0..5);

@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use vconductor_core::clock::{Clock, SystemClock};
+use vconductor_core::store::embedded::{EmbeddedStore, Settings};
+use vconductor_core::store::{Coordination, Hold};
 
 use crate::place::{Done, Place};
 
@@ -106,6 +109,21 @@ chains:
 pub(crate) const BROKEN: &str = ".subject | tonumber";
 
 impl Place {
+    /// Holds something for ten minutes, as a conductor does.
+    pub(crate) fn hold(&self, what: &str, reason: &str, help: &str) {
+        let store = EmbeddedStore::open(&self.0.path().join("data"), Settings::default()).unwrap();
+        let now = SystemClock.now();
+        let hold = Hold {
+            what: what.to_owned(),
+            reason: reason.to_owned(),
+            help: Some(help.to_owned()),
+            since: now - 30_000,
+            until: now + 601_000,
+            times: 2,
+        };
+        tokio::runtime::Runtime::new().unwrap().block_on(store.hold(&hold)).unwrap();
+    }
+
     pub(crate) fn desk(&self, arguments: &[&str]) -> Done {
         let mut all = arguments.to_vec();
         all.extend(["--store", "embedded:./data"]);

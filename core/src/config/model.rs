@@ -208,7 +208,8 @@ pub struct RetryConfig {
     pub cap: Option<Period>,
 }
 
-/// What happens to a run when a step fails for good.
+/// What happens to a run when a step fails for good. It does not apply to a link that is held because its credentials or
+/// settings must be mended: the run waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnError {

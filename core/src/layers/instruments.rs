@@ -83,7 +83,7 @@ instruments! {
     LEDGER_HITS = "vconductor_ledger_hits_total", Counter, Count, ["chain", "link"];
     /// Time spent waiting for a rate limit before a call was made.
     RATE_LIMIT_WAIT = "vconductor_rate_limit_wait_seconds", Histogram, Seconds, ["resource"];
-    /// State of a link's or storage's circuit: 0 closed, 1 open (paused after a credential fault or an outage).
+    /// Whether a link, chain or key is held: 1 while it is (after a credential fault, or when a budget is spent), then 0.
     CIRCUIT_STATE = "vconductor_circuit_state", Gauge, Count, ["resource"];
     /// Time one storage took to write one vCon or one batch, by outcome: ok or error.
     STORAGE_WRITE_DURATION = "vconductor_storage_write_duration_seconds", Histogram, Seconds, ["storage", "outcome"];
@@ -258,7 +258,7 @@ pub fn rate_limit_waited(resource: &str, waited: Duration) {
     histogram!(RATE_LIMIT_WAIT, "resource" => resource.to_owned()).record(waited);
 }
 
-/// Reports whether a link or storage is paused by its circuit.
+/// Reports whether a link, chain or key is held.
 pub fn circuit_changed(resource: &str, open: bool) {
     gauge!(CIRCUIT_STATE, "resource" => resource.to_owned()).set(f64::from(u8::from(open)));
 }

@@ -64,6 +64,8 @@ pub struct Requested {
     pub keep: Option<Duration>,
     /// A sentence for the trace, for example why nothing was done.
     pub notes: Vec<String>,
+    /// Whether a result that was kept from earlier was used instead of asking the other side.
+    pub reused: bool,
 }
 
 /// A link's view of the engine: edits, pushes, HTTP, ledger parts, cancellation, time.
@@ -139,6 +141,12 @@ impl<'a> LinkContext<'a> {
     /// Says in the trace why the link did what it did.
     pub fn note(&self, note: impl Into<String>) {
         self.lock().notes.push(note.into());
+    }
+
+    /// Says that a kept result was used instead of asking the other side: what comes of it does not prove that the other side
+    /// accepts the link's credentials.
+    pub fn reuse(&self) {
+        self.lock().reused = true;
     }
 
     /// Adds to what the step used of a paid service.

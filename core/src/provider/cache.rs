@@ -117,7 +117,10 @@ where
     let (shared, name) = (context.services.coordination.as_ref(), key.name());
     match shared.result(&name).await {
         Ok(Some(known)) => match serde_json::from_slice(&known) {
-            Ok(known) => return Ok((known, true)),
+            Ok(known) => {
+                context.reuse();
+                return Ok((known, true));
+            }
             Err(error) => tracing::warn!(%error, "a kept result is unreadable and is made again"),
         },
         Ok(None) => {}

@@ -101,6 +101,14 @@ impl Standing {
         refused
     }
 
+    /// Keys in the order in which they were refused.
+    pub(super) fn longest_refused<'k>(&self, keys: &'k [Key]) -> Vec<&'k Key> {
+        let standing = self.lock();
+        let mut keys: Vec<&Key> = keys.iter().collect();
+        keys.sort_by_key(|key| standing.get(&key.fingerprint).map(|away| away.until));
+        keys
+    }
+
     /// The soonest time at which one of the keys that only rest may be used.
     pub(super) fn rested(&self, fingerprints: impl Iterator<Item = String>) -> Option<Millis> {
         let keys = self.lock();

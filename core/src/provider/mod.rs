@@ -29,7 +29,7 @@ pub use limits::{Estimate, Limits};
 pub use report::{Unit, UsageReport};
 
 use crate::clock::Millis;
-use crate::error::{Class, Error, Result};
+use crate::error::{Error, Result};
 use crate::http::{Request, Response, StatusCode};
 use crate::layers::instruments;
 use crate::plugin::LinkContext;
@@ -151,9 +151,15 @@ impl Provider {
         let mut told = false;
         loop {
             let now = context.clock.now();
-            let keys: Vec<_> = self.open_keys(now).collect();
-            let wait = if keys.is_empty() {
-                let Some(until) = self.rested() else { return Err(self.all_refused()) };
+            let mut keys: Vec<_> = self.open_keys(now).collect();
+            let rested = self.rested();
+            if keys.is_empty() && rested.is_none() {
+                // All are refused: how often they are tried is the business of the one who holds the link meanwhile.
+                keys = self.standing.longest_refused(&self.keys);
+            }
+            let wait = if keys.is_empty()
+                && let Some(until) = rested
+            {
                 Duration::from_millis(u64::try_from(until - now).unwrap_or(0))
             } else {
                 let wants: Vec<_> = keys.iter().map(|key| self.limits.wants(&self.resource(key), estimate)).collect();
@@ -195,11 +201,6 @@ impl Provider {
 
     fn limit(&self, key: &Key, name: &str) -> String {
         format!("{}:{name}", self.resource(key))
-    }
-
-    fn all_refused(&self) -> Error {
-        Error::new(Class::Configuration, format!("{} refuses every key that is configured", self.name))
-            .help("check the keys and the account's balance; a refused key is tried again after ten minutes")
     }
 
     async fn refused(&self, shared: &dyn Coordination, key: &Key, error: &Error, now: Millis) {

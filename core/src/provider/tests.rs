@@ -30,11 +30,13 @@ struct Vendor {
     refused: Vec<&'static str>,
     calls: Mutex<BTreeMap<String, Vec<Instant>>>,
     turned_away: Mutex<usize>,
+    refusals: Mutex<usize>,
 }
 
 async fn answer(State(vendor): State<Arc<Vendor>>, headers: HeaderMap) -> (StatusCode, &'static str) {
     let key = headers["authorization"].to_str().unwrap().trim_start_matches("Bearer ").to_owned();
     if vendor.refused.iter().any(|refused| *refused == key) {
+        *vendor.refusals.lock().unwrap() += 1;
         return (StatusCode::UNAUTHORIZED, "no");
     }
     let now = Instant::now();
@@ -167,10 +169,15 @@ async fn a_refused_key_is_taken_out_and_shown_and_the_last_one_is_a_fault_of_the
     assert_eq!(holds.len(), 1);
     assert!(holds[0].what.starts_with("key:vendor:") && !format!("{holds:?}").contains("key-one"), "{holds:?}");
     let refused = Provider::new("vendor", keys(&["key-one", "key-two"]), Limits::default()).unwrap();
-    for _ in 0..2 {
+    for _ in 0..3 {
         let error = call(&refused, &services, address).await.unwrap_err();
         assert_eq!(error.class(), Class::Configuration, "{error}");
     }
+    assert_eq!(
+        *vendor.refusals.lock().unwrap(),
+        5,
+        "one of the first provider, two that find out, one for each attempt then"
+    );
 }
 
 #[tokio::test]

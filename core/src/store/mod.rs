@@ -6,6 +6,7 @@
 //! atomic over document, ledger, pushes, vCons that the run made, and queue. The queue is a multiset: a uuid that is enqueued
 //! three times is three runs. Two runs of one uuid never overlap (the writer lease).
 
+mod bounds;
 mod commit;
 mod coordination;
 pub mod embedded;
@@ -256,7 +257,7 @@ pub trait Operations: Send + Sync {
 }
 
 /// A complete store.
-pub trait Store: Documents + Queue + Operations {
+pub trait Store: Documents + Queue + Operations + Coordination {
     /// The store as people name it, without secrets: `embedded:./vconductor-data`.
     fn describe(&self) -> String;
 }

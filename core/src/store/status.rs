@@ -37,6 +37,8 @@ pub enum WaitReason {
     Bytes,
     /// A required storage is down; links are done.
     Storage,
+    /// A link is held until its credentials or settings are mended, or until it is tried again.
+    Held,
 }
 
 /// Where a run is.

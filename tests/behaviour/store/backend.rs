@@ -43,6 +43,9 @@ pub(crate) trait Instance: Send + Sync {
     /// Lets time pass: moves the clock, or sleeps where the server has a clock of its own.
     async fn advance(&self, by: Duration);
 
+    /// Turns the store's clock back.
+    fn turn_back(&self, by: Duration);
+
     /// Ends the program and starts it again on the same data; its processes are dead then.
     async fn reopen(&mut self);
 

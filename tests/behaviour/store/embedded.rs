@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use vconductor_core::Class;
 use vconductor_core::clock::{Clock, ManualClock, Millis};
 use vconductor_core::store::embedded::{EmbeddedStore, Settings};
-use vconductor_core::store::{Committed, Documents, End, Operations, ProcessId, Queue, Store};
+use vconductor_core::store::{Committed, Coordination, Documents, End, Operations, ProcessId, Queue, Store};
 
 use crate::backend::{Backend, DEAD_LETTER_KEEP, Instance, LEASE};
 use crate::world::{self, ending, new_vcon, request};
@@ -81,6 +81,10 @@ impl Instance for Files {
         self.clock.advance(by);
     }
 
+    fn turn_back(&self, by: Duration) {
+        self.clock.turn_back(by);
+    }
+
     async fn reopen(&mut self) {
         self.store = None;
         self.store = Some(open(&self.directory, &self.clock));
@@ -94,10 +98,11 @@ impl Instance for Files {
 type Test = fn(Files) -> std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 9] = [
+    let tests: [(&str, Test); 10] = [
         ("a_failing_operation_does_not_spoil_its_neighbours", |files| Box::pin(isolation(files))),
         ("a_full_disk_can_be_tried_again_and_loses_nothing", |files| Box::pin(full_disk(files))),
         ("a_newer_schema_is_refused", |files| Box::pin(newer_schema(files))),
+        ("a_file_of_the_first_schema_is_brought_up_to_date", |files| Box::pin(first_schema(files))),
         ("a_damaged_file_is_explained", |files| Box::pin(damaged(files))),
         ("an_unusable_directory_is_explained", |files| Box::pin(unusable(files))),
         ("a_killed_process_is_noticed_before_its_lease_is_over", |files| Box::pin(killed(files))),
@@ -168,6 +173,22 @@ async fn newer_schema(mut files: Files) {
     let error = EmbeddedStore::open(files.directory.path(), settings(&files.clock)).expect_err("it is newer");
     assert_eq!(error.class(), Class::Configuration);
     assert!(error.message().contains("newer vConductor") && error.message().contains("99"), "{error}");
+}
+
+async fn first_schema(mut files: Files) {
+    files.embedded().ingest(vec![new_vcon("a", &["calls"])]).await.expect("an ingest");
+    files.store = None;
+    let file = files.directory.path().join("vconductor.db");
+    let connection = rusqlite::Connection::open(&file).expect("the file opens");
+    let newer = "DROP TABLE limits; DROP TABLE permits; DROP TABLE counters; DROP TABLE holds; DROP TABLE results;
+                 PRAGMA user_version = 1;";
+    connection.execute_batch(newer).expect("the file as the first version left it");
+    drop(connection);
+    let store = open(&files.directory, &files.clock);
+    assert_eq!(store.lists().await.expect("the lists")[0].waiting, 1);
+    assert_eq!(store.add("spent", 2.0, Duration::from_secs(60)).await.expect("a sum"), 2.0);
+    drop(store);
+    open(&files.directory, &files.clock);
 }
 
 async fn damaged(mut files: Files) {

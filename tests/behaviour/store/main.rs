@@ -6,12 +6,15 @@
 mod backend;
 mod commits;
 mod concurrency;
+mod coordination;
 mod crashes;
 mod dead_letters;
 mod desk;
 mod documents;
 mod embedded;
 mod fairness;
+mod limits;
+mod limits_model;
 mod model;
 mod operations;
 mod parking;
@@ -20,6 +23,7 @@ mod redis;
 mod redis_bell;
 mod redis_cluster;
 mod redis_contract;
+mod redis_coordination;
 mod redis_crowd;
 mod redis_faults;
 mod redis_json;
@@ -43,10 +47,12 @@ fn main() {
     let backends: Vec<Arc<dyn Backend>> =
         vec![Arc::new(embedded::Embedded), Arc::new(redis::Redis), Arc::new(redis::RedisJson)];
     let mut trials = embedded::trials();
+    trials.extend(limits_model::trials());
     trials.extend(model::trials());
     trials.extend(redis_bell::trials());
     trials.extend(redis_cluster::trials());
     trials.extend(redis_contract::trials());
+    trials.extend(redis_coordination::trials());
     trials.extend(redis_crowd::trials());
     trials.extend(redis_faults::trials());
     trials.extend(redis_json::trials());
@@ -67,11 +73,13 @@ fn subjects() -> Vec<(&'static str, Vec<Case>)> {
     vec![
         ("commits", commits::cases()),
         ("concurrency", concurrency::cases()),
+        ("coordination", coordination::cases()),
         ("crashes", crashes::cases()),
         ("dead_letters", dead_letters::cases()),
         ("desk", desk::cases()),
         ("documents", documents::cases()),
         ("fairness", fairness::cases()),
+        ("limits", limits::cases()),
         ("operations", operations::cases()),
         ("parking", parking::cases()),
         ("queue", queue::cases()),

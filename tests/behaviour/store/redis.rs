@@ -106,6 +106,11 @@ impl Instance for Server {
         shorten.exec(&mut self.server.connect()).expect("time passes");
     }
 
+    fn turn_back(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).expect("a time");
+        self.settings.clock_shift.fetch_sub(by, Ordering::SeqCst);
+    }
+
     async fn reopen(&mut self) {
         self.store = None;
         for process in redis::cmd("ZRANGE")

@@ -78,6 +78,10 @@ impl World {
         self.instance().advance(Duration::from_secs(seconds)).await;
     }
 
+    pub(crate) fn turn_back(&self, seconds: u64) {
+        self.instance().turn_back(Duration::from_secs(seconds));
+    }
+
     pub(crate) async fn another(&self) -> Arc<dyn Store> {
         self.instance().another().await
     }

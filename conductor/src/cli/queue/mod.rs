@@ -1,6 +1,7 @@
 //! `queue`: how the lists stand, and what operators do with them.
 
 mod drain;
+mod holds;
 mod pause;
 mod peek;
 mod status;
@@ -10,15 +11,16 @@ use clap::{Args, Subcommand};
 use vconductor_core::config::nearest;
 use vconductor_core::store::Store;
 
+pub(super) use self::holds::remarks as hold_remarks;
 use super::configuration::Configured;
 use super::exit::{Exit, Result};
 use super::output::{self, WARN};
 
 const ABOUT: &str = "\
-Show how the lists stand; pause, peek, move, drain
+Show how the lists stand; pause, peek, move, drain, release
 
-Without a subcommand: a line per list, and below it why runs do not move: who holds them, what they wait for, which \
-lists are paused, which storages are missing. With LIST only these.";
+Without a subcommand: a line per list, and below it why runs do not move: what is held until somebody mends it, who \
+has them, what they wait for, which lists are paused, which storages are missing. With LIST only these.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,7 +30,7 @@ Examples:
   vconductor queue peek calls --limit 3         # what comes next
   vconductor queue drain calls --timeout 10m    # wait until it is empty";
 
-/// Show how the lists stand; pause, peek, move, drain
+/// Show how the lists stand; pause, peek, move, drain, release
 #[derive(Debug, Args)]
 #[command(long_about = ABOUT, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Queue {
@@ -45,6 +47,7 @@ enum Action {
     Peek(peek::Peek),
     Move(transfer::Move),
     Drain(drain::Drain),
+    Release(holds::Release),
 }
 
 impl Queue {
@@ -56,6 +59,7 @@ impl Queue {
             Some(Action::Peek(peek)) => peek.run().await,
             Some(Action::Move(transfer)) => transfer.run().await,
             Some(Action::Drain(drain)) => drain.run().await,
+            Some(Action::Release(release)) => release.run().await,
         }
     }
 }

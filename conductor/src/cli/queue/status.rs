@@ -4,9 +4,9 @@ use clap::Args;
 use comfy_table::Cell;
 use serde::Serialize;
 use serde_json::json;
-use vconductor_core::store::{Holder, ListStatus, Standing, Store, WaitReason, Waits};
+use vconductor_core::store::{Hold, Holder, ListStatus, Standing, Store, WaitReason, Waits};
 
-use super::warn_of_unknown;
+use super::{holds, warn_of_unknown};
 use crate::cli::age;
 use crate::cli::configuration::{Configured, counted};
 use crate::cli::desk::Common;
@@ -49,12 +49,17 @@ impl Status {
         let desk = self.common.open().await?;
         let rows = self.rows(&*desk.store, desk.configured.as_ref()).await?;
         let missing = missing(&*desk.store).await?;
+        let held = desk.store.holds().await?;
         match self.common.output {
             Format::Table if rows.is_empty() => {
-                output::print(&format!("nothing is queued in {}\n", desk.store.describe()))?;
+                let queued = format!("nothing is queued in {}\n", desk.store.describe());
+                output::print(&(queued + &holds::text(&held)))?;
             }
-            Format::Table => output::print(&text(&rows, &missing))?,
-            Format::Json => output::print_json(&json!({"lists": rows, "storages": missing}))?,
+            Format::Table => output::print(&text(&rows, &missing, &held))?,
+            Format::Json => {
+                let held: Vec<_> = held.iter().map(holds::value).collect();
+                output::print_json(&json!({"lists": rows, "storages": missing, "holds": held}))?;
+            }
             Format::Jsonl => output::print_jsonl(&rows)?,
         }
         Ok(Exit::Done)
@@ -97,7 +102,7 @@ async fn missing(store: &dyn Store) -> Result<Vec<Missing>> {
         .collect())
 }
 
-fn text(rows: &[Row], missing: &[Missing]) -> String {
+fn text(rows: &[Row], missing: &[Missing], held: &[Hold]) -> String {
     let mut table = output::table(&["LIST", "WAITING", "OLDEST", "IN FLIGHT", "SCHEDULED", "PARKED", "DEAD", "STATE"]);
     for Row { status, .. } in rows {
         table.add_row([
@@ -112,7 +117,10 @@ fn text(rows: &[Row], missing: &[Missing]) -> String {
         ]);
     }
     let mut text = output::table_text(&table);
-    let remarks: Vec<String> = rows.iter().flat_map(remarks).chain(missing.iter().map(absent)).collect();
+    text.push_str(&holds::text(held));
+    let is_held = held.iter().any(|hold| holds::stops(hold, age::now()));
+    let remarks: Vec<String> =
+        rows.iter().flat_map(|row| remarks(row, is_held)).chain(missing.iter().map(absent)).collect();
     if !remarks.is_empty() {
         text.push('\n');
     }
@@ -122,8 +130,8 @@ fn text(rows: &[Row], missing: &[Missing]) -> String {
     text
 }
 
-/// Why runs of a list do not move, and what to do.
-fn remarks(row: &Row) -> Vec<String> {
+/// Why runs of a list do not move, and what to do. `is_held`: something is held, which may be why nothing is at work.
+fn remarks(row: &Row, is_held: bool) -> Vec<String> {
     let Row { status, standing, taken, .. } = row;
     let list = output::plain(&status.list);
     let mut remarks: Vec<String> = standing.holders.iter().map(|holder| held(&list, holder)).collect();
@@ -131,7 +139,7 @@ fn remarks(row: &Row) -> Vec<String> {
     if status.paused {
         let help = styled(HELP, format_args!("vconductor queue resume {list}"));
         remarks.push(format!("{list}: {}, nothing is taken from it; go on with {help}", styled(WARN, "paused")));
-    } else if status.waiting > 0 && status.claimed == 0 && *taken == Some(true) {
+    } else if status.waiting > 0 && status.claimed == 0 && *taken == Some(true) && !is_held {
         let help = styled(HELP, "vconductor run");
         remarks.push(format!("{list}: nothing of it is at work; is a conductor running? {help}"));
     }
@@ -162,6 +170,7 @@ fn waiting(list: &str, waits: &Waits) -> String {
         WaitReason::MissingDocument => "a document that is not stored yet",
         WaitReason::Bytes => "memory: the document does not fit beside what is at work",
         WaitReason::Storage => "a storage",
+        WaitReason::Held => "a link that is held",
     };
     let wait = if waits.runs == 1 { "waits" } else { "wait" };
     format!("{list}: {} {wait} for {what}", waits.runs)
@@ -193,10 +202,12 @@ mod tests {
     #[test]
     fn a_list_that_moves_needs_no_remark() {
         assert!(
-            remarks(&row(&ListStatus { waiting: 3, ..ListStatus::default() }, Standing::default(), None)).is_empty()
+            remarks(&row(&ListStatus { waiting: 3, ..ListStatus::default() }, Standing::default(), None), false)
+                .is_empty()
         );
         let idle = row(&ListStatus { waiting: 3, ..ListStatus::default() }, Standing::default(), Some(true));
-        assert!(remarks(&idle)[0].contains("is a conductor running?"));
+        assert!(remarks(&idle, false)[0].contains("is a conductor running?"));
+        assert!(remarks(&idle, true).is_empty(), "what is held is told already");
     }
 
     #[test]
@@ -207,13 +218,14 @@ mod tests {
         assert!(held("calls", &holder(None)).contains("it is gone"));
         let waits = |reason, runs| waiting("calls", &Waits { reason, runs });
         assert_eq!(waits(WaitReason::Writer, 1), "calls: 1 waits for another run that works on the same vCon");
+        assert_eq!(waits(WaitReason::Held, 2), "calls: 2 wait for a link that is held");
         assert!(waits(WaitReason::Bytes, 2).starts_with("calls: 2 wait for memory"));
         let later = row(
             &ListStatus { scheduled: 5, ..ListStatus::default() },
             Standing { holders: Vec::new(), waits: vec![Waits { reason: WaitReason::Storage, runs: 2 }] },
             None,
         );
-        assert_eq!(remarks(&later)[1], "calls: 3 runs failed and will be tried again");
+        assert_eq!(remarks(&later, false)[1], "calls: 3 runs failed and will be tried again");
     }
 
     #[test]

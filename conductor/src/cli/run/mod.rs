@@ -119,8 +119,8 @@ impl Run {
             api.stop().await;
         }
         let end = end?;
-        self.tell(&*store, &report, &followers, &end).await?;
-        let failed = report.total(RunOutcome::Dead) > 0;
+        let held = self.tell(&*store, &report, &followers, &end).await?;
+        let failed = held || report.total(RunOutcome::Dead) > 0;
         Ok(if self.until_idle && failed { Exit::Findings } else { Exit::Done })
     }
 
@@ -159,15 +159,17 @@ impl Run {
         text
     }
 
-    async fn tell(&self, store: &dyn Store, report: &Report, followers: &Followers, end: &End) -> Result<()> {
+    /// Prints the figures; answers whether something is held, so that not all is done.
+    async fn tell(&self, store: &dyn Store, report: &Report, followers: &Followers, end: &End) -> Result<bool> {
         let left = summary::left(store).await?;
         let (figures, states) = (report.figures(), followers.states());
+        let (elapsed, left) = (report.elapsed(), &left);
         match self.output {
-            Format::Table => output::print(&summary::text(&figures, states, report.elapsed(), &left, end))?,
-            Format::Json => output::print_json(&summary::document(&figures, states, report.elapsed(), &left, end))?,
-            Format::Jsonl => output::print_jsonl([summary::document(&figures, states, report.elapsed(), &left, end)])?,
+            Format::Table => output::print(&summary::text(&figures, states, elapsed, left, end))?,
+            Format::Json => output::print_json(&summary::document(&figures, states, elapsed, left, end))?,
+            Format::Jsonl => output::print_jsonl([summary::document(&figures, states, elapsed, left, end)])?,
         }
-        Ok(())
+        Ok(left.is_held())
     }
 }
 

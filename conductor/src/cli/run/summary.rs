@@ -6,32 +6,42 @@ use std::time::Duration;
 use comfy_table::{Cell, Table};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
-use vconductor_core::store::{ListStatus, Store};
+use vconductor_core::store::{Hold, ListStatus, Store};
 
 use super::watch::End;
 use crate::cli::configuration::counted;
 use crate::cli::exit::Result;
 use crate::cli::output::{self, STRONG, number, styled};
 use crate::cli::progress::rate;
+use crate::cli::queue::hold_remarks;
 use crate::engine::report::{Calls, ChainFigures, Figures, RunOutcome};
 use crate::follow::{Counts, State};
 
-/// Lists that still hold something.
-pub(super) async fn left(store: &dyn Store) -> Result<Vec<ListStatus>> {
-    let lists = store.lists().await?;
-    Ok(lists.into_iter().filter(|list| list.waiting + list.scheduled + list.parked + list.dead > 0).collect())
+/// What is left when a run ends.
+pub(super) struct Left {
+    /// Lists that still hold something.
+    lists: Vec<ListStatus>,
+    /// What is held.
+    holds: Vec<Hold>,
+}
+
+impl Left {
+    /// Whether something stops runs until somebody mends it or its time is over.
+    pub(super) fn is_held(&self) -> bool {
+        !hold_remarks(&self.holds).is_empty()
+    }
+}
+
+pub(super) async fn left(store: &dyn Store) -> Result<Left> {
+    let lists = store.lists().await?.into_iter();
+    let lists = lists.filter(|list| list.waiting + list.scheduled + list.parked + list.dead > 0).collect();
+    Ok(Left { lists, holds: store.holds().await? })
 }
 
 /// For people.
-pub(super) fn text(
-    figures: &Figures,
-    followers: &[Arc<State>],
-    elapsed: Duration,
-    left: &[ListStatus],
-    end: &End,
-) -> String {
+pub(super) fn text(figures: &Figures, followers: &[Arc<State>], elapsed: Duration, left: &Left, end: &End) -> String {
     let mut text = String::new();
-    for table in [self::followers(followers), chains(figures), links(figures), storages(figures), lists(left)]
+    for table in [self::followers(followers), chains(figures), links(figures), storages(figures), lists(&left.lists)]
         .into_iter()
         .flatten()
     {
@@ -50,7 +60,7 @@ pub(super) fn text(
         elapsed.as_secs_f64(),
         rate(finished, elapsed)
     ));
-    for remark in remarks(figures, left) {
+    for remark in remarks(figures, &left.lists).into_iter().chain(hold_remarks(&left.holds)) {
         text.push_str(&format!("{remark}\n"));
     }
     text
@@ -167,7 +177,7 @@ pub(super) fn document(
     figures: &Figures,
     followers: &[Arc<State>],
     elapsed: Duration,
-    left: &[ListStatus],
+    left: &Left,
     end: &End,
 ) -> Value {
     let followers = followers.iter().map(|state| {
@@ -200,7 +210,8 @@ pub(super) fn document(
         "storages": storages.collect::<Vec<_>>(),
         "recovered": figures.recovered,
         "lost": figures.lost,
-        "left": left,
+        "left": left.lists,
+        "holds": left.holds,
     })
 }
 

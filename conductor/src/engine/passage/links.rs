@@ -138,7 +138,7 @@ impl Passage {
         let result = match executed {
             Some(Executed::Returned(outcome, _)) => Ok(outcome),
             Some(Executed::Failed(error, _)) => Err(error),
-            Some(Executed::Skipped(_)) | None => return,
+            Some(Executed::Skipped(_) | Executed::Held(..)) | None => return,
         };
         for hook in &self.shared.hooks {
             hook.after_link(self.info(), link.name(), result).await;
@@ -176,6 +176,15 @@ impl Passage {
             }
             Some(Executed::Returned(outcome, requested)) => self.returned(link, outcome, requested, known),
             Some(Executed::Failed(error, requested)) => self.link_failed(link, &error, &requested, known),
+            Some(Executed::Held(due, requested)) => {
+                if let Some(requested) = requested {
+                    // Having waited is not an attempt.
+                    let (attempts, pushes, used) =
+                        known.map_or((0, Vec::new(), None), |entry| (entry.attempts, entry.pushes, entry.usage));
+                    self.record(link, Recorded::Unfinished, &requested, attempts, pushes, used);
+                }
+                Err(Ending::Otherwise(End::Wait { due, reason: WaitReason::Held }, RunOutcome::Waited))
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use vconductor_core::document::{Edit, conflicts};
 use vconductor_core::error::{Error, Result};
 use vconductor_core::failpoint;
 use vconductor_core::run::StepEntry;
-use vconductor_core::store::End;
+use vconductor_core::store::{End, WaitReason};
 
 use super::links::{Done, is_open};
 use super::{Ending, Passage};
@@ -193,12 +193,14 @@ impl<'a> Verdict<'a> {
     }
 }
 
-/// A failure for good comes before a retry, and that before a park: what is parked waits in the ledger meanwhile.
+/// A failure for good comes before a retry, and that before a park: what is parked waits in the ledger meanwhile. A held link
+/// comes last: it may be held for longer than the answer to a park is kept.
 fn rank(ending: &Ending) -> u8 {
     match ending {
         Ending::Lost | Ending::Refused(_) => 0,
         Ending::Otherwise(End::Dead { .. }, _) => 1,
         Ending::Otherwise(End::Park { .. }, _) => 3,
+        Ending::Otherwise(End::Wait { reason: WaitReason::Held, .. }, _) => 4,
         Ending::Otherwise(..) | Ending::Done(_) => 2,
     }
 }

@@ -19,7 +19,8 @@ pub use local::LocalCoordination;
 pub struct Want {
     /// The limit's name, the same in every conductor, for example `deepgram:4f1c:requests`.
     pub limit: String,
-    /// How much may be used within `window`; a smaller number than last time holds at once.
+    /// How much may be used within `window`, counted to the thousandth; another number than last time holds at once.
+    /// Zero lets nothing through.
     pub most: f64,
     /// The length of the window.
     pub window: Duration,
@@ -74,14 +75,24 @@ pub struct Hold {
 #[async_trait]
 pub trait Coordination: Send + Sync {
     /// Takes a permit out of the first alternative that has room in all of its windows, all wants or none. An alternative without
-    /// wants is always granted. Without room in any, the answer is the shortest wait.
+    /// wants is always granted. Without room in any, the answer is the shortest wait: until enough of what has ended leaves
+    /// its window, or a quarter of a second where that depends on calls that are under way.
     ///
-    /// What is taken counts from now on until [`Coordination::settle`], however long that takes (at most an hour, in
-    /// case the process died), and `window` longer: the other side counted a call between its start and its end, and nobody
-    /// knows when.
+    /// What is taken counts from now on until [`Coordination::settle`], however long that takes, and `window` longer: the
+    /// other side counted a call between its start and its end, and nobody knows when. What a process held that is
+    /// declared dead ends at that moment; what belongs to no process ends after an hour. A permit whose caller went away before
+    /// it was told of it is given back.
+    ///
+    /// The windows go by the store's clock. When that is turned back nothing counts longer than it would from now on; when it
+    /// jumps ahead, what was used before the jump may leave early.
+    ///
+    /// # Errors
+    ///
+    /// Permanent: there is no alternative, or a limit stands twice in one.
     async fn take(&self, alternatives: &[Vec<Want>]) -> Result<Taken>;
 
-    /// The call of a permit ended. `used` has the true amounts of limits whose amount was an estimate.
+    /// The call of a permit ended. `used` has the true amounts of limits whose amount was an estimate; zero gives back what a
+    /// call did not come to use. A permit that has ended already stays as it is.
     async fn settle(&self, permit: &Permit, used: &[(String, f64)]) -> Result<()>;
 
     /// Adds to a counter and answers with its sum; it is forgotten `keep` after the last addition.
@@ -99,6 +110,11 @@ pub trait Coordination: Send + Sync {
     /// A result that was kept under a key.
     async fn result(&self, key: &str) -> Result<Option<Bytes>>;
 
-    /// Keeps a result that was paid for. It is deleted with the vCon it was made for.
+    /// Keeps a result that was paid for, instead of an earlier one under that key. It is deleted with the vCon it was made
+    /// for.
+    ///
+    /// # Errors
+    ///
+    /// Permanent: it is larger than 256 MiB.
     async fn keep_result(&self, key: &str, uuid: &str, value: Bytes, keep: Duration) -> Result<()>;
 }

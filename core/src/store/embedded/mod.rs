@@ -8,8 +8,10 @@
 mod bell;
 mod claim;
 mod commit;
+mod coordination;
 mod dead;
 mod fault;
+mod limits;
 mod operate;
 mod operation;
 mod operations;

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::params;
 
 use super::commit::{bury, let_go, release};
+use super::limits;
 use super::row::run_id;
 use super::tx::Tx;
 use super::vcons::millis;
@@ -58,6 +59,11 @@ impl Locks {
     /// Gives a lock up, as the kernel does when the process ends.
     pub(super) fn free(&self, process: &ProcessId) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(process);
+    }
+
+    /// A process that was announced by this handle and lives as far as it knows.
+    pub(super) fn own(&self) -> Option<ProcessId> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).keys().next().cloned()
     }
 
     /// Whether the process that held the lock is gone. A missing file says nothing.
@@ -107,6 +113,7 @@ pub(super) fn deregister(tx: &mut Tx<'_>, process: &ProcessId) -> rusqlite::Resu
         run.let_go(tx)?;
     }
     tx.run("DELETE FROM processes WHERE id = ?1", [&process.0])?;
+    limits::end_all_of(tx, process)?;
     tx.rota.blocked = false;
     tx.signals.ring_all();
     Ok(())
@@ -178,6 +185,7 @@ pub(super) fn reap(tx: &mut Tx<'_>, locks: &Locks) -> rusqlite::Result<Reap> {
             run.let_go(tx)?;
         }
         tx.run("DELETE FROM processes WHERE id = ?1", [&process.0])?;
+        limits::end_all_of(tx, &process)?;
         reap.dead.push(process);
     }
     if !reap.dead.is_empty() {

@@ -9,8 +9,8 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::fault;
 use crate::error::{Error, Result};
 
-/// The schema that this build writes; kept in `PRAGMA user_version`.
-const VERSION: i64 = 1;
+/// What leads from each version of the schema to the next; the version of a file is kept in `PRAGMA user_version`.
+const STEPS: [&str; 2] = [TABLES, COORDINATION];
 
 /// How long a connection polls for the lock that another process holds.
 const BUSY: Duration = Duration::from_secs(10);
@@ -71,6 +71,37 @@ CREATE INDEX runs_died ON runs (died_at) WHERE state = 4;
 CREATE TABLE processes (id TEXT PRIMARY KEY, lease_until INTEGER NOT NULL) STRICT;
 CREATE TABLE paused (list TEXT PRIMARY KEY) STRICT;
 CREATE TABLE early_resumptions (token TEXT PRIMARY KEY, payload TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT;
+";
+
+/// Version 2: what conductors share besides the queue.
+///
+/// `limits.used` is the sum of the amounts in `permits`, which may be many. Amounts are thousandths.
+const COORDINATION: &str = "
+CREATE TABLE limits (name TEXT PRIMARY KEY, used INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE permits (
+    permit  TEXT NOT NULL,
+    \"limit\" TEXT NOT NULL,
+    process TEXT,
+    amount  INTEGER NOT NULL,
+    span    INTEGER NOT NULL,
+    leaves  INTEGER NOT NULL,
+    flying  INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (permit, \"limit\")
+) STRICT, WITHOUT ROWID;
+CREATE INDEX permits_leaving ON permits (\"limit\", leaves, flying, amount);
+CREATE INDEX permits_process ON permits (process) WHERE process IS NOT NULL;
+
+CREATE TABLE counters (name TEXT PRIMARY KEY, sum REAL NOT NULL, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE holds (what TEXT PRIMARY KEY, until INTEGER NOT NULL, hold TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE results (
+    key        TEXT PRIMARY KEY,
+    uuid       TEXT NOT NULL,
+    expires_at INTEGER NOT NULL,
+    body       BLOB NOT NULL
+) STRICT;
+CREATE INDEX results_uuid ON results (uuid);
+CREATE INDEX results_expiry ON results (expires_at);
 ";
 
 /// What a connection is for; it decides its cache and whether it may write.
@@ -142,17 +173,20 @@ pub(super) fn migrate(connection: &mut Connection, file: &Path) -> Result<()> {
     let explain = |error| fault::explain(error, file);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(explain)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(explain)?;
-    match found {
-        VERSION => return Ok(()),
-        0 => transaction.execute_batch(TABLES).map_err(explain)?,
-        newer => {
-            return Err(Error::configuration(format!(
-                "{} was written by a newer vConductor (schema {newer}, this one knows {VERSION})",
-                file.display()
-            ))
-            .help("run the newer version, or point `store:` to another directory"));
-        }
+    let known = STEPS.len() as i64;
+    let Some(missing) = usize::try_from(found).ok().and_then(|found| STEPS.get(found..)) else {
+        return Err(Error::configuration(format!(
+            "{} was written by a newer vConductor (schema {found}, this one knows {known})",
+            file.display()
+        ))
+        .help("run the newer version, or point `store:` to another directory"));
+    };
+    if missing.is_empty() {
+        return Ok(());
     }
-    transaction.pragma_update(None, "user_version", VERSION).map_err(explain)?;
+    for step in missing {
+        transaction.execute_batch(step).map_err(explain)?;
+    }
+    transaction.pragma_update(None, "user_version", known).map_err(explain)?;
     transaction.commit().map_err(explain)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::coordination;
 use super::row::number;
 use super::tx::Tx;
 use crate::clock::Millis;
@@ -108,8 +109,9 @@ pub(super) fn load(db: &Connection, uuid: &str, now: Millis) -> rusqlite::Result
     .optional()
 }
 
-/// Deletes a document; false if there was none.
+/// Deletes a document, and the results that were kept for it; false if there was none.
 pub(super) fn delete(tx: &Tx<'_>, uuid: &str) -> rusqlite::Result<bool> {
+    tx.run("DELETE FROM results WHERE uuid = ?1", [uuid])?;
     tx.run("DELETE FROM documents WHERE id = (SELECT id FROM vcons WHERE uuid = ?1)", [uuid])?;
     Ok(tx.run("DELETE FROM vcons WHERE uuid = ?1", [uuid])? > 0)
 }
@@ -151,6 +153,7 @@ pub(super) struct Swept {
 /// Deletes what is over: early resumptions, dead letters, and documents that no run refers to.
 pub(super) fn sweep(tx: &mut Tx<'_>) -> rusqlite::Result<Swept> {
     tx.run("DELETE FROM early_resumptions WHERE expires_at <= ?1", [tx.now])?;
+    coordination::sweep(tx)?;
     let mut letters = 0;
     if let Some(keep) = tx.settings.dead_letter_keep.filter(|keep| !keep.is_zero()) {
         let over = tx.all(
@@ -166,17 +169,16 @@ pub(super) fn sweep(tx: &mut Tx<'_>) -> rusqlite::Result<Swept> {
             }
         }
     }
-    let ids = tx.all(
-        "SELECT id FROM vcons WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
+    let uuids = tx.all(
+        "SELECT uuid FROM vcons WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2",
         params![tx.now, SWEEP],
-        |row| row.get::<_, i64>(0),
+        |row| row.get::<_, String>(0),
     )?;
-    for id in &ids {
-        tx.run("DELETE FROM documents WHERE id = ?1", [id])?;
-        tx.run("DELETE FROM vcons WHERE id = ?1", [id])?;
+    for uuid in &uuids {
+        delete(tx, uuid)?;
     }
     let full = SWEEP as usize;
-    Ok(Swept { documents: ids.len(), more: ids.len() == full || letters == full })
+    Ok(Swept { documents: uuids.len(), more: uuids.len() == full || letters == full })
 }
 
 /// A duration as the tables keep it.

@@ -191,7 +191,7 @@ async fn size(inner: &Inner, uuid: &str, json: bool) -> Result<usize> {
     Ok(usize::try_from(number(&inner.wire.one(size).await?)).unwrap_or(usize::MAX))
 }
 
-/// Deletes a document; false if there was none. Its revision stays, so that it never turns back.
+/// Deletes a document and the results that were kept for it; false if there was none. Its revision stays, so that it never turns back.
 pub(super) async fn delete(inner: &Inner, uuid: &str) -> Result<bool> {
     let mut pipe = Pipeline::new();
     pipe.cmd("DEL").arg(keys::document(uuid));
@@ -200,6 +200,9 @@ pub(super) async fn delete(inner: &Inner, uuid: &str) -> Result<bool> {
     pipe.cmd("ZREM").arg(keys::DOCUMENTS).arg(uuid);
     // vcon-server writes the bare uuid when it has got a vCon back from a storage.
     pipe.cmd("ZREM").arg(&inner.settings.sorted_set).arg(keys::document(uuid)).arg(uuid);
+    let mut forget = scripts::FORGET.whole(&[]);
+    forget.arg(uuid);
+    pipe.add_command(forget);
     let answers = inner.wire.ask(&pipe).await?;
     Ok(answers.first().map(number) == Some(1))
 }

@@ -17,6 +17,25 @@ pub(super) const BELL: &str = "vconductor:bell";
 /// Stored documents by their arrival.
 pub(super) const DOCUMENTS: &str = "vconductor:documents";
 
+/// What is held until somebody mends it. It has the tag of everything that conductors share besides the queue, as
+/// limits and their permits do (`lua/take.lua`).
+pub(super) const HOLDS: &str = "{vconductor:shared}:holds";
+
+/// A counter.
+pub(super) fn counter(name: &str) -> String {
+    ["{vconductor:shared}:counter:", name].concat()
+}
+
+/// A result that was paid for.
+pub(super) fn result(key: &str) -> String {
+    ["vconductor:result:", key].concat()
+}
+
+/// The keys of the results that were kept for a vCon.
+pub(super) fn results(uuid: &str) -> String {
+    ["{vcon:", uuid, "}:results"].concat()
+}
+
 /// What the keys derived from a list start with.
 pub(super) fn base(list: &str) -> String {
     if has_tag(list) { format!("{list}:") } else { format!("{{{list}}}") }

@@ -19,6 +19,7 @@ mod bulk;
 mod claim;
 pub mod cluster;
 mod commit;
+mod coordination;
 mod crowd;
 mod desk;
 mod documents;

@@ -29,6 +29,7 @@ pub(super) const NEEDED: &[&str] = &[
     "HSET vconductor:probe f v",
     "HSETNX vconductor:probe f v",
     "INCR vconductor:probe",
+    "INCRBYFLOAT vconductor:probe 1",
     "LINDEX vconductor:probe 0",
     "LLEN vconductor:probe",
     "LPOP vconductor:probe",
@@ -77,7 +78,15 @@ pub fn commands_needed() -> impl Iterator<Item = &'static str> {
 }
 
 /// Keys that the store uses, of each kind: a user may be kept from some.
-const KEYS: &[&str] = &["vcon:probe", "{vcon:probe}:rev", "probe", "{probe}:wips", "DLQ:probe", "context:probe:probe"];
+const KEYS: &[&str] = &[
+    "vcon:probe",
+    "{vcon:probe}:rev",
+    "probe",
+    "{probe}:wips",
+    "DLQ:probe",
+    "context:probe:probe",
+    "{vconductor:shared}:probe",
+];
 
 /// Commands that cannot be queued.
 const AT_ONCE: &[&str] = &["PING", "WATCH vconductor:probe", "UNWATCH", "MULTI", "EXEC"];

@@ -8,7 +8,7 @@ use redis::{Connection, Pipeline, Value};
 
 use super::lane::{parse, text_of};
 use super::wire::{Wire, list, maybe_number, number, text};
-use super::{Inner, Settings, keys, lock, scripts};
+use super::{Inner, Settings, coordination, keys, lock, scripts};
 use crate::error::{Class, Result};
 use crate::run::RunId;
 use crate::store::{Claimed, Failure, ProcessId, Reaped};
@@ -79,6 +79,7 @@ impl Heart {
 /// Ends a process; its claims go back without counting as crashes.
 pub(super) async fn deregister(inner: &Inner, process: &ProcessId) -> Result<()> {
     reclaim(inner, process, Mode::Left, 0, &[]).await?;
+    coordination::settle_of_the_dead(inner).await?;
     lock(&inner.own).remove(process);
     lock(&inner.strays).remove(process);
     inner.memory.forget_process(process);
@@ -199,6 +200,7 @@ pub(super) async fn reap(inner: &Inner) -> Result<Vec<Reaped>> {
         crate::failpoint::hit("in-reap");
         reaped.extend(reclaim(inner, &ProcessId(process.clone()), Mode::Dead, up_since, &[]).await?);
     }
+    coordination::settle_of_the_dead(inner).await?;
     if !reaped.is_empty() {
         inner.bell.ring_all();
     }

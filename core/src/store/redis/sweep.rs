@@ -6,7 +6,7 @@ use redis::{Pipeline, cmd};
 
 use super::commit::millis;
 use super::wire::{list, number, text};
-use super::{Inner, foreign, keys, lock, operate, process, scripts};
+use super::{Inner, coordination, foreign, keys, lock, operate, process, scripts};
 use crate::error::Result;
 use crate::run::RunId;
 
@@ -127,6 +127,8 @@ async fn forget_documents(inner: &Inner) -> Result<usize> {
             let mut remove = cmd("ZREM");
             remove.arg(keys::DOCUMENTS).arg(&expired);
             inner.wire.one(remove).await?;
+            let expired: Vec<&str> = expired.iter().map(|uuid| uuid.as_str()).collect();
+            coordination::forget_results(inner, &expired).await?;
         }
         looked += uuids.len();
         gone += expired.len();
