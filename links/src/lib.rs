@@ -3,7 +3,9 @@
 //! A new file in `src/all` is a new module; see [`vconductor_core::plugin`] for what it holds.
 
 mod all;
+mod analysis;
 mod new_version;
+mod text;
 
 #[cfg(test)]
 #[allow(dead_code, unreachable_pub, reason = "a public module of the crate of suites")]

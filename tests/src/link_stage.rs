@@ -125,6 +125,17 @@ impl Checkpoint for LinkStage {
     }
 }
 
+/// Saves no parts: for calls outside of a run.
+#[derive(Debug)]
+pub struct NoLedger;
+
+#[async_trait]
+impl Checkpoint for NoLedger {
+    async fn save(&self, _parts: BTreeMap<String, Value>, _used: Option<Usage>) -> Result<()> {
+        Ok(())
+    }
+}
+
 impl Ran {
     /// The vCon as the engine would save it.
     ///

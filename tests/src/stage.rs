@@ -76,7 +76,8 @@ impl Stage {
     /// Starts a conductor.
     pub fn start(&self, configuration: &str) -> Conductor {
         let report = Arc::new(Report::default());
-        let services = Services::alone(HttpClient::builder().build().expect("a client")).expect("prices");
+        let alone = Services::alone(HttpClient::builder().build().expect("a client")).expect("prices");
+        let services = Services { coordination: Arc::clone(&self.store) as _, ..alone };
         let chains = assemble_text(configuration, &report).unwrap_or_else(|findings| panic!("{findings}"));
         let engine = Engine::new(Arc::clone(&self.store), services, chains, Arc::clone(&report), self.settings.clone());
         let engine = Arc::new(engine);

@@ -13,13 +13,21 @@ fn bench(arguments: &[&str]) -> std::process::Output {
 #[test]
 fn a_short_round_of_every_case_gives_its_figures() {
     let short = ["--seconds", "0.2", "--rounds", "1", "--output", "json"];
-    let cases = ["a", "store", "e", "b", "d", "mb", "latency", "startup"];
+    let cases = ["a", "store", "e", "b", "c", "mongo", "d", "mb", "latency", "startup"];
     let output = bench(&[&short[..], &cases[..]].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let lines = report["lines"].as_array().expect("lines");
-    for (case, expected) in [("A [tag], 4.7 KB", 2), ("E", 2), ("B", 3), ("D", 1), ("A [tag], 1 MB", 2), ("latency", 2)]
-    {
+    for (case, expected) in [
+        ("A [tag], 4.7 KB", 2),
+        ("E", 2),
+        ("B", 3),
+        ("C [tag], PostgreSQL", 2),
+        ("C [tag], FerretDB", 2),
+        ("D", 1),
+        ("A [tag], 1 MB", 2),
+        ("latency", 2),
+    ] {
         let found = lines.iter().filter(|line| line["case"].as_str().is_some_and(|name| name.starts_with(case)));
         assert_eq!(found.count(), expected, "{case}: {report}");
     }

@@ -13,10 +13,11 @@ use vconductor_core::layers::retry::RetryPolicy;
 use vconductor_core::plugin::{Asked, Registry, options_hash};
 use vconductor_core::run::StepKey;
 
-use super::chain::{Chain, Chains, LinkStep, OnError, OnSigned, Step, StorageStep, TracerStep};
+use super::chain::{Chain, Chains, LinkStep, Offload, OnError, OnSigned, Step, StorageStep, TracerStep};
 use super::report::Report;
 use super::writer::StorageWriter;
 use crate::catalog::PluginCatalog;
+use crate::sections::{self, OffloadConfig};
 
 /// Runs of a chain that are worked on at once, where the configuration does not say.
 const CONCURRENCY: usize = 64;
@@ -28,7 +29,9 @@ const STORAGE_LIMIT: Duration = Duration::from_secs(120);
 /// # Errors
 /// Findings about what cannot be built; nothing runs then.
 pub fn assemble(config: &Config, registry: &Registry, report: &Arc<Report>) -> Result<Chains, Vec<Finding>> {
-    let mut assembly = Assembly { config, registry, report, writers: BTreeMap::new(), findings: Vec::new() };
+    let mut findings = Vec::new();
+    let offload = sections::offload(config, &mut findings);
+    let mut assembly = Assembly { config, registry, report, offload, writers: BTreeMap::new(), findings };
     let chains: Vec<_> =
         config.chains.iter().filter(|chain| chain.enabled).map(|chain| Arc::new(assembly.chain(chain))).collect();
     if config::has_errors(&assembly.findings) {
@@ -61,6 +64,8 @@ struct Assembly<'a> {
     config: &'a Config,
     registry: &'a Registry,
     report: &'a Arc<Report>,
+    /// Where large bodies go.
+    offload: Option<OffloadConfig>,
     /// One writer per storage, however many chains use it.
     writers: BTreeMap<String, Arc<StorageWriter>>,
     findings: Vec<Finding>,
@@ -95,10 +100,12 @@ impl Assembly<'_> {
             steps,
             step_names,
             storages: self.storages(chain),
+            offload: self.offload(chain),
             tracers: self.tracers(chain),
             concurrency: chain.concurrency.map_or(CONCURRENCY, |places| usize::try_from(places).unwrap_or(CONCURRENCY)),
             weight: chain.weight.max(1),
             timeout: chain.timeout,
+            budget: chain.budget,
             retry: policy([chain.retry, None]),
             generation: self.config.hash.clone(),
         }
@@ -137,6 +144,7 @@ impl Assembly<'_> {
             module: entry.module,
             effect: entry.effect,
             edits: entry.edits,
+            paid: entry.paid,
             any_form: entry.any_form,
             link: built,
             condition,
@@ -181,6 +189,14 @@ impl Assembly<'_> {
             });
         }
         steps
+    }
+
+    fn offload(&mut self, chain: &ChainConfig) -> Option<Arc<Offload>> {
+        let wanted = self.offload.as_ref()?;
+        let (over, storage) = (wanted.over, self.config.storage(&wanted.storage)?);
+        let (name, writer) = (storage.name.value.clone(), self.writer(storage)?);
+        let storage = StorageStep { name, writer, required: true, retry: policy([chain.retry, None]) };
+        Some(Arc::new(Offload { over, storage }))
     }
 
     fn writer(&mut self, storage: &PluginConfig) -> Option<Arc<StorageWriter>> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use vconductor_core::config::Budget;
 use vconductor_core::jq::Program;
 use vconductor_core::layers::retry::RetryPolicy;
 use vconductor_core::plugin::{Effect, Link, Tracer};
@@ -45,6 +46,8 @@ pub struct Chain {
     pub step_names: Vec<String>,
     /// Where finished vCons are written to.
     pub storages: Vec<StorageStep>,
+    /// Where large bodies go before that.
+    pub offload: Option<Arc<Offload>>,
     /// Observers of every hop.
     pub tracers: Vec<TracerStep>,
     /// How many of its runs are worked on at once.
@@ -53,6 +56,8 @@ pub struct Chain {
     pub weight: u32,
     /// How long one passage through the links may take.
     pub timeout: Option<Duration>,
+    /// How much its paid calls may cost.
+    pub budget: Option<Budget>,
     /// Retry of the chain itself (its time-out, its storages, where they have none of their own).
     pub retry: RetryPolicy,
     /// Hash of the configuration.
@@ -67,7 +72,17 @@ impl Chain {
             Step::Link(link) => pure(link),
             Step::Parallel(links) => links.iter().all(pure),
         };
-        self.storages.is_empty() && self.tracers.is_empty() && self.steps.iter().all(quick)
+        !self.is_written() && self.tracers.is_empty() && self.steps.iter().all(quick)
+    }
+
+    /// Whether anything is written to a storage between links and ack.
+    pub fn is_written(&self) -> bool {
+        !self.storages.is_empty() || self.offload.is_some()
+    }
+
+    /// The storages that its runs wait for.
+    pub fn awaited(&self) -> impl Iterator<Item = &StorageStep> {
+        self.storages.iter().chain(self.offload.iter().map(|offload| &offload.storage))
     }
 }
 
@@ -89,6 +104,8 @@ pub struct LinkStep {
     pub effect: Effect,
     /// Whether it ever changes the document.
     pub edits: bool,
+    /// Whether its calls cost money.
+    pub paid: bool,
     /// Whether it works on signed and encrypted vCons themselves.
     pub any_form: bool,
     /// The link.
@@ -149,6 +166,14 @@ pub struct StorageStep {
     pub required: bool,
     /// When and how often a write is tried again.
     pub retry: RetryPolicy,
+}
+
+/// What the section `media` asks for.
+pub struct Offload {
+    /// A body with more bytes is taken out.
+    pub over: u64,
+    /// Where it goes: a storage that keeps media.
+    pub storage: StorageStep,
 }
 
 /// A tracer in a chain.

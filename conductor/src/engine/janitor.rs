@@ -82,7 +82,7 @@ struct Drains {
 
 impl Drains {
     fn new(chains: &Chains) -> Self {
-        let steps = chains.chains.iter().flat_map(|chain| &chain.storages);
+        let steps = chains.chains.iter().flat_map(|chain| chain.awaited());
         Drains { storages: steps.map(|step| (step.name.clone(), (step.clone(), DRAIN.0, None))).collect() }
     }
 

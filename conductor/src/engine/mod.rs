@@ -6,6 +6,7 @@
 
 pub mod assemble;
 mod book;
+mod budget;
 pub mod chain;
 mod failure;
 mod heartbeat;

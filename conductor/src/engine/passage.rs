@@ -2,6 +2,7 @@
 
 mod links;
 mod loading;
+mod offload;
 mod parallel;
 mod storages;
 
@@ -170,6 +171,7 @@ impl Passage {
         } else {
             self.pushes = if self.stage() == Stage::Storages { self.book.open().pushes.clone() } else { Vec::new() };
         }
+        self.offload().await?;
         vconductor_core::failpoint::hit("before-storages");
         self.storages().await?;
         vconductor_core::failpoint::hit("before-ack");

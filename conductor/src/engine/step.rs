@@ -17,6 +17,7 @@ use vconductor_core::store::{Claim, Commit, End, Push, Resumption, Save};
 use vconductor_core::vcon::{Form, Vcon};
 
 use super::book::Book;
+use super::budget;
 use super::chain::{Chain, LinkStep, OnSigned};
 use super::holds::Fault;
 use super::{Shared, Unsaved};
@@ -50,6 +51,8 @@ pub(super) enum Skip {
     Condition,
     /// The vCon is signed or encrypted and the link edits.
     Signed,
+    /// The chain has spent its budget and the link costs money.
+    Budget,
 }
 
 /// What an execution needs to know of its run.
@@ -92,6 +95,13 @@ pub(super) async fn execute(
             }
         }
     }
+    if step.paid {
+        match budget::is_spent(at.shared, at.chain).await {
+            Ok(false) => {}
+            Ok(true) => return Executed::Skipped(Skip::Budget),
+            Err(error) => return Executed::Failed(error, nothing()),
+        }
+    }
     let (holds, clock) = (&at.shared.holds, at.shared.clock.as_ref());
     let _admission = match step.may_be_held().then(|| holds.admit(step.name(), clock.now())).transpose() {
         Ok(admission) => admission,
@@ -107,7 +117,7 @@ pub(super) async fn execute(
     };
     let mark = entry.as_ref().and_then(|entry| entry.parts.get(HELD)).cloned();
     let checkpoint = LedgerCheckpoint { at, step, attempt, used: entry.and_then(|entry| entry.usage) };
-    let context = LinkContext::new(
+    let mut context = LinkContext::new(
         info,
         &at.shared.services,
         at.cancel.child_token(),
@@ -116,6 +126,7 @@ pub(super) async fn execute(
         parts.clone(),
         resumption,
     );
+    context.media = at.chain.offload.as_ref().and_then(|offload| offload.storage.writer.storage().media());
     if step.effect == Effect::External {
         at.shared.lease.held().await;
     }
@@ -123,6 +134,9 @@ pub(super) async fn execute(
     let result = guarded(step, at.vcon, &context).await;
     let mut requested = context.into_requested();
     at.shared.report.link(&at.chain.name, step.name(), started.elapsed(), attempt, &result);
+    if let Some(cost) = requested.usage.as_ref().and_then(|usage| usage.cost) {
+        budget::spent(at.shared, at.chain, cost).await;
+    }
     match result {
         Ok(outcome) => {
             if step.may_be_held() && was_taken(&outcome, &requested, parts.len()) {

@@ -73,6 +73,7 @@ pub(crate) fn chain(builder: &mut Builder<'_>, key: &Key, node: &Node) -> Option
         concurrency: builder.at_least_one(node, "concurrency", &path),
         weight: builder.at_least_one(node, "weight", &path).unwrap_or(1),
         retry: builder.retry(node, &path),
+        budget: builder.field(node, "budget", &path),
     })
 }
 

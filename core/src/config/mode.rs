@@ -7,7 +7,7 @@ use super::source::Span;
 /// Top-level keys that vcon-server does not know.
 pub(crate) const NATIVE_SECTIONS: &[&str] = &["store", "media", "http", "prices"];
 /// Keys of a chain that vcon-server does not know.
-pub(crate) const NATIVE_CHAIN_KEYS: &[&str] = &["concurrency", "weight", "retry"];
+pub(crate) const NATIVE_CHAIN_KEYS: &[&str] = &["concurrency", "weight", "retry", "budget"];
 
 /// How the configuration is read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::node::Node;
 use super::source::Span;
 use super::typed::Options;
 use super::units::Period;
-use crate::price::Price;
+use crate::price::{self, Price};
 use crate::secret::Secret;
 
 /// A text with its place. Prints as it was written, so that an interpolated secret is never shown.
@@ -149,6 +149,8 @@ pub struct ChainConfig {
     pub weight: u32,
     /// How failed steps are tried again, unless the step says otherwise.
     pub retry: Option<RetryConfig>,
+    /// How much its paid calls may cost.
+    pub budget: Option<Budget>,
 }
 
 impl ChainConfig {
@@ -206,6 +208,30 @@ pub struct RetryConfig {
     pub base: Option<Period>,
     /// Longest wait.
     pub cap: Option<Period>,
+}
+
+/// How much the paid calls of a chain may cost in a day (UTC), by the price table.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub struct Budget {
+    /// US dollars.
+    #[serde(deserialize_with = "price::amount")]
+    pub usd_per_day: f64,
+    /// What happens for the rest of a day on which more was spent.
+    #[serde(default)]
+    pub on_exceed: OnExceed,
+}
+
+/// What happens for the rest of a day on which a chain spent more than its budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExceed {
+    /// The chain takes no further vCons; what it works on is finished.
+    #[default]
+    Pause,
+    /// Links that cost money are skipped, visibly.
+    Skip,
+    /// A line in the log.
+    Warn,
 }
 
 /// What happens to a run when a step fails for good. It does not apply to a link that is held because its credentials or

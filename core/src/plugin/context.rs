@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::MediaStore;
 use crate::clock::Clock;
 use crate::document::Edit;
 use crate::error::{Error, Result};
@@ -82,6 +83,8 @@ pub struct LinkContext<'a> {
     pub clock: &'a dyn Clock,
     /// Set when the step was parked: why it goes on.
     pub resumption: Option<Resumption>,
+    /// Where the bodies lie that the section `media` had taken out of documents: asked for the `content_hash` of a part.
+    pub media: Option<&'a dyn MediaStore>,
     checkpoint: &'a dyn Checkpoint,
     requested: Mutex<Requested>,
 }
@@ -98,7 +101,17 @@ impl<'a> LinkContext<'a> {
         resumption: Option<Resumption>,
     ) -> Self {
         let requested = Mutex::new(Requested { parts, ..Requested::default() });
-        LinkContext { step, services, http: &services.http, cancel, clock, resumption, checkpoint, requested }
+        LinkContext {
+            step,
+            services,
+            http: &services.http,
+            cancel,
+            clock,
+            resumption,
+            media: None,
+            checkpoint,
+            requested,
+        }
     }
 
     /// Requests a change of the document.

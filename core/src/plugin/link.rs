@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::LinkContext;
 use super::configure::{Configure, configured};
 use crate::clock::Millis;
-use crate::config::Options;
+use crate::config::{Mode, Options};
 use crate::error::{Error, Result};
 use crate::vcon::Vcon;
 
@@ -63,6 +63,8 @@ pub trait LinkPlugin: Link + Sized + 'static {
     /// Whether it ever changes the document. A signed or encrypted vCon is never rewritten, so a link that edits
     /// is not executed on one (the chain's `on_signed` decides).
     const EDITS: bool;
+    /// Whether its calls cost money: a chain whose `budget` says `on_exceed: skip` skips it once the budget is spent.
+    const PAID: bool = false;
     /// Whether it works on signed and encrypted vCons themselves: it is then executed whatever the form.
     const ANY_FORM: bool = false;
     /// One example as YAML, checked by the link suite and shown in the reference: the value under `links:`.
@@ -83,6 +85,12 @@ pub trait LinkPlugin: Link + Sized + 'static {
     /// # Errors
     /// A configuration error with the option's name and what is wrong with its value.
     fn new(name: &str, options: Self::Options) -> Result<Self>;
+
+    /// The link as a configuration of this mode means it; for options that vcon-server gives another effect.
+    #[must_use]
+    fn for_mode(self, _mode: &Mode) -> Self {
+        self
+    }
 }
 
 /// A registered link.
@@ -94,6 +102,8 @@ pub struct LinkEntry {
     pub effect: Effect,
     /// Whether it ever changes the document.
     pub edits: bool,
+    /// Whether its calls cost money.
+    pub paid: bool,
     /// Whether it works on signed and encrypted vCons themselves.
     pub any_form: bool,
     /// Example YAML.
@@ -117,6 +127,7 @@ impl LinkEntry {
             module: P::MODULE,
             effect: P::EFFECT,
             edits: P::EDITS,
+            paid: P::PAID,
             any_form: P::ANY_FORM,
             example: P::EXAMPLE,
             file,
@@ -128,7 +139,8 @@ impl LinkEntry {
             },
             aliases: P::ALIASES,
             configure: |asked, findings| {
-                configured(asked, findings, P::adapt, P::new).map(|plugin| Arc::new(plugin) as Arc<dyn Link>)
+                let plugin = configured(asked, findings, P::adapt, P::new)?;
+                Some(Arc::new(plugin.for_mode(asked.mode)) as Arc<dyn Link>)
             },
         }
     }

@@ -22,7 +22,9 @@ pub use link::{Effect, Link, LinkEntry, LinkPlugin, Outcome};
 pub use options::{options_hash, schema_value};
 pub use registry::{Registry, RegistryError};
 pub use services::Services;
-pub use storage::{Capabilities, ListPage, ListQuery, SaveItem, Storage, StorageEntry, StoragePlugin};
+pub use storage::{
+    Capabilities, ListPage, ListQuery, Media, MediaStore, SaveItem, Storage, StorageEntry, StoragePlugin,
+};
 pub use tracer::{Hop, Tracer, TracerEntry, TracerPlugin};
 
 #[doc(hidden)]

@@ -99,6 +99,39 @@ pub trait Storage: Send + Sync {
 
     /// Tries the backend the way real use does, without leaving a trace.
     async fn health(&self) -> Result<()>;
+
+    /// Where it keeps media apart from documents; `None` where it keeps documents only.
+    fn media(&self) -> Option<&dyn MediaStore> {
+        None
+    }
+}
+
+/// Content that was taken out of a document.
+#[derive(Debug, Clone)]
+pub struct Media {
+    /// Its hash as the draft writes it: `sha512-` and 86 characters of base64url
+    /// ([`content_hash`](crate::audio::content_hash)).
+    pub hash: String,
+    /// The content itself, not its base64.
+    pub content: Bytes,
+    /// Its media type, where the document says one.
+    pub mediatype: Option<String>,
+}
+
+/// Media by content: what has the same hash is kept once, whatever vCons refer to it.
+#[async_trait]
+pub trait MediaStore: Send + Sync {
+    /// Keeps content, unless it is there already; answers the URL that a vCon says for it. Durable when it returns.
+    ///
+    /// # Errors
+    /// Those of a save.
+    async fn keep(&self, media: &Media) -> Result<String>;
+
+    /// The content of a hash, compared with it; `None` if there is none.
+    ///
+    /// # Errors
+    /// Permanent, when the hash is no SHA-512 as the draft writes it, or what is kept under it is something else.
+    async fn fetch(&self, hash: &str) -> Result<Option<Bytes>>;
 }
 
 fn unsupported(what: &str, uuid: &str) -> Error {

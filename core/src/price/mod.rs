@@ -57,7 +57,8 @@ fn one() -> f64 {
     1.0
 }
 
-fn amount<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+/// Reads an amount of money: 0 or more.
+pub(crate) fn amount<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     let value = f64::deserialize(from)?;
     let sound = value.is_finite() && value >= 0.0;
     if sound { Ok(value) } else { Err(D::Error::custom("an amount is 0 or more")) }

@@ -29,7 +29,7 @@ pub use limits::{Estimate, Limits};
 pub use report::{Unit, UsageReport};
 
 use crate::clock::Millis;
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::http::{Request, Response, StatusCode};
 use crate::layers::instruments;
 use crate::plugin::LinkContext;
@@ -54,13 +54,16 @@ pub struct Provider {
     queue: Mutex<()>,
 }
 
+/// Reads the tokens that were used out of a successful answer.
+pub type TokensUsed<'a> = dyn Fn(&Response) -> Option<f64> + Sync + 'a;
+
 /// What a call is expected to use, and how its answer tells what it used.
 #[derive(Clone, Copy, Default)]
 pub struct Call<'a> {
     /// The expectation.
     pub estimate: Estimate,
     /// Reads the tokens that were used out of a successful answer.
-    pub tokens: Option<&'a (dyn Fn(&Response) -> Option<f64> + Sync)>,
+    pub tokens: Option<&'a TokensUsed<'a>>,
 }
 
 impl Provider {
@@ -105,6 +108,26 @@ impl Provider {
     where
         F: Fn(&Secret) -> Result<Request>,
     {
+        self.call_judged(context, call, build, |_, error| error).await
+    }
+
+    /// [`call`](Self::call) for a provider whose answers say more than their status: `judge` makes the error of a refused
+    /// call out of the answer and the error that its status stands for. One of class configuration takes the key
+    /// out, unless the status is 404: then the address or the model is wrong, and no other key helps.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn call_judged<F, J>(
+        &self,
+        context: &LinkContext<'_>,
+        call: Call<'_>,
+        build: F,
+        judge: J,
+    ) -> Result<Response>
+    where
+        F: Fn(&Secret) -> Result<Request>,
+        J: Fn(&Response, Error) -> Error,
+    {
         let shared = context.services.coordination.as_ref();
         loop {
             let (key, permit) = self.permit(context, call.estimate).await?;
@@ -119,15 +142,22 @@ impl Provider {
             }
             let answer = sent?;
             let status = answer.status;
-            let error = match context.http.require_success(&request, answer) {
+            let seen = (!status.is_success()).then(|| answer.clone());
+            let mut error = match context.http.require_success(&request, answer) {
                 Ok(answer) => {
                     self.accepted(shared, key).await;
                     return Ok(answer);
                 }
                 Err(error) => error,
             };
+            if let Some(seen) = seen {
+                error = judge(&seen, error);
+            }
+            let is_refusal =
+                matches!(status, StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN)
+                    || error.class() == Class::Configuration && status != StatusCode::NOT_FOUND;
             let others = match status {
-                StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN => {
+                _ if is_refusal => {
                     self.refused(shared, key, &error, context.clock.now()).await;
                     self.open_keys(context.clock.now()).next().is_some() || self.rested().is_some()
                 }

@@ -10,6 +10,8 @@ use vconductor_core::register_link;
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Error, Result};
 
+use crate::text::Text;
+
 /// Adds the same tags to every vCon that passes.
 ///
 /// Tags lie in one attachment with the purpose `tags`, each as `name:value`. A tag that the vCon has already is not
@@ -36,28 +38,6 @@ enum Labels {
 impl Default for Labels {
     fn default() -> Self {
         Labels::List(Vec::new())
-    }
-}
-
-// YAML reads `2024` and `yes` as something other than text; a tag is text all the same.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(inline)]
-enum Text {
-    String(String),
-    Number(serde_json::Number),
-    Bool(bool),
-}
-
-impl Text {
-    fn into_string(self) -> String {
-        match self {
-            Text::String(text) => text,
-            Text::Number(number) => number.to_string(),
-            // As Python writes them: tags of both engines must agree.
-            Text::Bool(true) => "True".to_owned(),
-            Text::Bool(false) => "False".to_owned(),
-        }
     }
 }
 

@@ -18,14 +18,23 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// Whether a storage with these capabilities must pass it.
     pub(crate) needs: fn(Capabilities) -> bool,
-    /// Panics when the storage does not pass.
-    pub(crate) run: fn(Subject) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Panics when the storage does not pass; answers why there is nothing to pass with such a backend.
+    pub(crate) run: fn(Subject) -> Pin<Box<dyn Future<Output = Option<&'static str>> + Send>>,
 }
 
 /// Makes a case of an async function of the same name.
 macro_rules! case {
     ($name:ident, $needs:expr) => {
-        Case { name: stringify!($name), needs: $needs, run: |subject| Box::pin($name(subject)) }
+        Case {
+            name: stringify!($name),
+            needs: $needs,
+            run: |subject| {
+                Box::pin(async {
+                    $name(subject).await;
+                    None
+                })
+            },
+        }
     };
 }
 pub(crate) use case;

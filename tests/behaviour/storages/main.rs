@@ -6,8 +6,13 @@
 mod backends;
 mod cases;
 mod crash;
+mod elasticsearch;
 mod list_cases;
+mod mongo;
+mod outage;
+mod postgres;
 mod redis;
+mod s3;
 mod vcons;
 
 use std::collections::BTreeMap;
@@ -17,7 +22,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use serde_json::Value;
 use vconductor_core::plugin::{StorageEntry, inventory};
 
-use backends::{BACKENDS, Backend, Place};
+use backends::{BACKENDS, Backend, LIMITS, Place, VARIANTS};
 use cases::Case;
 use vconductor_storages as _;
 
@@ -36,9 +41,17 @@ fn main() {
         }),
     ];
     trials.extend(redis::trials());
+    trials.extend(s3::trials());
+    trials.extend(elasticsearch::trials());
+    trials.extend(postgres::trials());
+    trials.extend(mongo::trials());
     for (module, entry) in &registered {
         match BACKENDS.iter().find(|backend| backend.module == *module) {
-            Some(backend) => trials.extend(trials_of(backend, entry)),
+            Some(backend) => {
+                trials.extend(trials_of(module.strip_prefix("storage.").unwrap_or(module), backend, entry));
+                let variants = VARIANTS.iter().filter(|(_, variant)| variant.module == *module);
+                trials.extend(variants.flat_map(|(name, variant)| trials_of(name, variant, entry)));
+            }
             None => {
                 let problem = format!("`{module}` has no row in tests/behaviour/storages/backends.rs");
                 trials.push(Trial::test(format!("{module}::has_a_row"), || Err(Failed::from(problem))));
@@ -58,15 +71,18 @@ fn shipped() -> impl Iterator<Item = &'static StorageEntry> {
 }
 
 /// The cases of one storage; those that it does not declare show as ignored.
-fn trials_of(backend: &'static Backend, entry: &'static StorageEntry) -> Vec<Trial> {
-    let name = backend.module.strip_prefix("storage.").unwrap_or(backend.module);
-    let cases = cases::CASES.iter().chain(list_cases::CASES);
+fn trials_of(name: &str, backend: &'static Backend, entry: &'static StorageEntry) -> Vec<Trial> {
+    let cases = cases::CASES.iter().chain(list_cases::CASES).chain(outage::CASES);
     cases
         .map(|case| Trial::ignorable_test(format!("{name}::{}", case.name), move || run(backend, entry, case)))
         .collect()
 }
 
 fn run(backend: &Backend, entry: &'static StorageEntry, case: &Case) -> Result<Completion, Failed> {
+    let is_beyond = |limit: &&(&str, &str, &str)| limit.0 == backend.module && limit.1 == case.name;
+    if let Some((_, _, reason)) = LIMITS.iter().find(is_beyond) {
+        return Ok(Completion::ignored_with(*reason));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let place: Place = (backend.place)();
@@ -74,8 +90,10 @@ fn run(backend: &Backend, entry: &'static StorageEntry, case: &Case) -> Result<C
         if !(case.needs)(subject.open().capabilities()) {
             return Ok(Completion::ignored_with("the storage does not declare it"));
         }
-        (case.run)(subject).await;
-        Ok(Completion::Completed)
+        match (case.run)(subject).await {
+            Some(reason) => Ok(Completion::ignored_with(reason)),
+            None => Ok(Completion::Completed),
+        }
     })
 }
 

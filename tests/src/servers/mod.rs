@@ -2,7 +2,11 @@
 
 pub mod certificates;
 pub mod https;
+pub mod mongo;
+pub mod opensearch;
+pub mod postgres;
 pub mod proxy;
 pub mod redis;
+pub mod s3;
 pub mod sentinel;
 pub mod vcon_server;

@@ -108,7 +108,7 @@ impl Run {
         };
         output::say(self.start_line(&configuration, config, &*store, api.as_ref()));
         let followers = Followers::start(&config.followers, &store, &http, &store::folder(flag, named)?).await?;
-        let services = sections::services(config, http)?;
+        let services = sections::services(config, http, Arc::clone(&store) as _)?;
         let settings = self.times.apply(&settings()?);
         let engine = Arc::new(Engine::new(Arc::clone(&store), services, chains, Arc::clone(&report), settings));
         let watch =

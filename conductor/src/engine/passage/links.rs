@@ -102,7 +102,7 @@ impl Passage {
             Step::Link(link) => link.effect == Effect::Pure,
             Step::Parallel(links) => links.iter().all(|link| link.effect == Effect::Pure),
         };
-        self.chain.storages.is_empty() && self.chain.steps[index + 1..].iter().all(pure)
+        !self.chain.is_written() && self.chain.steps[index + 1..].iter().all(pure)
     }
 
     /// Executes a link that stands alone.
@@ -205,6 +205,9 @@ impl Passage {
     fn skipped(&self, link: &LinkStep, skip: Skip) {
         match skip {
             Skip::Condition => tracing::debug!(uuid = %self.uuid, link = link.name(), "skipped: its `if` is false"),
+            Skip::Budget => {
+                tracing::info!(uuid = %self.uuid, link = link.name(), "skipped: the chain's budget of the day is spent");
+            }
             Skip::Signed => {
                 tracing::info!(uuid = %self.uuid, link = link.name(), "skipped: the vCon is signed or encrypted and is never rewritten");
             }
@@ -262,8 +265,8 @@ impl Passage {
         pushes
     }
 
-    /// Applies the edits of a link, all or none.
-    fn apply(&mut self, requested: &Requested) -> Result<()> {
+    /// Applies edits, all or none.
+    pub(super) fn apply(&mut self, requested: &Requested) -> Result<()> {
         if requested.edits.is_empty() {
             return Ok(());
         }

@@ -150,7 +150,7 @@ fn what_we_cannot_decode_is_passed_on_or_refused() {
         b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x64\0\x01\0\x40\x1f\0\0\xa0\x0f\0\0\x01\0\x04\0data\0\0\0\0".to_vec();
     g726.extend([0x5a; 12_000]);
     for (bytes, mediatype, file_name) in
-        [(g726.into(), "audio/x-wav", "recording.wav"), (fixture("beeps.webm"), "video/webm", "recording.webm")]
+        [(Bytes::from(g726), "audio/x-wav", "recording.wav"), (fixture("beeps.webm"), "video/webm", "recording.webm")]
     {
         let recording = Recording::from_bytes(Bytes::clone(&bytes)).unwrap();
         let parts = all_parts(&recording, &cut);

@@ -250,6 +250,7 @@ fn strip(url: &Url) -> Url {
 }
 
 fn info(url: &str) -> Result<ConnectionInfo> {
+    crate::tls::decide();
     url.into_connection_info().map_err(|error| unusable(&detail(&error)))
 }
 

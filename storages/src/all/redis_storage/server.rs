@@ -24,6 +24,7 @@ pub(super) struct Server {
 impl Server {
     /// Opens no socket.
     pub(super) fn new(url: &str, timeout: Duration) -> Result<Self> {
+        vconductor_core::tls::decide();
         let client = Client::open(url).map_err(|error| fault("Redis", error))?;
         let info = client.get_connection_info();
         let place = match info.redis_settings().db() {

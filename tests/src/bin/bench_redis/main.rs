@@ -6,6 +6,7 @@
 
 mod bare;
 mod conductor;
+mod database;
 mod figures;
 mod load;
 mod receiver;
@@ -18,13 +19,17 @@ use std::process::ExitCode;
 use crate::conductor::{Case, chain, tags};
 use crate::load::{MEGABYTE, Measured, Outcome, USUAL, median};
 use crate::report::{Line, Report, Rounds};
+use vconductor_tests::servers::mongo::MongoServer;
+use vconductor_tests::servers::postgres::PostgresServer;
 
 /// The cases and what each measures.
-const CASES: [(&str, &str); 9] = [
+const CASES: [(&str, &str); 11] = [
     ("a", "[tag], 4.7 KB, egress; beside the bare protocol"),
     ("store", "the store without an engine, beside the bare protocol"),
     ("e", "six [tag] links, beside one"),
     ("b", "[tag, jq_link, tag_router] and files, without and with fsync; beside fsynced files alone"),
+    ("c", "[tag] and PostgreSQL; beside the same batched upsert, with the compatible GIN index"),
+    ("mongo", "[tag] and a server of MongoDB's protocol; beside the same batched upsert"),
     ("d", "[webhook] to an HTTP server on this machine"),
     ("mb", "[tag], 1 MB; beside the bare protocol"),
     ("latency", "from RPUSH to egress, idle"),
@@ -73,6 +78,8 @@ async fn run(options: &Options) -> Outcome {
             "store" => store_alone(options).await?,
             "e" => e(options).await?,
             "b" => b(options).await?,
+            "c" => c(options).await?,
+            "mongo" => mongo(options).await?,
             "d" => d(options).await?,
             "mb" => against_bare(options, "A [tag], 1 MB", MEGABYTE, "0.50; 372/s").await?,
             "latency" => figures::latency(&options.binary, options.count(200.0, USUAL)).await?,
@@ -221,6 +228,52 @@ async fn b(options: &Options) -> Outcome<Vec<Line>> {
         durable.line(name, "fsync").ratio(ratio).goal("0.70"),
         Line::new(name, "fsynced files, 64 threads", median(bare), "files/s"),
     ])
+}
+
+/// `[tag]` and a table, every commit on disk.
+async fn c(options: &Options) -> Outcome<Vec<Line>> {
+    let (mut rounds, mut bare, mut count) = (Rounds::default(), Vec::new(), options.first(1_000.0, USUAL));
+    for round in 0..=options.rounds {
+        let (ours, theirs) = (PostgresServer::durable(), PostgresServer::durable());
+        let storage = format!("{{module: storage.postgres, options: {{url: '{}'}}}}", ours.url());
+        let measured = options.case(one_tag(&storage), USUAL).round(count).await?;
+        let written = database::postgres(&theirs, count, USUAL).await?;
+        if round > 0 {
+            rounds.0.push(measured);
+            bare.push(written);
+        }
+        count = options.count(measured.rate, USUAL);
+    }
+    Ok(beside("C [tag], PostgreSQL", &rounds, bare, "0.70"))
+}
+
+/// `[tag]` and a collection.
+async fn mongo(options: &Options) -> Outcome<Vec<Line>> {
+    let (mut rounds, mut bare, mut count) = (Rounds::default(), Vec::new(), options.first(200.0, USUAL));
+    for round in 0..=options.rounds {
+        let (ours, theirs) = (MongoServer::start(), MongoServer::start());
+        let storage = format!("{{module: storage.mongo, options: {{url: '{}'}}}}", ours.url());
+        let measured = options.case(one_tag(&storage), USUAL).round(count).await?;
+        let written = database::mongo(&theirs, count, USUAL).await?;
+        if round > 0 {
+            rounds.0.push(measured);
+            bare.push(written);
+        }
+        count = options.count(measured.rate, USUAL);
+    }
+    Ok(beside("C [tag], FerretDB", &rounds, bare, "0.70"))
+}
+
+fn one_tag(storage: &str) -> String {
+    chain("  t0: {module: links.tag, options: {tags: [t0]}}\n", "t0", storage)
+}
+
+fn beside(name: &str, rounds: &Rounds, bare: Vec<f64>, goal: &'static str) -> Vec<Line> {
+    let ratio = median(rounds.0.iter().zip(&bare).map(|(round, bare)| round.rate / bare).collect());
+    vec![
+        rounds.line(name, "vconductor").ratio(ratio).goal(goal),
+        Line::new(name, "bare upserts", median(bare), "vCons/s"),
+    ]
 }
 
 /// `[webhook]` to an HTTP server on this machine, status honoured, ledger on.

@@ -1,6 +1,7 @@
-//! Sections of a configuration that are neither plugins nor chains: `http`, and those that nothing acts on.
+//! Sections of a configuration that are neither plugins nor chains: `http`, `media`, and those that nothing acts on.
 
-use std::path::PathBuf;
+mod media;
+
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -9,9 +10,11 @@ use vconductor_core::http::HttpClient;
 use vconductor_core::http::guard::Guard;
 use vconductor_core::plugin::Services;
 use vconductor_core::price::PriceTable;
-use vconductor_core::recording::{MediaPolicy, Recordings};
+use vconductor_core::recording::Recordings;
+use vconductor_core::store::Coordination;
 use vconductor_core::{Error, Result};
 
+pub(crate) use self::media::{OffloadConfig, offload};
 use crate::follow;
 
 /// The section `http`: the client that all links share.
@@ -33,43 +36,6 @@ struct Http {
     allow_http: bool,
 }
 
-/// The section `media`: recordings that vCons refer to.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Media {
-    /// Folders that `file:` URLs inside a vCon may point into.
-    roots: Vec<PathBuf>,
-    /// The largest recording.
-    max_size: Option<Size>,
-    /// The longest recording.
-    max_duration: Option<Period>,
-    /// The limit for fetching one.
-    timeout: Option<Period>,
-    /// How much of what was fetched is kept for the next link or run.
-    cache_size: Option<Size>,
-    /// Bodies with more bytes are to be taken out of documents.
-    offload_over: Option<Size>,
-    /// The storage that keeps them.
-    storage: Option<String>,
-}
-
-impl Media {
-    fn policy(self) -> Result<MediaPolicy> {
-        if let Some(root) = self.roots.iter().find(|root| !root.is_absolute()) {
-            return Err(Error::configuration(format!("`roots`: `{}` is not an absolute path", root.display()))
-                .help("write the whole path: it must not depend on where the process was started"));
-        }
-        let default = MediaPolicy::default();
-        Ok(MediaPolicy {
-            roots: self.roots,
-            max_bytes: self.max_size.map_or(default.max_bytes, |size| size.0),
-            max_duration: self.max_duration.map_or(default.max_duration, |limit| limit.0),
-            timeout: self.timeout.map_or(default.timeout, |limit| limit.0),
-            cache_bytes: self.cache_size.map_or(default.cache_bytes, |size| size.0),
-        })
-    }
-}
-
 /// Adds what is wrong with these sections, and what this build does not act on.
 pub(crate) fn check(config: &Config, findings: &mut Vec<Finding>) {
     if let Some(section) = &config.http
@@ -78,22 +44,11 @@ pub(crate) fn check(config: &Config, findings: &mut Vec<Finding>) {
     {
         findings.push(Finding::error(Code::BadValue, &section.node.span, error.chain_text()));
     }
-    let media =
-        config.media.as_ref().and_then(|section| Some((section, section.read::<Media>(&config.mode, findings)?)));
-    let mut offloads = None;
-    if let Some((section, media)) = media {
-        offloads = (media.offload_over.is_some() || media.storage.is_some()).then_some(&section.node.span);
-        if let Err(error) = media.policy() {
-            findings.push(Finding::error(Code::BadValue, &section.node.span, error.chain_text()));
-        }
-    }
+    media::check(config, findings);
     let mut idle = |span: &Span, section: &str, why: &str| {
         let message = format!("`{section}` has no effect in this build: {why}");
         findings.push(Finding::warning(Code::NoEffect, span, message));
     };
-    if let Some(span) = offloads {
-        idle(span, "media: offload_over", "recordings stay where they are");
-    }
     if let Some(auth) = config.ingress_auth.first() {
         idle(&auth.list.span, "ingress_auth", "nothing is received over HTTP");
     }
@@ -126,11 +81,10 @@ pub(crate) fn http_client(config: &Config) -> Result<HttpClient> {
 ///
 /// # Errors
 /// If the price table that comes with the program is damaged, or a configuration error that [`check`] has told already.
-pub(crate) fn services(config: &Config, http: HttpClient) -> Result<Services> {
+pub(crate) fn services(config: &Config, http: HttpClient, coordination: Arc<dyn Coordination>) -> Result<Services> {
     let prices = Arc::new(PriceTable::new(config.prices.clone())?);
-    let media: Option<Media> = config.media.as_ref().and_then(|section| section.read(&config.mode, &mut Vec::new()));
-    let recordings = Recordings::new(media.unwrap_or_default().policy()?);
-    Ok(Services { prices, recordings, ..Services::alone(http)? })
+    let recordings = Recordings::new(media::policy(config)?);
+    Ok(Services { prices, recordings, coordination, ..Services::alone(http)? })
 }
 
 fn guard(http: &Http) -> Result<Guard, Error> {

@@ -1,0 +1,94 @@
+//! What a chain may spend in a day: counted for all conductors on one store, by the price table.
+
+use jiff::Timestamp;
+use jiff::ToSpan;
+use jiff::tz::TimeZone;
+use std::time::Duration;
+use vconductor_core::clock::Millis;
+use vconductor_core::config::OnExceed;
+use vconductor_core::error::{Error, Result};
+use vconductor_core::store::{Coordination, Hold};
+
+use super::Shared;
+use super::chain::Chain;
+
+/// How long a day's sum is kept: until nobody can be in that day any more, whatever the clock says.
+const KEPT: Duration = Duration::from_secs(48 * 3600);
+
+/// Adds what a step cost to the day's sum, and says or does what the budget asks for when that is the step that exceeds it.
+///
+/// The call is paid already: whatever goes wrong here must not fail the step.
+pub(super) async fn spent(shared: &Shared, chain: &Chain, cost: f64) {
+    let now = shared.clock.now();
+    let (day, next) = day(now);
+    let store = shared.services.coordination.as_ref();
+    let sum = match store.add(&counter(chain, &day), cost, KEPT).await {
+        Ok(sum) => sum,
+        Err(error) => {
+            tracing::warn!(chain = chain.name, cost, %error, "what was spent could not be added to the day's sum");
+            return;
+        }
+    };
+    let Some(budget) = chain.budget.filter(|budget| sum > budget.usd_per_day && sum - cost <= budget.usd_per_day)
+    else {
+        return;
+    };
+    let what = match budget.on_exceed {
+        OnExceed::Pause => "no more vCons are taken until tomorrow (UTC)",
+        OnExceed::Skip => "links that cost money are skipped until tomorrow (UTC)",
+        OnExceed::Warn => "nothing is stopped",
+    };
+    let limit = budget.usd_per_day;
+    tracing::warn!(chain = chain.name, spent = sum, limit, "the budget of the day is spent: {what}");
+    if budget.on_exceed == OnExceed::Pause
+        && let Err(error) = pause(store, chain, limit, now, next).await
+    {
+        tracing::error!(chain = chain.name, %error, "the chain could not be paused and goes on spending");
+    }
+}
+
+async fn pause(store: &dyn Coordination, chain: &Chain, limit: f64, now: Millis, next: Millis) -> Result<()> {
+    let hold = Hold {
+        what: format!("chain:{}", chain.name),
+        reason: format!("its budget of {limit} US dollars for the day is spent"),
+        help: Some("raise `budget.usd_per_day`, or release it to let it spend more today".to_owned()),
+        since: now,
+        until: next,
+        times: 1,
+    };
+    store.hold(&hold).await
+}
+
+/// Whether links that cost money are to be skipped now.
+///
+/// # Errors
+/// Retryable, when the store cannot say what was spent.
+pub(super) async fn is_spent(shared: &Shared, chain: &Chain) -> Result<bool> {
+    let Some(budget) = chain.budget.filter(|budget| budget.on_exceed == OnExceed::Skip) else { return Ok(false) };
+    let (day, _) = day(shared.clock.now());
+    let sum = shared.services.coordination.add(&counter(chain, &day), 0.0, KEPT).await;
+    let sum = sum.map_err(|error: Error| error.within("the day's spending"))?;
+    Ok(sum > budget.usd_per_day)
+}
+
+fn counter(chain: &Chain, day: &str) -> String {
+    format!("spent:{}:{day}", chain.name)
+}
+
+/// The day in UTC, and when the next one begins.
+fn day(now: Millis) -> (String, Millis) {
+    let today = Timestamp::from_millisecond(now).unwrap_or_default().to_zoned(TimeZone::UTC).date();
+    let next = today.saturating_add(1.day()).to_zoned(TimeZone::UTC).map(|next| next.timestamp().as_millisecond());
+    (today.to_string(), next.unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_ends_at_midnight_utc() {
+        let noon = 1_767_225_600_000 + 12 * 3_600_000;
+        assert_eq!(day(noon), ("2026-01-01".to_owned(), 1_767_225_600_000 + 24 * 3_600_000));
+    }
+}

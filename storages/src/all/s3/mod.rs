@@ -1,0 +1,133 @@
+//! `storage.s3`: one object per vCon, in folders by day, and a pointer to its day.
+#![cfg(feature = "s3")]
+
+mod bucket;
+mod fault;
+mod list;
+mod media;
+mod options;
+mod parts;
+mod place;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use vconductor_core::migrate::Egress;
+use vconductor_core::plugin::{Capabilities, ListPage, ListQuery, Media, MediaStore, SaveItem, Storage, StoragePlugin};
+use vconductor_core::{Error, Result, register_storage};
+
+use bucket::Bucket;
+use list::Listing;
+use options::Options;
+use place::Places;
+
+struct S3 {
+    bucket: Arc<Bucket>,
+    places: Arc<Places>,
+    options: Arc<Options>,
+    /// The list that the next page goes on with.
+    listing: Mutex<Option<Listing>>,
+}
+
+register_storage!(S3);
+
+impl StoragePlugin for S3 {
+    const MODULE: &'static str = "storage.s3";
+    const EXAMPLE: &'static str = "archive:\n  module: storage.s3\n  options:\n    aws_bucket: example-vcons\n    \
+                                   aws_region: eu-central-1\n    s3_path: calls\n    sse: AES256\n";
+    type Options = Options;
+
+    fn new(_: &str, options: Options) -> Result<Self> {
+        let options = options.checked()?;
+        let places = Places::new(&options.s3_path)?;
+        let bucket = Arc::new(Bucket::new(&options));
+        Ok(S3 { bucket, places: Arc::new(places), options: Arc::new(options), listing: Mutex::default() })
+    }
+}
+
+#[async_trait]
+impl Storage for S3 {
+    fn capabilities(&self) -> Capabilities {
+        let lossless = self.options.format == Egress::AsIs;
+        Capabilities { lossless, read: true, delete: true, list: true, revisions: true }
+    }
+
+    async fn save(&self, item: &SaveItem) -> Result<()> {
+        write::save(&self.bucket, &self.places, &self.options, item).await
+    }
+
+    /// S3 knows no batches: they are written at the same time.
+    async fn save_many(&self, items: &[SaveItem]) -> Vec<Result<()>> {
+        let mut results: Vec<Result<()>> = items.iter().map(|_| Ok(())).collect();
+        let places = Arc::new(Semaphore::new(self.options.concurrency));
+        let mut writes = JoinSet::new();
+        for (position, item) in items.iter().cloned().enumerate() {
+            let (bucket, keys, options) =
+                (Arc::clone(&self.bucket), Arc::clone(&self.places), Arc::clone(&self.options));
+            let free = Arc::clone(&places);
+            writes.spawn(async move {
+                // Never closed.
+                let _place = free.acquire_owned().await;
+                (position, write::save(&bucket, &keys, &options, &item).await)
+            });
+        }
+        let mut broken = None;
+        let mut ended = vec![false; items.len()];
+        while let Some(write) = writes.join_next().await {
+            match write {
+                Ok((position, result)) => {
+                    ended[position] = true;
+                    results[position] = result;
+                }
+                Err(error) => broken = Some(Error::retryable("a write was broken off").caused_by(error)),
+            }
+        }
+        if let Some(error) = broken {
+            for position in (0..items.len()).filter(|&position| !ended[position]) {
+                results[position] = Err(fault::again(&error));
+            }
+        }
+        results
+    }
+
+    async fn load(&self, uuid: &str) -> Result<Option<Bytes>> {
+        write::load(&self.bucket, &self.places, uuid).await
+    }
+
+    async fn delete(&self, uuid: &str) -> Result<bool> {
+        write::delete(&self.bucket, &self.places, uuid).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<ListPage> {
+        let kept = || self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        let under_way = kept().take().filter(|listing| listing.continues(query));
+        let (page, next) = list::list(&self.bucket, &self.places, query, under_way).await?;
+        *kept() = next;
+        Ok(page)
+    }
+
+    async fn health(&self) -> Result<()> {
+        write::probe(&self.bucket, &self.places, self.options.conditional_writes).await
+    }
+
+    fn media(&self) -> Option<&dyn MediaStore> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl MediaStore for S3 {
+    async fn keep(&self, media: &Media) -> Result<String> {
+        media::keep(&self.bucket, &self.places, media).await
+    }
+
+    async fn fetch(&self, hash: &str) -> Result<Option<Bytes>> {
+        media::fetch(&self.bucket, &self.places, hash).await
+    }
+}
