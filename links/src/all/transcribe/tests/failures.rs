@@ -70,6 +70,18 @@ async fn the_class_of_a_failure_is_that_of_its_status() {
 }
 
 #[tokio::test]
+async fn an_empty_account_is_a_fault_of_the_configuration_whatever_the_status() {
+    let vendor = Vendor::start(OpenAiAudio::new(&[KEY])).await;
+    let error = json!({"message": "You exceeded your current quota", "type": "insufficient_quota", "param": null,
+        "code": "insufficient_quota"});
+    vendor.will(Fault::Answer(crate::vendors::Answer::json(429, &json!({"error": error}))));
+    let options = json!({"vendor": "openai", "api_key": KEY, "base_url": format!("{}/v1", vendor.url)});
+    let before = vcon(&[inline(&tone(1), &json!([0, 1]))]);
+    let error = stage().run(&link(&options), &before).await.result.unwrap_err();
+    assert_eq!(error.class(), Class::Configuration, "{error}");
+}
+
+#[tokio::test]
 async fn an_answer_that_is_no_transcript_is_none() {
     let before = vcon(&[inline(&tone(1), &json!([0, 1]))]);
     for (vendor, options) in all().await {
