@@ -46,7 +46,7 @@ impl Api for Anthropic {
         let Some((_, takes_config)) = MODELS.iter().find(|(known, _)| *known == name) else {
             return Err(Refusal::new(404, format!("model: {name}")));
         };
-        if !body["max_tokens"].as_u64().is_some_and(|most| most > 0) {
+        if body["max_tokens"].as_u64().unwrap_or(0) == 0 {
             return Err(Refusal::bad_request("max_tokens: Field required"));
         }
         if body

@@ -138,7 +138,8 @@ impl Api for OpenAiAudio {
         let (kind, code) = match refusal.status {
             401 => ("invalid_request_error", json!("invalid_api_key")),
             404 => ("invalid_request_error", json!("model_not_found")),
-            402 | 429 => ("insufficient_quota", json!("insufficient_quota")),
+            402 => ("insufficient_quota", json!("insufficient_quota")),
+            429 => ("requests", json!("rate_limit_exceeded")),
             400..500 => ("invalid_request_error", Value::Null),
             _ => ("server_error", Value::Null),
         };

@@ -53,6 +53,27 @@ fn what_is_held_is_shown_and_let_go() {
 }
 
 #[test]
+fn a_run_does_not_wait_for_what_is_held_for_long_and_says_so() {
+    let (place, receiver) = (Place::new(), Receiver::start(true));
+    place.write("chains.yml", chains(&receiver, ".")).ingest("calls", 0..2);
+    place.ingest("second", 5..6);
+    place.hold("chain:support", "the budget of this day is spent", "raise it");
+    let ended = place.run(&["run", "chains.yml", "--until-idle"]);
+    assert_eq!(ended.code, 1, "{}{}", ended.stdout, ended.stderr);
+    let told = "chain:support: held since ";
+    assert!(
+        ended.stdout.contains(told) && ended.stdout.contains("the budget of this day is spent"),
+        "{}",
+        ended.stdout
+    );
+    assert!(ended.stderr.contains("chain:support"), "one line of the log: {}", ended.stderr);
+    assert_eq!((receiver.told(), &place.status("calls")["waiting"]), (1, &2.into()));
+    assert_eq!(place.desk(&["queue", "release", "chain:support"]).code, 0);
+    place.work();
+    assert_eq!((receiver.told(), &place.status("done")["waiting"]), (3, &3.into()));
+}
+
+#[test]
 fn moving_keeps_order_and_says_what_it_did() {
     let place = Place::new();
     place.ingest("calls", 0..5);

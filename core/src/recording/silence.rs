@@ -112,10 +112,10 @@ mod tests {
     const QUIET: [f32; FRAME] = [0.001; FRAME];
 
     /// Levels of one channel: frames that are loud but within the given ranges.
-    fn levels(frames: usize, quiet: &[(usize, usize)]) -> Levels {
+    fn levels(frames: usize, quiet: &[std::ops::Range<usize>]) -> Levels {
         let mut levels = Levels::new(1, -40.0, Duration::from_millis(100));
         for frame in 0..frames {
-            let is_quiet = quiet.iter().any(|(from, to)| (*from..*to).contains(&frame));
+            let is_quiet = quiet.iter().any(|range| range.contains(&frame));
             levels.push(0, if is_quiet { &QUIET } else { &LOUD });
         }
         levels
@@ -123,18 +123,22 @@ mod tests {
 
     #[test]
     fn a_cut_is_in_the_middle_of_the_nearest_silence() {
-        let quiet = [(10, 30), (70, 90), (118, 130)];
+        let quiet = [10..30, 70..90, 118..130];
         assert_eq!(levels(200, &quiet).cut(60, 100, 150), 80);
         assert_eq!(levels(200, &quiet).cut(60, 105, 150), 124);
         assert_eq!(levels(200, &quiet).cut(95, 100, 117), 100, "none near: exactly where it is wanted");
-        assert_eq!(levels(200, &[(100, 109)]).cut(50, 100, 150), 100, "too short");
-        assert_eq!(levels(200, &[(0, 200)]).cut(60, 100, 140), 100, "silence all over");
-        assert_eq!(levels(200, &[(0, 70)]).cut(50, 100, 150), 60, "only what lies in the window counts");
+        assert_eq!(levels(200, std::slice::from_ref(&(100..109))).cut(50, 100, 150), 100, "too short");
+        assert_eq!(levels(200, std::slice::from_ref(&(0..200))).cut(60, 100, 140), 100, "silence all over");
+        assert_eq!(
+            levels(200, std::slice::from_ref(&(0..70))).cut(50, 100, 150),
+            60,
+            "only what lies in the window counts"
+        );
     }
 
     #[test]
     fn a_click_does_not_end_a_silence_and_one_channel_is_not_all() {
-        let mut clicking = levels(50, &[(0, 50)]);
+        let mut clicking = levels(50, std::slice::from_ref(&(0..50)));
         clicking.push(0, &{
             let mut click = QUIET;
             click[0] = 0.3;

@@ -143,7 +143,9 @@ mod tests {
 
     fn targets(location: &str, dialogs: usize, analysis: Value) -> Vec<(Vec<usize>, String)> {
         let dialog: Vec<Value> = (0..dialogs).map(|_| json!({"type": "recording"})).collect();
-        let vcon = Vcon::read(json!({"uuid": "u", "dialog": dialog, "analysis": analysis}).to_string()).unwrap();
+        let mut vcon = json!({"uuid": "u", "dialog": dialog});
+        vcon["analysis"] = analysis;
+        let vcon = Vcon::read(vcon.to_string()).unwrap();
         let source = Source::new(None, location).unwrap();
         source.targets(&vcon, "summary").into_iter().map(|target| (target.dialogs, target.text)).collect()
     }

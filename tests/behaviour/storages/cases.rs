@@ -12,6 +12,9 @@ use vconductor_core::plugin::{Capabilities, SaveItem, Storage, StorageEntry};
 use crate::backends::Place;
 use crate::vcons::{item, new_uuid, odd, small, whole};
 
+/// A case under way; `Some` is the reason why the backend cannot pass it.
+pub(crate) type Running = Pin<Box<dyn Future<Output = Option<&'static str>> + Send>>;
+
 /// One case.
 pub(crate) struct Case {
     /// What it shows.
@@ -19,7 +22,7 @@ pub(crate) struct Case {
     /// Whether a storage with these capabilities must pass it.
     pub(crate) needs: fn(Capabilities) -> bool,
     /// Panics when the storage does not pass; answers why there is nothing to pass with such a backend.
-    pub(crate) run: fn(Subject) -> Pin<Box<dyn Future<Output = Option<&'static str>> + Send>>,
+    pub(crate) run: fn(Subject) -> Running,
 }
 
 /// Makes a case of an async function of the same name.

@@ -63,15 +63,15 @@ impl Subject {
         saved.unwrap_or_else(|error| panic!("{}", error.chain_text()));
     }
 
-    fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
-        opensearch(&self.url, method, path, &body)
+    fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        opensearch(&self.url, method, path, body)
     }
 
     /// Every part that is there: index without the prefix, id, source.
     fn parts(&self) -> Vec<(String, String, Value)> {
         let names = format!("{}vcon_*,-{}vcon_revisions", self.prefix, self.prefix);
-        assert_eq!(self.ask("POST", &format!("/{names}/_refresh"), Value::Null).0, 200);
-        let (status, found) = self.ask("POST", &format!("/{names}/_search"), json!({"size": 1000}));
+        assert_eq!(self.ask("POST", &format!("/{names}/_refresh"), &Value::Null).0, 200);
+        let (status, found) = self.ask("POST", &format!("/{names}/_search"), &json!({"size": 1000}));
         assert_eq!(status, 200, "{found}");
         let text = |hit: &Value, name: &str| hit[name].as_str().expect("text").to_owned();
         let hits = found["hits"]["hits"].as_array().expect("hits").iter();
@@ -133,7 +133,7 @@ async fn parts_that_have_gone_are_removed() {
     subject.save(&uuid, 2, json!({"parties": [{"role": "customer"}], "dialog": [text(7)]})).await;
     assert_eq!(subject.places(), [format!("vcon_dialog/{uuid}_0"), format!("vcon_parties_customer/{uuid}_0")]);
     assert_eq!(subject.parts()[0].2["body"], "7");
-    let (_, record) = subject.ask("GET", &format!("/{}vcon_revisions/_doc/{uuid}", subject.prefix), Value::Null);
+    let (_, record) = subject.ask("GET", &format!("/{}vcon_revisions/_doc/{uuid}", subject.prefix), &Value::Null);
     let known =
         json!({format!("{}vcon_dialog", subject.prefix): [0], format!("{}vcon_parties_customer", subject.prefix): [0]});
     assert_eq!(record["_source"]["parts"], known);
@@ -215,7 +215,7 @@ async fn delete_takes_what_vcon_server_wrote() {
     let (uuid, other) = ("018f0000-1234-8abc-9def-0123456789ab", "018f0000-1234-8abc-9def-0123456789ac");
     for id in [uuid, other] {
         let path = format!("/{}vcon_dialog/_doc/{id}_0", subject.prefix);
-        assert_eq!(subject.ask("PUT", &path, json!({"type": "text", "vcon_id": id})).0, 201);
+        assert_eq!(subject.ask("PUT", &path, &json!({"type": "text", "vcon_id": id})).0, 201);
     }
     assert!(subject.storage.delete(uuid).await.expect("deleted"));
     assert_eq!(subject.places(), [format!("vcon_dialog/{other}_0")]);
@@ -232,7 +232,7 @@ async fn template_is_installed() {
     let parts = subject.parts();
     let dialogs: Vec<_> = parts.iter().filter(|(index, ..)| index == "vcon_dialog").collect();
     assert!(dialogs.len() == 2 && dialogs.iter().all(|(_, _, part)| part["body"] == "x"), "{parts:?}");
-    let (status, _) = subject.ask("GET", &format!("/_index_template/{}vcon_parts", subject.prefix), Value::Null);
+    let (status, _) = subject.ask("GET", &format!("/_index_template/{}vcon_parts", subject.prefix), &Value::Null);
     assert_eq!(status, 200);
 }
 

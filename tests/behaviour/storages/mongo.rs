@@ -128,19 +128,18 @@ async fn spelling_and_odd_names_come_back() {
     let server = MongoServer::start();
     let storage = of(&server);
     let uuid = new_uuid();
-    let deep = format!("{}1.0{}", "[".repeat(110), "]".repeat(110));
+    let deep = format!("{}1.0{}", "{\"n\":".repeat(110), "}".repeat(110));
     let text = format!(
         r#"{{"uuid":"{uuid}","created_at":"2026-09-10T23:30:00.000-05:00","parties":[{{"$x":1,"a.b":[2.0],"":3}}],"big":123456789012345678901234567890.10,"e":1e3,"s":"\ud800 �  ","deep":{deep},"_id":"mine","_vconductor":7}}"#
     );
     save(&*storage, &item(&uuid, 1, text.clone())).await;
-    let found: Value = load(&*storage, &uuid).await;
     let document = storage.load(&uuid).await.expect("loads").expect("is there");
     let document = String::from_utf8_lossy(&document).into_owned();
-    for spelled in ["-05:00", "123456789012345678901234567890.10", ":1e3", r"\ud800", &deep, r#""_id":"mine""#] {
+    let numbers = ["-05:00", "123456789012345678901234567890.10", ":1e3", r"\ud800", &deep];
+    let names = [r#""_id":"mine""#, r#""_vconductor":7"#, r#""$x":1"#, r#""a.b":[2.0]"#, r#""":3"#];
+    for spelled in [numbers, names].concat() {
         assert!(document.contains(spelled), "{spelled} in {document}");
     }
-    assert_eq!(found["parties"], json!([{"$x": 1, "a.b": [2.0], "": 3}]));
-    assert_eq!(found["_vconductor"], 7);
 }
 
 async fn vcons_without_a_date_are_listed() {

@@ -240,7 +240,7 @@ async fn reading_needs_no_more_rights() {
     server.psql("CREATE ROLE reader LOGIN PASSWORD 'reader'; GRANT SELECT ON vcons TO reader");
     let reader = storage(json!({"url": server.url().replace("vcons:of-the-tests", "reader:reader")}));
     assert_eq!(subject(&*reader, &uuid).await, "revision 1");
-    assert_eq!(list(&*reader).await, [uuid.clone()]);
+    assert_eq!(list(&*reader).await, std::slice::from_ref(&uuid));
     expect_class(reader.delete(&uuid).await.map(drop), Class::Configuration, "it may not delete");
     expect_class(reader.health().await, Class::Configuration, "health promises that saving works");
     // A table that does not exist is an empty place, not made by looking.

@@ -32,6 +32,7 @@ mod redis_reach;
 mod redis_rollback;
 mod redis_tail;
 mod retries;
+mod two_processes;
 mod world;
 mod writers;
 
@@ -43,6 +44,9 @@ use crate::backend::Backend;
 use crate::world::{Case, World};
 
 fn main() {
+    if two_processes::child() {
+        return;
+    }
     let arguments = Arguments::from_args();
     let backends: Vec<Arc<dyn Backend>> =
         vec![Arc::new(embedded::Embedded), Arc::new(redis::Redis), Arc::new(redis::RedisJson)];
@@ -60,6 +64,7 @@ fn main() {
     trials.extend(redis_reach::trials());
     trials.extend(redis_rollback::trials());
     trials.extend(redis_tail::trials());
+    trials.extend(two_processes::trials());
     for backend in backends {
         for (subject, cases) in subjects() {
             let cases = cases.into_iter().filter(|case| !backend.leaves_out(case.name));

@@ -95,11 +95,14 @@ impl PostgresServer {
         }
     }
 
-    /// Kills it as `kill -9` does.
+    /// Kills it as `kill -9` does, with the processes that work for it: they would finish what they are at.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
+            let workers = Command::new("pgrep").args(["-P", &child.id().to_string()]).output().expect("`pgrep` runs");
             // It may have ended by itself; then there is nothing to kill.
             child.kill().unwrap_or_default();
+            let workers = String::from_utf8_lossy(&workers.stdout).into_owned();
+            Command::new("kill").arg("-9").args(workers.split_whitespace()).output().expect("`kill` runs");
             child.wait().expect("it ends");
         }
     }

@@ -85,7 +85,7 @@ async fn each_link_writes_what_vcon_server_writes() {
         let link = link(module, at(&vendor, options)).unwrap();
         let after = done(&link, &call()).await;
         let kind = writes["type"].as_str().unwrap();
-        assert_eq!(analyses(&after, kind), [writes.clone()], "{module}");
+        assert_eq!(analyses(&after, kind), std::slice::from_ref(&writes), "{module}");
         assert_eq!(tags(&after), expected, "{module}");
         // What is there is not made again, and nobody is asked.
         assert_eq!(done(&link, &after).await, after, "{module}");

@@ -55,14 +55,15 @@ fn call() -> Value {
 
 /// A vCon with one recording and these analyses.
 fn vcon(analysis: Value) -> Value {
-    json!({
+    let mut vcon = json!({
         "vcon": "0.4.0", "uuid": UUID, "created_at": "2026-01-01T00:00:00Z",
         "parties": [{"tel": "+15550100", "name": "Ann"}, {"tel": "+15550101"}],
         "dialog": [{"type": "recording", "start": "2026-01-01T00:00:00Z", "parties": [0, 1], "duration": 61.0,
             "mediatype": "audio/wav", "body": "UklGRg", "encoding": "base64url"}],
-        "analysis": analysis,
         "attachments": [],
-    })
+    });
+    vcon["analysis"] = analysis;
+    vcon
 }
 
 fn read(vcon: &Value) -> Vcon {

@@ -29,7 +29,8 @@ async fn asked(vendor: &Vendor, speech: &Speech, options: Value) -> (Value, Valu
 #[tokio::test]
 async fn openai_azure_litellm_groq_and_ollama_are_called_in_their_form() {
     type Start = fn(&Speech) -> OpenAiLanguage;
-    let rows: [(Start, fn(&str) -> Value, &str, bool); 8] = [
+    type Options = fn(&str) -> Value;
+    let rows: [(Start, Options, &str, bool); 8] = [
         (
             |speech| OpenAiLanguage::new(&[KEY], speech),
             |url| json!({"provider": "openai", "base_url": format!("{url}/v1/"), "api_key": [KEY], "model": "gpt-4.1"}),

@@ -16,7 +16,8 @@ async fn slack(channels: &[&str]) -> (Vendor, Posted) {
 fn alert(vendor: &Vendor, more: Value) -> Arc<dyn Link> {
     let mut options = json!({"token": KEY, "default_channel_name": "alerts", "url": "https://view.test/{vcon_id}",
         "base_url": format!("{}/api", vendor.url)});
-    options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let Value::Object(more) = more else { panic!("options are a map") };
+    options.as_object_mut().unwrap().extend(more);
     link("links.post_analysis_to_slack", options).unwrap()
 }
 

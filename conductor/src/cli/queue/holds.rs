@@ -20,9 +20,9 @@ Examples:
 
 /// Let go of what is held; conductors go on with it within two seconds
 ///
-/// A link is held when the other side refuses its credentials or settings, a chain when its budget is spent, a key
-/// when its provider refuses it. Each is tried again by itself; this is for those who do not want to wait. What `queue` shows under
-/// HELD are the names.
+/// A link is held when the other side refuses its credentials or settings, a chain when its budget is spent. Each is tried
+/// again by itself; this is for those who do not want to wait. What `queue` shows under HELD are the names. A key that its
+/// provider refuses is only shown: letting go of it takes it off the list.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Release {

@@ -48,7 +48,7 @@ fn what_is_small_and_short_enough_is_passed_on_unchanged() {
     }
     let exact = Cut { max_bytes: whole.len() as u64, max_duration: 5 * SECOND, ..Cut::default() };
     assert_eq!(all_parts(&recording, &exact).len(), 1);
-    assert!(all_parts(&recording, &Cut { max_bytes: exact.max_bytes - 1, ..exact.clone() }).len() > 1);
+    assert!(all_parts(&recording, &Cut { max_bytes: exact.max_bytes - 1, ..exact }).len() > 1);
     assert!(all_parts(&recording, &Cut { max_duration: 4 * SECOND, ..exact }).len() > 1);
 }
 

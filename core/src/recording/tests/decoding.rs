@@ -99,7 +99,8 @@ fn wav_files_of_every_kind_hold_the_same_sound() {
         let scale = 2_f64.powi(bits as i32 - 1);
         move |sample: f64| ((sample * scale).round() as i32).to_le_bytes()[..bits as usize / 8].to_vec()
     };
-    let kinds: [(u16, u16, f64, Box<dyn Fn(f64) -> Vec<u8>>); 6] = [
+    type Write = Box<dyn Fn(f64) -> Vec<u8>>;
+    let kinds: [(u16, u16, f64, Write); 6] = [
         (1, 8, 1.0 / 128.0, Box::new(|sample| vec![(sample * 128.0 + 128.0).round() as u8])),
         (1, 16, 1e-4, Box::new(linear(16))),
         (1, 24, 1e-4, Box::new(linear(24))),

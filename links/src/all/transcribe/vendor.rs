@@ -215,7 +215,7 @@ impl Account {
             |answer: &Response| serde_json::from_slice::<Value>(&answer.body).ok()?["usage"]["total_tokens"].as_f64();
         let call = Call { estimate, tokens: Some(&total) };
         let build = |key: &Secret| Ok(build(key)?.timeout(self.timeout));
-        Box::pin(self.provider.call(context, call, build)).await
+        Box::pin(self.provider.call_judged(context, call, build, judged)).await
     }
 
     /// Books what a call used.
@@ -224,6 +224,17 @@ impl Account {
             [(INPUT_TOKENS, used.input_tokens), (OUTPUT_TOKENS, used.output_tokens), (AUDIO_SECONDS, used.seconds)];
         context.spend(self.provider.name(), &self.model, &amounts);
     }
+}
+
+/// OpenAI says 429 also when the account is empty, which no waiting mends
+/// (<https://platform.openai.com/docs/guides/error-codes>).
+fn judged(answer: &Response, error: Error) -> Error {
+    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if !["code", "type"].iter().any(|name| body["error"][*name] == "insufficient_quota") {
+        return error;
+    }
+    Error::configuration(error.message())
+        .help("the account has no credit left: check its balance and limits at the vendor")
 }
 
 /// What differs between the forms of the options, and between vendors, when an [`Account`] is made.

@@ -157,7 +157,9 @@ async fn replace(server: &Server, opened: &Opened, write: &Write) -> Result<()> 
     match held {
         // Ours, or a newer one.
         Some(Ok(revision)) if u64::try_from(revision).is_ok_and(|revision| revision >= write.revision) => Ok(()),
-        _ => Err(refused(&server.place, DUPLICATE_KEY, "neither inserted nor replaced")),
+        // It was deleted just now, or a unique index of somebody else's holds the document back.
+        _ => Err(Error::retryable(format!("{} neither inserted nor replaced the document", server.place))
+            .help("it is tried again; if it lasts, the collection has a unique index besides `_id`: drop it")),
     }
 }
 

@@ -114,7 +114,7 @@ impl Options {
                 self.refuse_parts()?;
                 from_url(url.expose())?
             }
-            None => (self.from_parts(), InUrl::default()),
+            None => (self.of_parts(), InUrl::default()),
         };
         let sslmode = match in_url.sslmode {
             Some(_) if self.sslmode.is_some() => return Err(twice("sslmode")),
@@ -147,7 +147,7 @@ impl Options {
         Ok(Target { config, sslmode, ca_certs, place })
     }
 
-    fn from_parts(&self) -> tokio_postgres::Config {
+    fn of_parts(&self) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
         config
             .host(self.host.as_deref().unwrap_or("localhost"))
