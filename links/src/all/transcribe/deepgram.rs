@@ -36,7 +36,7 @@ impl Deepgram {
             Terms {
                 label: "deepgram",
                 provider: "deepgram",
-                model: model.clone().unwrap_or_else(|| fallback.to_owned()),
+                model: model.unwrap_or_else(|| fallback.to_owned()),
                 report: Some("DEEPGRAM_TRANSCRIBE"),
                 needs_key: true,
                 minimum_duration: 60.0,

@@ -85,7 +85,7 @@ async fn which_dialogs_are_transcribed() {
         (recording(&json!({})), known(json!(0), "summary"), 1),
     ] {
         let calls = vendor.calls().len();
-        let mut before: Value = serde_json::from_slice(&vcon(&[dialog.clone()]).to_bytes()).unwrap();
+        let mut before: Value = serde_json::from_slice(&vcon(std::slice::from_ref(&dialog)).to_bytes()).unwrap();
         before["analysis"] = analysis.clone();
         let before = vconductor_core::vcon::Vcon::read(before.to_string()).unwrap();
         let ran = stage().run(link.as_ref(), &before).await;
