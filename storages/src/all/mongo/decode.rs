@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use mongodb::bson::raw::{RawArray, RawBsonRef, RawDocument};
 use mongodb::bson::DateTime;
+use mongodb::bson::raw::{RawArray, RawBsonRef, RawDocument};
 use vconductor_core::document::Json;
 use vconductor_core::{Error, Result};
 

@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use mongodb::bson::raw::{CStr, RawArrayBuf, RawBson, RawDocumentBuf, cstr};
 use mongodb::bson::DateTime;
+use mongodb::bson::raw::{CStr, RawArrayBuf, RawBson, RawDocumentBuf, cstr};
 use vconductor_core::document::{Kind, View};
 use vconductor_core::plugin::SaveItem;
 use vconductor_core::vcon::Date;
@@ -53,16 +53,17 @@ pub(super) fn encode(item: &SaveItem) -> Result<RawDocumentBuf> {
             "vCon `{}` has {size} bytes as BSON, MongoDB takes {LARGEST} in a document",
             item.uuid
         ))
-        .help("take recordings out of the document (link `diet`, or `media` with its offload), or use another storage"));
+        .help(
+            "take recordings out of the document (link `diet`, or `media` with its offload), or use another storage",
+        ));
     }
     Ok(document)
 }
 
 /// Whether a value at this pointer is a date.
 pub(super) fn is_date_place(pointer: &str) -> bool {
-    let is_start = |rest: &str| {
-        rest.strip_suffix("/start").is_some_and(|index| index.bytes().all(|byte| byte.is_ascii_digit()))
-    };
+    let is_start =
+        |rest: &str| rest.strip_suffix("/start").is_some_and(|index| index.bytes().all(|byte| byte.is_ascii_digit()));
     pointer == "/created_at" || pointer.strip_prefix("/dialog/").is_some_and(is_start)
 }
 

@@ -49,7 +49,8 @@ async fn find(
     let opened = server.open().await?;
     let rows = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let documents = opened.database.collection::<Document>(server.collection());
-    let found = documents.find(filter).projection(doc! {"_id": 1, member: 1}).sort(doc! {member: 1, "_id": 1}).limit(rows);
+    let found =
+        documents.find(filter).projection(doc! {"_id": 1, member: 1}).sort(doc! {member: 1, "_id": 1}).limit(rows);
     let found: Vec<Document> = server.answer(async { found.await?.try_collect().await }).await?;
     Ok(found.iter().filter_map(|document| place(document, member)).collect())
 }

@@ -58,8 +58,11 @@ impl Options {
         }
         let collection = &self.collection;
         if collection.is_empty() || collection.contains(['$', '\0']) || collection.starts_with("system.") {
-            return Err(Error::configuration(format!("option `collection`: `{}` is no name", collection.escape_debug()))
-                .help("use letters, digits, `_`, `-` and `.`, not starting with `system.`"));
+            return Err(Error::configuration(format!(
+                "option `collection`: `{}` is no name",
+                collection.escape_debug()
+            ))
+            .help("use letters, digits, `_`, `-` and `.`, not starting with `system.`"));
         }
         if self.timeout.0.is_zero() {
             return Err(Error::configuration("option `timeout` is 0").help("write a time such as 30s"));

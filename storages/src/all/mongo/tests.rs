@@ -60,7 +60,8 @@ fn the_document_is_that_of_vcon_server_and_one_member() {
         "dialog":[{"start":"2026-09-10T16:00:00.250+02:00","type":"text"},{"start":null},{"type":"text"}],"subject":null}"#;
     let mut found = document(text);
     let side = found.remove("_vconductor").unwrap();
-    let date = |text: &str| mongodb::bson::DateTime::from_millis(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+    let date =
+        |text: &str| mongodb::bson::DateTime::from_millis(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
     let expected = doc! {
         "_id": UUID, "vcon": "0.0.1", "uuid": UUID, "created_at": date("2026-09-10T14:00:00Z"),
         "parties": [{"tel": "+1", "n": 3_i32, "big": 3_000_000_000_i64, "half": 0.5}],
@@ -132,5 +133,7 @@ fn a_vcon_without_a_date_has_one_beside_it() {
     assert!(side(r#"{"parties":[]}"#));
     assert!(side(r#"{"parties":[],"created_at":"soon"}"#));
     assert!(!side(r#"{"parties":[],"created_at":"2026-09-10"}"#));
-    assert!(matches!(encoded(r#"{"parties":[]}"#).get("_id"), Ok(Some(id)) if RawBson::from(id).as_str() == Some(UUID)));
+    assert!(
+        matches!(encoded(r#"{"parties":[]}"#).get("_id"), Ok(Some(id)) if RawBson::from(id).as_str() == Some(UUID))
+    );
 }

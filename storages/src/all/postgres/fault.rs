@@ -23,10 +23,8 @@ pub(super) fn fault(place: &str, error: tokio_postgres::Error) -> Error {
 pub(super) fn no_connection(place: &str, error: PoolError) -> Error {
     match error {
         PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => fault(place, error),
-        PoolError::Timeout(TimeoutType::Wait) => {
-            Error::retryable(format!("all connections to {place} are in use"))
-                .help("raise option `connections`, or look why the server is slow; it is tried again")
-        }
+        PoolError::Timeout(TimeoutType::Wait) => Error::retryable(format!("all connections to {place} are in use"))
+            .help("raise option `connections`, or look why the server is slow; it is tried again"),
         PoolError::Timeout(_) => Error::retryable(format!("{place} does not accept a connection in time"))
             .help("check that the server runs and that its address is right; it is tried again"),
         error => Error::retryable(format!("no connection to {place}")).help("it is tried again").caused_by(error),
@@ -51,11 +49,9 @@ fn state_of(error: &Error) -> Option<&SqlState> {
 fn of_server(place: &str, state: &SqlState) -> (Class, String, String) {
     let code = state.code();
     let (class, message, help) = match code {
-        "3D000" => (
-            Class::Configuration,
-            "does not exist",
-            "create the database, or name another one in option `database`",
-        ),
+        "3D000" => {
+            (Class::Configuration, "does not exist", "create the database, or name another one in option `database`")
+        }
         "42501" => (
             Class::Configuration,
             "does not allow this to the user",
@@ -110,11 +106,7 @@ fn of_server(place: &str, state: &SqlState) -> (Class, String, String) {
                 "broke the statement off for the sake of another one",
                 "it is tried again; if it lasts, look for long transactions on the table",
             ),
-            "08" | "57" => (
-                Class::Retryable,
-                "ended the connection, or is starting or stopping",
-                "it is tried again",
-            ),
+            "08" | "57" => (Class::Retryable, "ended the connection, or is starting or stopping", "it is tried again"),
             _ => (Class::Retryable, "reports an error", "look at the server's log; it is tried again"),
         },
     };
@@ -144,7 +136,11 @@ fn of_connection(place: &str, error: &tokio_postgres::Error) -> (Class, String, 
     } else if text.starts_with("error serializing") {
         (Class::Permanent, "cannot be sent this document", "it is too large for one message; take recordings out of it")
     } else {
-        (Class::Retryable, "cannot be reached", "check that the server runs and that its address is right; it is tried again")
+        (
+            Class::Retryable,
+            "cannot be reached",
+            "check that the server runs and that its address is right; it is tried again",
+        )
     };
     (class, format!("{place} {message}"), help.to_owned())
 }

@@ -68,11 +68,12 @@ impl Storage for Postgres {
         };
         let table = &self.table.name;
         let statement = format!(r#"SELECT "vcon_json"::text, {original}::text FROM {table} WHERE "id" = $1"#);
-        let row = client.answer(client.query_typed_opt(&statement, &[(&id, Type::UUID)])).await.inspect_err(|error| {
-            if fault::is_of_changed_table(error) {
-                self.table.forget();
-            }
-        })?;
+        let row =
+            client.answer(client.query_typed_opt(&statement, &[(&id, Type::UUID)])).await.inspect_err(|error| {
+                if fault::is_of_changed_table(error) {
+                    self.table.forget();
+                }
+            })?;
         let Some(row) = row else { return Ok(None) };
         let held: Option<String> = row.try_get(0).map_err(|error| fault::fault(self.server.place(), error))?;
         let original: Option<String> = row.try_get(1).map_err(|error| fault::fault(self.server.place(), error))?;
@@ -139,8 +140,10 @@ impl Storage for Postgres {
 /// Where the last page ended: the time with microseconds, and the id.
 fn read_cursor(cursor: &str) -> Result<(&str, Uuid)> {
     let parts = cursor.split_once('|').and_then(|(time, id)| Some((time, Uuid::try_parse(id).ok()?)));
-    parts.filter(|(time, _)| time.bytes().all(|byte| byte.is_ascii_digit() || b"- :.".contains(&byte))).ok_or_else(|| {
-        Error::permanent("this cursor did not come from this storage")
-            .help("start without a cursor, and pass on the one of the last page unchanged")
-    })
+    parts.filter(|(time, _)| time.bytes().all(|byte| byte.is_ascii_digit() || b"- :.".contains(&byte))).ok_or_else(
+        || {
+            Error::permanent("this cursor did not come from this storage")
+                .help("start without a cursor, and pass on the one of the last page unchanged")
+        },
+    )
 }

@@ -205,11 +205,9 @@ fn from_url(url: &str) -> Result<(tokio_postgres::Config, InUrl)> {
         }
     }
     let address = if rest.is_empty() { address.to_owned() } else { format!("{address}?{}", rest.join("&")) };
-    let config: tokio_postgres::Config = address
-        .parse()
-        .map_err(|error: tokio_postgres::Error| {
-            Error::configuration("option `url` cannot be read").caused_by(error).help(help)
-        })?;
+    let config: tokio_postgres::Config = address.parse().map_err(|error: tokio_postgres::Error| {
+        Error::configuration("option `url` cannot be read").caused_by(error).help(help)
+    })?;
     let missing = match (config.get_hosts().is_empty(), config.get_user(), config.get_dbname()) {
         (true, _, _) => "host",
         (_, None, _) => "user",

@@ -1,0 +1,48 @@
+//! The chains that ship pass `check`, with the variables that they name and without them.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// What chains/contact-center.yml asks for.
+const VARIABLES: [(&str, &str); 8] = [
+    ("DEEPGRAM_KEY", "deepgram"),
+    ("OPENAI_API_KEY", "openai"),
+    ("SLACK_TOKEN", "slack"),
+    ("WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+    ("POSTGRES_URL", "postgres://vcons@127.0.0.1:5432/vcon_db"),
+    ("MONGO_URL", "mongodb://127.0.0.1:27017/"),
+    ("ELASTICSEARCH_URL", "http://127.0.0.1:9200"),
+    ("S3_BUCKET", "vcons"),
+];
+
+fn check(file: &str, variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_vconductor"))
+        .args(["check", file, "--deny-warnings"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../chains"))
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn the_shipped_chains_are_right() {
+    for (file, variables) in [("quickstart.yml", &[][..]), ("contact-center.yml", &VARIABLES)] {
+        let checked = check(file, variables);
+        assert_eq!(checked.status.code(), Some(0), "{file}: {}", text(&checked));
+    }
+}
+
+#[test]
+fn a_key_that_is_not_set_is_named() {
+    for (missing, _) in VARIABLES {
+        let set: Vec<_> = VARIABLES.into_iter().filter(|(name, _)| *name != missing).collect();
+        let checked = check("contact-center.yml", &set);
+        assert_eq!(checked.status.code(), Some(78), "{missing}: {}", text(&checked));
+        assert!(text(&checked).contains(missing), "{missing}: {}", text(&checked));
+    }
+}
