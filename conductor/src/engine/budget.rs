@@ -1,13 +1,13 @@
 //! What a chain may spend in a day: counted for all conductors on one store, by the price table.
 
-use jiff::Timestamp;
-use jiff::ToSpan;
-use jiff::tz::TimeZone;
 use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use vconductor_core::clock::Millis;
 use vconductor_core::config::OnExceed;
 use vconductor_core::error::{Error, Result};
-use vconductor_core::store::{Coordination, Hold};
+use vconductor_core::store::Hold;
 
 use super::Shared;
 use super::chain::Chain;
@@ -40,23 +40,17 @@ pub(super) async fn spent(shared: &Shared, chain: &Chain, cost: f64) {
     };
     let limit = budget.usd_per_day;
     tracing::warn!(chain = chain.name, spent = sum, limit, "the budget of the day is spent: {what}");
-    if budget.on_exceed == OnExceed::Pause
-        && let Err(error) = pause(store, chain, limit, now, next).await
-    {
-        tracing::error!(chain = chain.name, %error, "the chain could not be paused and goes on spending");
+    if budget.on_exceed == OnExceed::Pause {
+        let hold = Hold {
+            what: format!("chain:{}", chain.name),
+            reason: format!("its budget of {limit} US dollars for the day is spent"),
+            help: Some("raise `budget.usd_per_day`, or release it to let it spend more today".to_owned()),
+            since: now,
+            until: next,
+            times: 1,
+        };
+        shared.holds.stop(hold, now);
     }
-}
-
-async fn pause(store: &dyn Coordination, chain: &Chain, limit: f64, now: Millis, next: Millis) -> Result<()> {
-    let hold = Hold {
-        what: format!("chain:{}", chain.name),
-        reason: format!("its budget of {limit} US dollars for the day is spent"),
-        help: Some("raise `budget.usd_per_day`, or release it to let it spend more today".to_owned()),
-        since: now,
-        until: next,
-        times: 1,
-    };
-    store.hold(&hold).await
 }
 
 /// Whether links that cost money are to be skipped now.

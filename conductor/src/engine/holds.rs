@@ -174,6 +174,15 @@ impl Holds {
         Fault::Waits(due(until, now))
     }
 
+    /// Holds something that is not a link: at once here, and soon for the others.
+    pub(super) fn stop(&self, hold: Hold, now: Millis) {
+        let mut state = self.lock();
+        state.unsaved.insert(hold.what.clone(), Change::Held(hold.clone()));
+        state.hold(hold, now);
+        self.publish(&state);
+        self.changed.notify_one();
+    }
+
     /// How many more runs of a chain may be claimed, of which `working` are worked on; `None`: as many as there are places.
     pub(super) fn allowance(&self, chain: &Chain, working: usize, now: Millis) -> Option<usize> {
         if !self.any.load(Ordering::Acquire) {
