@@ -42,6 +42,19 @@ fn entry(list: &str, entry: &Value) -> Value {
 }
 
 #[test]
+fn a_reference_that_says_nothing_goes_in_one_pass() {
+    for name in ["redacted", "appended", "amended"] {
+        let once = migrated(&json!({"uuid": "u", name: {"alg": null, "signature": null}}));
+        assert_eq!(once.get(name), None, "{once}");
+        assert_eq!(migrated(&once), once);
+        // A member that nobody knows is not ours to drop, null or not.
+        let unknown = migrated(&json!({"uuid": "u", name: {"alg": null, "x": null}}));
+        assert!(unknown.to_string().contains(r#""x":null"#), "{unknown}");
+        assert_eq!(migrated(&unknown), unknown);
+    }
+}
+
+#[test]
 fn older_members_of_every_kind_find_their_place() {
     let text = |entry: Value| {
         let mut all = json!({"type": "text", "mediatype": "text/plain", "encoding": "none", "body": "a"});

@@ -26,6 +26,9 @@ const NAMES: [&str; 13] = [
     "parties",
 ];
 
+/// Members of a reference to another vCon, for which null means absent.
+const REFERENCE: [&str; 6] = ["uuid", "type", "url", "content_hash", "alg", "signature"];
+
 /// Members that belong to the contact-center extension since 0.3.0.
 const CC_DIALOG: [&str; 5] = ["campaign", "interaction", "interaction_type", "interaction_id", "skill"];
 
@@ -37,8 +40,9 @@ pub(super) fn migrate(mut object: Object<'_>, root: View<'_>, options: &Options<
         object.because("vcon", "4.1.1", "core-04 is the syntax 0.4.0");
     }
     for (name, section) in [("redacted", "4.1.8"), ("appended", "4.1.9"), ("amended", "4.1.9"), ("group", "2.2")] {
-        let is_empty = |view: View<'_>| matches!(view.kind(), Kind::Object | Kind::Array) && view.is_empty();
-        if object.value(name).is_some_and(is_empty) {
+        // What `reference` will drop does not count.
+        let dropped = if name == "group" { &[][..] } else { &REFERENCE };
+        if object.value(name).is_some_and(|view| is_empty(view, dropped)) {
             object.remove(name);
             object.because(
                 name,
@@ -66,6 +70,15 @@ pub(super) fn migrate(mut object: Object<'_>, root: View<'_>, options: &Options<
     date::respell(&mut object, "updated_at");
     identify(&mut object, root, options);
     declare_contact_center(&mut object, root);
+}
+
+/// Whether this is an object or list without values, apart from null members with one of the names `dropped`.
+fn is_empty(view: View<'_>, dropped: &[&str]) -> bool {
+    match view.kind() {
+        Kind::Array => view.is_empty(),
+        Kind::Object => view.members().all(|(name, value)| value.is_null() && dropped.contains(&name.as_ref())),
+        _ => false,
+    }
 }
 
 /// Whether this can stand in `amended`: it says which vCon is meant, by a uuid or by an https URL with a digest.
@@ -140,7 +153,7 @@ fn declare_contact_center(object: &mut Object<'_>, root: View<'_>) {
 pub(super) fn reference(pointer: &str, view: View<'_>, log: &mut Log) {
     if view.kind() == Kind::Object {
         let mut object = Object::new(pointer.to_owned(), view, log);
-        object.drop_nulls(&["uuid", "type", "url", "content_hash", "alg", "signature"]);
+        object.drop_nulls(&REFERENCE);
         content_hash::migrate(&mut object);
     }
 }
