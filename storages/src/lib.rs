@@ -3,6 +3,8 @@
 //! A new folder in `src/all` with a `mod.rs` is a new storage; see [`vconductor_core::plugin`] for what it holds, and
 //! `tests/behaviour/storages.rs` for the suite that it must pass.
 
+mod stem;
+
 mod all {
     include!(concat!(env!("OUT_DIR"), "/all.rs"));
 }

@@ -8,6 +8,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
+use vconductor_tests::servers::Server;
 use vconductor_tests::servers::mongo::MongoServer;
 use vconductor_tests::servers::opensearch::OpenSearchServer;
 use vconductor_tests::servers::postgres::PostgresServer;
@@ -43,35 +44,6 @@ pub(crate) struct Outage {
     /// The server.
     pub(crate) server: Box<dyn Server>,
 }
-
-/// What a case does to a server.
-pub(crate) trait Server: Send {
-    /// Kills it as `kill -9` does.
-    fn kill(&mut self);
-    /// Starts it again on the same data and port.
-    fn up(&mut self);
-}
-
-/// Gives a private server its trait.
-macro_rules! server {
-    ($server:ty) => {
-        impl Server for $server {
-            fn kill(&mut self) {
-                <$server>::kill(self);
-            }
-
-            fn up(&mut self) {
-                <$server>::up(self);
-            }
-        }
-    };
-}
-
-server!(RedisServer);
-server!(S3Server);
-server!(OpenSearchServer);
-server!(PostgresServer);
-server!(MongoServer);
 
 /// Every storage that ships.
 pub(crate) const BACKENDS: &[Backend] = &[

@@ -14,7 +14,8 @@ use vconductor_core::{Error, Result};
 use super::disk::Disk;
 use super::fault::fault;
 use super::find;
-use super::place::{stem_of_file, uuid};
+use super::place::stem_of_file;
+use crate::stem::uuid;
 
 const HOUR: Millis = 3_600_000;
 

@@ -1,11 +1,11 @@
 //! The names of objects.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Error, Result};
+
+use crate::stem::uuid;
 
 /// Longest name of a vCon in a key; S3 takes keys of 1,024 bytes.
 const LONGEST_STEM: usize = 600;
@@ -61,39 +61,9 @@ impl Places {
     }
 }
 
-/// A uuid as part of a key: letters, digits, `-`, `_` and inner dots as they are, other bytes as `%XX`, so that no uuid
-/// leaves its folder or shares an object with another one.
+/// A uuid as part of a key.
 pub(super) fn stem(uuid: &str) -> Result<Stem> {
-    let mut stem = String::with_capacity(uuid.len());
-    for (position, byte) in uuid.bytes().enumerate() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') || (byte == b'.' && position > 0) {
-            stem.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _written = write!(stem, "%{byte:02X}");
-        }
-    }
-    if stem.is_empty() || stem.len() > LONGEST_STEM {
-        let shown: String = uuid.chars().take(60).collect();
-        return Err(Error::permanent(format!("`{shown}` cannot be the name of an object"))
-            .help("a vCon needs a uuid of at most 200 characters"));
-    }
-    Ok(Stem(stem))
-}
-
-/// The uuid that [`stem`] was made from.
-fn uuid(stem: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(stem.len());
-    let mut rest = stem.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digits = [rest.next()?, rest.next()?];
-        bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
-    }
-    String::from_utf8(bytes).ok().filter(|uuid| !uuid.is_empty())
+    crate::stem::stem(uuid, LONGEST_STEM, "an object").map(Stem)
 }
 
 /// The day of a vCon as it is written, `YYYY/MM/DD`; `None` for one without a date.
