@@ -56,6 +56,7 @@ fn main() {
         };
         add("is_named_after_its_file", is_named_after_its_file);
         add("is_documented", is_documented);
+        add("says_whether_it_costs_money", says_whether_it_costs_money);
         add("has_an_example_that_builds", has_an_example_that_builds);
         add("needs_no_options_map", needs_no_options_map);
         add("leaves_the_rest_of_the_vcon_alone", |entry| on_runtime(leaves_the_rest_alone(entry)));
@@ -95,6 +96,13 @@ fn is_documented(entry: &LinkEntry) -> Done {
         expect(described(property), || format!("the option `{name}` has no doc comment"))?;
     }
     Ok(())
+}
+
+/// A budget that is spent skips what says that it costs money. What does so keeps its results (the option `cache`), and nothing
+/// else has any to keep.
+fn says_whether_it_costs_money(entry: &LinkEntry) -> Done {
+    let keeps_results = schema_value(&(entry.schema)())["properties"].get("cache").is_some();
+    expect(entry.paid == keeps_results, || format!("`PAID` is {}, the option `cache` says otherwise", entry.paid))
 }
 
 fn has_an_example_that_builds(entry: &'static LinkEntry) -> Done {

@@ -95,7 +95,8 @@ pub(super) async fn execute(
             }
         }
     }
-    if step.paid {
+    // What was begun or waited for is paid already; its result must not be thrown away.
+    if step.paid && parts.is_empty() && resumption.is_none() {
         match budget::is_spent(at.shared, at.chain).await {
             Ok(false) => {}
             Ok(true) => return Executed::Skipped(Skip::Budget),

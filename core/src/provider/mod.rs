@@ -14,6 +14,7 @@
 mod cache;
 mod key;
 mod limits;
+mod permit;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ use crate::plugin::LinkContext;
 use crate::secret::Secret;
 use crate::store::{Coordination, Hold, Permit, Taken};
 use key::{Key, Standing};
+use permit::UnderWay;
 
 /// A key rests so long when the provider says 429 but not for how long.
 const REST: Duration = Duration::from_secs(5);
@@ -131,15 +133,13 @@ impl Provider {
         let shared = context.services.coordination.as_ref();
         loop {
             let (key, permit) = self.permit(context, call.estimate).await?;
+            let under_way = UnderWay::new(&context.services.coordination, permit);
             let request = build(&key.secret)?.provider().trusted();
             let sent = Box::pin(context.http.exchange(&request)).await;
             let used = sent.as_ref().ok().filter(|answer| answer.status.is_success());
             let tokens = used.and_then(|answer| call.tokens.and_then(|read| read(answer)));
             let used: Vec<_> = tokens.map(|tokens| (self.limit(key, limits::TOKENS), tokens)).into_iter().collect();
-            if let Err(error) = shared.settle(&permit, &used).await {
-                // The permit then counts longer than it need; the call itself is done and paid for.
-                tracing::warn!(provider = self.name, %error, "the end of a call could not be told to the store");
-            }
+            under_way.settle(&used).await;
             let answer = sent?;
             let status = answer.status;
             let seen = (!status.is_success()).then(|| answer.clone());

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Call, Limits, OneOrMore, Provider, ResultKey, cached};
 use crate::Result;
 use crate::clock::SystemClock;
-use crate::error::Class;
+use crate::error::{Class, Error};
 use crate::http::{HttpClient, Request};
 use crate::plugin::{Checkpoint, LinkContext, Services, Step};
 use crate::run::{RunId, StepKey, Usage};
@@ -189,6 +189,23 @@ async fn a_key_that_is_over_its_limit_rests_while_another_works() {
     call(&provider, &services, address).await.unwrap();
     assert_eq!(*vendor.turned_away.lock().unwrap(), 1);
     assert!(call(&provider, &services, address).await.unwrap_err().is_retryable());
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_does_not_hold_its_place_for_an_hour() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // Accepts nothing and answers nothing: the call hangs.
+    let silent = listener.local_addr().unwrap();
+    let (address, _) = serve(Vendor { most: 100, window: Duration::from_secs(60), ..Vendor::default() }).await;
+    let services = services();
+    let limits = Limits { concurrency: Some(1), ..Limits::default() };
+    let provider = Provider::new("vendor", keys(&["key-one"]), limits).unwrap();
+    let given_up = tokio::time::timeout(Duration::from_millis(100), call(&provider, &services, silent)).await;
+    assert!(given_up.is_err(), "the call hangs");
+    let context = context(&services);
+    let unbuilt = provider.call(&context, Call::default(), |_| Err(Error::permanent("no request"))).await;
+    assert_eq!(unbuilt.unwrap_err().message(), "no request");
+    tokio::time::timeout(Duration::from_secs(5), call(&provider, &services, address)).await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -87,6 +87,7 @@ impl LinkPlugin for Analyze {
     const MODULE: &'static str = "links.analyze";
     const EFFECT: Effect = Effect::External;
     const EDITS: bool = true;
+    const PAID: bool = true;
     const EXAMPLE: &'static str = "\
 summarise:
   module: links.analyze

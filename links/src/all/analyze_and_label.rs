@@ -84,6 +84,7 @@ impl LinkPlugin for AnalyzeAndLabel {
     const MODULE: &'static str = "links.analyze_and_label";
     const EFFECT: Effect = Effect::External;
     const EDITS: bool = true;
+    const PAID: bool = true;
     const EXAMPLE: &'static str = "\
 label:
   module: links.analyze_and_label

@@ -82,6 +82,7 @@ impl LinkPlugin for AnalyzeVcon {
     const MODULE: &'static str = "links.analyze_vcon";
     const EFFECT: Effect = Effect::External;
     const EDITS: bool = true;
+    const PAID: bool = true;
     const EXAMPLE: &'static str = "\
 quality:
   module: links.analyze_vcon

@@ -69,6 +69,7 @@ impl LinkPlugin for AssignRoles {
     const MODULE: &'static str = "links.assign_roles";
     const EFFECT: Effect = Effect::External;
     const EDITS: bool = true;
+    const PAID: bool = true;
     const EXAMPLE: &'static str = "\
 who_is_who:
   module: links.assign_roles

@@ -80,6 +80,7 @@ impl LinkPlugin for CheckAndTag {
     const MODULE: &'static str = "links.check_and_tag";
     const EFFECT: Effect = Effect::External;
     const EDITS: bool = true;
+    const PAID: bool = true;
     const EXAMPLE: &'static str = "\
 find_complaints:
   module: links.check_and_tag

@@ -76,6 +76,7 @@ impl LinkPlugin for DetectEngagement {
     const MODULE: &'static str = "links.detect_engagement";
     const EFFECT: Effect = Effect::External;
     const EDITS: bool = true;
+    const PAID: bool = true;
     const EXAMPLE: &'static str = "\
 engaged:
   module: links.detect_engagement

@@ -89,6 +89,7 @@ impl LinkPlugin for HuggingLlmLink {
     const MODULE: &'static str = "links.hugging_llm_link";
     const EFFECT: Effect = Effect::External;
     const EDITS: bool = true;
+    const PAID: bool = true;
     const EXAMPLE: &'static str = "\
 generate:
   module: links.hugging_llm_link

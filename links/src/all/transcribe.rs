@@ -56,6 +56,7 @@ impl LinkPlugin for Transcribe {
     const MODULE: &'static str = "links.transcribe";
     const EFFECT: Effect = Effect::External;
     const EDITS: bool = true;
+    const PAID: bool = true;
     const ALIASES: &'static [&'static str] = &contract::MODULES;
     const EXAMPLE: &'static str = "\
 transcribe:
