@@ -119,6 +119,9 @@ impl Passage {
             Ok(()) => Ending::Done(RunOutcome::Done),
             Err(ending) => ending,
         };
+        if let (Ending::Done(_), Some(cost)) = (&ending, passage.book.open().cost()) {
+            tracing::info!(uuid = %passage.uuid, chain = passage.chain.name, cost_usd = cost, "paid services were used");
+        }
         let (end, outcome) = match ending {
             Ending::Done(outcome) => (End::Done, outcome),
             Ending::Otherwise(end, outcome) => (end, outcome),

@@ -61,6 +61,8 @@ pub struct Calls {
     pub failed: u64,
     /// Not executed: `if` was false, or the vCon is signed.
     pub skipped: u64,
+    /// What they cost in US dollars, as far as prices are known.
+    pub cost: f64,
     /// Durations in microseconds.
     pub times: Histogram<u64>,
 }
@@ -72,7 +74,7 @@ fn times() -> Histogram<u64> {
 
 impl Calls {
     fn new() -> Self {
-        Calls { succeeded: 0, failed: 0, skipped: 0, times: times() }
+        Calls { succeeded: 0, failed: 0, skipped: 0, cost: 0.0, times: times() }
     }
 
     fn add(&mut self, took: Duration, succeeded: bool) {
@@ -119,7 +121,26 @@ pub struct Figures {
     pub recovered: u64,
 }
 
+impl ChainFigures {
+    /// What its links cost in US dollars, as far as prices are known.
+    pub fn cost(&self) -> f64 {
+        self.links.iter().map(|(_, calls)| calls.cost).sum()
+    }
+
+    /// The same for each finished run; `None` before the first one.
+    pub fn cost_of_one(&self) -> Option<f64> {
+        let finished = [RunOutcome::Done, RunOutcome::Stopped].map(|outcome| self.outcomes.get(&outcome).unwrap_or(&0));
+        let finished: u64 = finished.into_iter().sum();
+        (finished > 0).then(|| self.cost() / finished as f64)
+    }
+}
+
 impl Figures {
+    /// What all calls cost in US dollars, as far as prices are known.
+    pub fn cost(&self) -> f64 {
+        self.chains.values().map(ChainFigures::cost).sum()
+    }
+
     /// Passages with this outcome over all chains.
     pub fn total(&self, outcome: RunOutcome) -> u64 {
         self.chains.values().filter_map(|chain| chain.outcomes.get(&outcome)).sum()
@@ -166,6 +187,11 @@ impl Report {
         }
         let mut figures = self.lock();
         calls_of(&mut figures, chain, link).add(took, result.is_ok());
+    }
+
+    /// A call cost money.
+    pub(crate) fn paid(&self, chain: &str, link: &str, cost: f64) {
+        calls_of(&mut self.lock(), chain, link).cost += cost;
     }
 
     pub(super) fn skipped(&self, chain: &str, link: &str) {

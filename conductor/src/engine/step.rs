@@ -136,6 +136,7 @@ pub(super) async fn execute(
     let mut requested = context.into_requested();
     at.shared.report.link(&at.chain.name, step.name(), started.elapsed(), attempt, &result);
     if let Some(cost) = requested.usage.as_ref().and_then(|usage| usage.cost) {
+        at.shared.report.paid(&at.chain.name, step.name(), cost);
         budget::spent(at.shared, at.chain, cost).await;
     }
     match result {

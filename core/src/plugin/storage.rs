@@ -127,6 +127,9 @@ pub trait MediaStore: Send + Sync {
     /// Those of a save.
     async fn keep(&self, media: &Media) -> Result<String>;
 
+    /// Whether [`keep`](Self::keep) answers this URL for content of this hash.
+    fn is_at(&self, url: &str, hash: &str) -> bool;
+
     /// The content of a hash, compared with it; `None` if there is none.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use super::{MediaPolicy, Recording, blocking, identify, local};
 use crate::audio::matches_token_of;
 use crate::http::Request;
 use crate::migrate::content_hash::respelled;
-use crate::plugin::LinkContext;
+use crate::plugin::{LinkContext, MediaStore};
 use crate::vcon::{Body, Dialog};
 use crate::{Error, Result};
 
@@ -34,10 +34,21 @@ pub(super) async fn fetch(dialog: &Dialog<'_>, context: &LinkContext<'_>, policy
         );
     };
     let key = Key::of(&url, &said.hashes, context.step.run);
+    // Hashes that the storage of media has at this very URL: who knows a hash alone may not know the way to the content.
+    let kept = context.media.and_then(|media| {
+        let hash = said.hashes.iter().find(|hash| media.is_at(&url, hash))?;
+        Some((media, hash.clone()))
+    });
     // The text is not repeated: it may hold a password.
     let url = Url::parse(&url).map_err(|error| Error::permanent("its `url` is not a URL").caused_by(error))?;
     let fetched = async {
-        let limited = tokio::time::timeout(policy.timeout, remote(&url, said, context, policy));
+        let limited = tokio::time::timeout(policy.timeout, async {
+            let stored = match &kept {
+                Some((media, hash)) => offloaded(*media, hash, policy).await?,
+                None => remote(&url, context, policy).await?,
+            };
+            examined(stored, said).await
+        });
         tokio::select! {
             fetched = limited => fetched.unwrap_or_else(|_| Err(too_slow(policy))),
             () = context.cancel.cancelled() => Err(Error::retryable("stopped while the recording was fetched")),
@@ -75,12 +86,26 @@ async fn inline_recording(bytes: Vec<u8>, said: Said, policy: &MediaPolicy) -> R
     Ok(recording)
 }
 
-async fn remote(url: &Url, said: Said, context: &LinkContext<'_>, policy: &MediaPolicy) -> Result<Recording> {
-    let stored = match url.scheme() {
-        "file" => local::open(url, policy).await?,
-        _ => download(url, context, policy).await?,
-    };
-    examined(stored, said).await
+async fn remote(url: &Url, context: &LinkContext<'_>, policy: &MediaPolicy) -> Result<Stored> {
+    match url.scheme() {
+        "file" => local::open(url, policy).await,
+        _ => download(url, context, policy).await,
+    }
+}
+
+/// What was taken out of a document before, from where it was put: the bucket need not be open to everybody.
+async fn offloaded(media: &dyn MediaStore, hash: &str, policy: &MediaPolicy) -> Result<Stored> {
+    let content = media.fetch(hash).await?.ok_or_else(|| {
+        Error::permanent("the recording was put into the storage of media and is not there any more")
+            .help("bring it back from a version or a backup of that storage")
+    })?;
+    if content.len() as u64 > policy.max_bytes {
+        return Err(too_large(content.len() as u64, policy));
+    }
+    let mut spool = Spool::default();
+    spool.push(&content).await?;
+    drop(content);
+    spool.finish().await
 }
 
 async fn download(url: &Url, context: &LinkContext<'_>, policy: &MediaPolicy) -> Result<Stored> {

@@ -135,6 +135,11 @@ impl Usage {
 }
 
 impl Ledger {
+    /// What the run has cost in US dollars; `None` if nothing of a known price was used.
+    pub fn cost(&self) -> Option<f64> {
+        self.steps.iter().filter_map(|entry| entry.usage.as_ref()?.cost).reduce(|sum, cost| sum + cost)
+    }
+
     /// The entry of a step, finished or not.
     pub fn step(&self, key: &StepKey) -> Option<&StepEntry> {
         self.steps.iter().find(|entry| entry.key == *key)

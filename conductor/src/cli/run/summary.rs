@@ -60,6 +60,9 @@ pub(super) fn text(figures: &Figures, followers: &[Arc<State>], elapsed: Duratio
         elapsed.as_secs_f64(),
         rate(finished, elapsed)
     ));
+    if figures.cost() > 0.0 {
+        text.push_str(&format!("paid services cost {} by the prices that are known\n", dollars(figures.cost())));
+    }
     for remark in remarks(figures, &left.lists).into_iter().chain(hold_remarks(&left.holds)) {
         text.push_str(&format!("{remark}\n"));
     }
@@ -97,11 +100,16 @@ fn followers(states: &[Arc<State>]) -> Option<Table> {
 }
 
 fn chains(figures: &Figures) -> Option<Table> {
-    let mut table = output::table(&["CHAIN", "DONE", "STOPPED", "RETRIED", "PARKED", "FAILED", "P50", "P95"]);
+    let mut head = vec!["CHAIN", "DONE", "STOPPED", "RETRIED", "PARKED", "FAILED", "P50", "P95"];
+    let is_paid = figures.cost() > 0.0;
+    if is_paid {
+        head.extend(["COST", "PER VCON"]);
+    }
+    let mut table = output::table(&head);
     for (name, chain) in &figures.chains {
         let count = |outcome| number(outcomes(chain, outcome));
         let [p50, p95] = percentiles(&chain.times).map(number);
-        table.add_row([
+        let mut row = vec![
             Cell::new(name),
             count(RunOutcome::Done),
             count(RunOutcome::Stopped),
@@ -110,18 +118,32 @@ fn chains(figures: &Figures) -> Option<Table> {
             count(RunOutcome::Dead),
             p50,
             p95,
-        ]);
+        ];
+        if is_paid {
+            let one = chain.cost_of_one().map_or_else(|| "-".to_owned(), dollars);
+            row.extend([dollars(chain.cost()), one].map(number));
+        }
+        table.add_row(row);
     }
     filled(table)
 }
 
 fn links(figures: &Figures) -> Option<Table> {
-    let mut table = output::table(&["LINK", "CHAIN", "CALLS", "FAILED", "SKIPPED", "P50", "P95"]);
+    let mut head = vec!["LINK", "CHAIN", "CALLS", "FAILED", "SKIPPED", "P50", "P95"];
+    let is_paid = figures.cost() > 0.0;
+    if is_paid {
+        head.push("COST");
+    }
+    let mut table = output::table(&head);
     for (chain, figures) in &figures.chains {
         for (link, calls) in &figures.links {
             let [count, failed, skipped] = [calls.succeeded + calls.failed, calls.failed, calls.skipped].map(number);
             let [p50, p95] = percentiles(&calls.times).map(number);
-            table.add_row([Cell::new(link), Cell::new(chain), count, failed, skipped, p50, p95]);
+            let mut row = vec![Cell::new(link), Cell::new(chain), count, failed, skipped, p50, p95];
+            if is_paid {
+                row.push(number(dollars(calls.cost)));
+            }
+            table.add_row(row);
         }
     }
     filled(table)
@@ -156,6 +178,15 @@ fn outcomes(chain: &ChainFigures, outcome: RunOutcome) -> u64 {
     chain.outcomes.get(&outcome).copied().unwrap_or(0)
 }
 
+/// Money for people: cents, and fractions of a cent where there is nothing else.
+fn dollars(amount: f64) -> String {
+    match amount {
+        0.0 => "-".to_owned(),
+        1.0.. => format!("${amount:.2}"),
+        _ => format!("${amount:.4}"),
+    }
+}
+
 /// p50 and p95 for people.
 fn percentiles(times: &Histogram<u64>) -> [String; 2] {
     [0.5, 0.95].map(|quantile| match times.is_empty() {
@@ -188,7 +219,11 @@ pub(super) fn document(
         })
     });
     let chains = figures.chains.iter().map(|(name, chain)| {
-        let links = chain.links.iter().map(|(link, calls)| named("link", link, calls));
+        let links = chain.links.iter().map(|(link, calls)| {
+            let mut link = named("link", link, calls);
+            link["cost_usd"] = json!(calls.cost);
+            link
+        });
         json!({
             "chain": name,
             "done": outcomes(chain, RunOutcome::Done),
@@ -198,6 +233,8 @@ pub(super) fn document(
             "failed": outcomes(chain, RunOutcome::Dead),
             "p50_seconds": seconds(&chain.times, 0.5),
             "p95_seconds": seconds(&chain.times, 0.95),
+            "cost_usd": chain.cost(),
+            "cost_usd_per_vcon": chain.cost_of_one(),
             "links": links.collect::<Vec<_>>(),
         })
     });
@@ -206,6 +243,7 @@ pub(super) fn document(
         "end": match end { End::Idle => "idle", End::Stopped => "stopped" },
         "seconds": elapsed.as_secs_f64(),
         "followers": followers.collect::<Vec<_>>(),
+        "cost_usd": figures.cost(),
         "chains": chains.collect::<Vec<_>>(),
         "storages": storages.collect::<Vec<_>>(),
         "recovered": figures.recovered,

@@ -21,7 +21,7 @@ use super::*;
 use crate::audio::content_hash;
 use crate::clock::SystemClock;
 use crate::http::{Guard, HttpClient};
-use crate::plugin::{Checkpoint, Services, Step};
+use crate::plugin::{Checkpoint, Media, MediaStore, Services, Step};
 use crate::run::{RunId, StepKey, Usage};
 use crate::vcon::Vcon;
 use crate::{Class, Error, Result};
@@ -53,12 +53,17 @@ impl Stage {
     }
 
     async fn fetch(&self, run: RunId, dialog: &Value) -> Result<Recording> {
+        self.fetch_beside(None, run, dialog).await
+    }
+
+    async fn fetch_beside(&self, media: Option<&Bucket>, run: RunId, dialog: &Value) -> Result<Recording> {
         let text = json!({"uuid": "018f0000-0000-8000-8000-000000000001", "dialog": [dialog]}).to_string();
         let vcon = Vcon::read(text).unwrap();
         let key = StepKey { link: "link".into(), occurrence: 0, options: "0".into() };
         let step = Step { uuid: String::new(), run, chain: "chain".into(), key, attempt: 1 };
-        let context =
+        let mut context =
             LinkContext::new(step, &self.services, self.cancel.clone(), &SystemClock, &NoLedger, BTreeMap::new(), None);
+        context.media = media.map(|media| media as &dyn MediaStore);
         let fetched = Recording::fetch(&vcon.dialogs().next().unwrap(), &context).await;
         fetched.inspect_err(|error| {
             let told = format!("{} {:?} {error:?}", error.chain_text(), error.help_text());
@@ -178,6 +183,51 @@ async fn what_is_fetched_is_what_the_server_has() {
         assert_eq!(recording.hash(), crate::audio::sha256_of(&expected[..]).unwrap());
         assert!(!format!("{recording:?}").contains("Signature"));
     }
+}
+
+/// Keeps one recording, as a bucket that nobody else may read.
+struct Bucket {
+    content: Option<Bytes>,
+    hash: String,
+}
+
+const OFFLOADED: &str = "https://media.example.com/";
+
+#[async_trait]
+impl MediaStore for Bucket {
+    async fn keep(&self, media: &Media) -> Result<String> {
+        Ok(format!("{OFFLOADED}{}", media.hash))
+    }
+
+    fn is_at(&self, url: &str, hash: &str) -> bool {
+        url == format!("{OFFLOADED}{hash}")
+    }
+
+    async fn fetch(&self, hash: &str) -> Result<Option<Bytes>> {
+        Ok(self.content.clone().filter(|_| hash == self.hash))
+    }
+}
+
+#[tokio::test]
+async fn what_was_taken_out_of_a_document_is_read_where_it_was_put() {
+    let server = Server::start().await;
+    let hash = content_hash(&long());
+    let bucket = Bucket { content: Some(long()), hash: hash.clone() };
+    let stage = Stage::new(MediaPolicy::default());
+    let dialog = |url: &str| json!({"type": "recording", "url": url, "content_hash": hash});
+    let ours = dialog(&format!("{OFFLOADED}{hash}"));
+    let recording = stage.fetch_beside(Some(&bucket), RunId::new(), &ours).await.unwrap();
+    assert_eq!(recording.bytes().await.unwrap(), long());
+    // The same content elsewhere is fetched from there.
+    stage.fetch_beside(Some(&bucket), RunId::new(), &dialog(&server.url("long.wav"))).await.unwrap();
+    assert_eq!(server.asked(), 1);
+    let gone = Bucket { content: None, hash: hash.clone() };
+    let fetched = Stage::new(MediaPolicy::default()).fetch_beside(Some(&gone), RunId::new(), &ours).await;
+    let error = fetched.unwrap_err();
+    assert!(error.class() == Class::Permanent && error.message().contains("not there any more"), "{error}");
+    let small = Stage::new(MediaPolicy { max_bytes: 1_000_000, ..Default::default() });
+    let error = small.fetch_beside(Some(&bucket), RunId::new(), &ours).await.unwrap_err();
+    assert!(error.message().contains("1000000 are allowed"), "{error}");
 }
 
 #[tokio::test]

@@ -127,6 +127,10 @@ impl MediaStore for S3 {
         media::keep(&self.bucket, &self.places, media).await
     }
 
+    fn is_at(&self, url: &str, hash: &str) -> bool {
+        url == self.bucket.url(&self.places.media(hash))
+    }
+
     async fn fetch(&self, hash: &str) -> Result<Option<Bytes>> {
         media::fetch(&self.bucket, &self.places, hash).await
     }
