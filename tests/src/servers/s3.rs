@@ -30,9 +30,6 @@ impl S3Server {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let random = |length: usize| (0..length).map(|_| fastrand::alphanumeric()).collect::<String>();
-        for name in ["attributes", "data"] {
-            std::fs::create_dir(folder.path().join(name)).expect("a folder");
-        }
         let mut server = S3Server { folder, port: free_port(), key: random(20), secret: random(40), child: None };
         server.up();
         let client = server.client();
@@ -47,8 +44,8 @@ impl S3Server {
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/servers/versitygw").display().to_string()
         });
         let child = Command::new(program)
-            .args(["--quiet", "--port", &format!("127.0.0.1:{}", self.port), "posix", "--sidecar"])
-            .args([self.folder.path().join("attributes"), self.folder.path().join("data")])
+            .args(["--quiet", "--port", &format!("127.0.0.1:{}", self.port), "posix"])
+            .arg(self.folder.path())
             .env("ROOT_ACCESS_KEY_ID", &self.key)
             .env("ROOT_SECRET_ACCESS_KEY", &self.secret)
             .stdin(Stdio::null())
