@@ -68,6 +68,7 @@ fn the_composed_servers_are_those_that_the_chain_is_told_of() {
         .filter_map(|(_, value)| value.split_once("://"))
         .map(|(_, rest)| rest.rsplit('@').next().unwrap().split('/').next().unwrap())
         .collect();
-    (published.sort_unstable(), named.sort_unstable());
+    published.sort_unstable();
+    named.sort_unstable();
     assert_eq!(published, named);
 }
