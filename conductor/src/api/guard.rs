@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::extract::{Extension, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use vconductor_core::layers::instruments;
@@ -24,14 +24,14 @@ pub(super) struct Door {
 
 impl Door {
     /// Who passes; `None` where nobody is asked, or where the handler asks because only it knows the list.
-    async fn caller(&self, request: &Request, peer: Peer) -> Result<Option<Caller>> {
+    async fn caller(&self, headers: &HeaderMap, peer: Peer) -> Result<Option<Caller>> {
         let scope = match self.required {
             Required::Nothing | Required::List => return Ok(None),
             Required::Read => Scope::Read,
             Required::Write => Scope::Write,
             Required::Admin => Scope::Admin,
         };
-        let caller = self.context.access.caller(request.headers(), peer.0).await?;
+        let caller = self.context.access.caller(headers, peer.0).await?;
         if !caller.may(&scope) {
             return Err(Refusal::forbidden(format!("This key lacks the scope {scope}")));
         }
@@ -48,7 +48,7 @@ pub(super) async fn guard(
 ) -> Response {
     let started = Instant::now();
     let (method, uri) = (request.method().clone(), request.uri().path().to_owned());
-    let (name, response) = match door.caller(&request, peer).await {
+    let (name, response) = match door.caller(request.headers(), peer).await {
         Err(refusal) => (None, refusal.into_response()),
         Ok(caller) => {
             let name = caller.as_ref().map(|caller| caller.name.clone());

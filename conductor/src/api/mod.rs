@@ -49,7 +49,7 @@ use vconductor_core::migrate::Egress;
 use vconductor_core::plugin::Storage;
 use vconductor_core::store::Store;
 
-pub use access::{Keys, Scope};
+pub use access::{Jwt, JwtSource, Keys, Scope};
 pub(crate) use access::{NewKey, header_name};
 pub use configuration::{Configuration, NotReplaced, Replace};
 pub use limits::Limits;
@@ -81,6 +81,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Keys that open everything.
     pub keys: Keys,
+    /// Tokens of an identity provider that are taken.
+    pub jwt: Option<Jwt>,
     /// Keys of partners by ingress list.
     pub ingress_auth: Vec<IngressAuth>,
     /// Lists that the configuration names.
@@ -109,6 +111,7 @@ impl Settings {
             tls: None,
             limits: Limits::default(),
             keys,
+            jwt: None,
             ingress_auth: Vec::new(),
             lists: BTreeSet::new(),
             list_limits: BTreeMap::new(),
@@ -181,7 +184,8 @@ impl Api {
         };
         let tls = settings.tls.as_ref().map(TlsFiles::acceptor).transpose()?;
         let secure = tls.is_some();
-        let access = Access::new(settings.keys, &settings.ingress_auth, Arc::clone(&store), &limits);
+        let access =
+            Access::new(settings.keys, settings.jwt, &settings.ingress_auth, Arc::clone(&store), &limits).await?;
         if !access.has_any().await? {
             return Err(Error::configuration("the HTTP API has no key, so nobody could be told from anybody").help(
                 "make one with `vconductor keys create`, or set CONSERVER_API_TOKEN, or CONSERVER_API_TOKEN_FILE to a file \

@@ -37,12 +37,15 @@ impl Storages {
     /// Deletes a document from all of them at once. What fails is told in the log.
     pub(super) async fn delete(&self, uuid: &str) {
         let deleting = self.0.iter().filter(|(_, storage)| storage.capabilities().delete);
-        join_all(deleting.map(async |(name, storage)| match timeout(PATIENCE, storage.delete(uuid)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(storage = name, uuid, error = %error.chain_text(), "cannot delete"),
-            Err(_) => tracing::warn!(storage = name, uuid, "the storage does not answer in time"),
-        }))
-        .await;
+        join_all(deleting.map(|(name, storage)| delete(name, &**storage, uuid))).await;
+    }
+}
+
+async fn delete(name: &str, storage: &dyn Storage, uuid: &str) {
+    match timeout(PATIENCE, storage.delete(uuid)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(storage = name, uuid, error = %error.chain_text(), "cannot delete"),
+        Err(_) => tracing::warn!(storage = name, uuid, "the storage does not answer in time"),
     }
 }
 

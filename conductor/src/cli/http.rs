@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use clap::Args;
 use vconductor_core::config::{Config, parse_size};
+use vconductor_core::http::HttpClient;
 use vconductor_core::migrate::Egress;
 use vconductor_core::plugin::{Asked, Registry, Storage};
+use vconductor_core::secret::Secret;
 
 use super::configuration::Configuration;
 use super::exit::{Exit, Failure, Result};
 use super::{rewrite, store};
-use crate::api::{Keys, Limits, Settings, TlsFiles};
+use crate::api::{Jwt, JwtSource, Keys, Limits, Settings, TlsFiles};
 
 /// Room for bodies, in bodies of the largest size.
 const BODIES: usize = 4;
@@ -28,6 +30,15 @@ pub(crate) struct Options {
     /// The private key of the certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Take tokens (JWT) that were signed with a key of this set (JWKS); tokens of a shared secret: VCONDUCTOR_JWT_SECRET
+    #[arg(long, value_name = "FILE|URL")]
+    jwt_keys: Option<String>,
+    /// What `iss` of a token must be
+    #[arg(long, value_name = "TEXT")]
+    jwt_issuer: Option<String>,
+    /// What `aud` of a token must name
+    #[arg(long, value_name = "TEXT")]
+    jwt_audience: Option<String>,
     /// The largest body, also after inflation
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "64MB")]
     max_body: usize,
@@ -51,6 +62,7 @@ impl Options {
         registry: &Registry,
     ) -> Result<Settings> {
         let mut settings = Settings::new(address, Keys::from_environment()?);
+        settings.jwt = self.jwt()?;
         let files = self.tls_cert.clone().zip(self.tls_key.clone());
         settings.tls = files.map(|(certificate, key)| TlsFiles { certificate, key });
         let defaults = Limits::default();
@@ -69,6 +81,30 @@ impl Options {
             settings.storages = storages(config, registry);
         }
         Ok(settings)
+    }
+}
+
+impl Options {
+    fn jwt(&self) -> Result<Option<Jwt>> {
+        let secret = std::env::var("VCONDUCTOR_JWT_SECRET").ok().filter(|secret| !secret.is_empty());
+        let source = match (&self.jwt_keys, secret) {
+            (None, None) if self.jwt_issuer.is_some() || self.jwt_audience.is_some() => {
+                return Err(Failure::new(Exit::Usage, "an issuer or audience of tokens, but no keys for them")
+                    .help("name them with --jwt-keys, or set VCONDUCTOR_JWT_SECRET"));
+            }
+            (None, None) => return Ok(None),
+            (Some(_), Some(_)) => {
+                return Err(Failure::new(Exit::Usage, "--jwt-keys and VCONDUCTOR_JWT_SECRET are both there")
+                    .help("tokens are signed with key pairs or with a secret: keep one of them"));
+            }
+            (None, Some(secret)) => JwtSource::Secret(Secret::new(secret)),
+            (Some(place), None) if place.starts_with("https://") || place.starts_with("http://") => {
+                JwtSource::Url(place.clone(), HttpClient::builder().build()?)
+            }
+            (Some(place), None) => JwtSource::File(PathBuf::from(place)),
+        };
+        let (issuer, audience) = (self.jwt_issuer.clone(), self.jwt_audience.clone());
+        Ok(Some(Jwt { source, issuer, audience }))
     }
 }
 

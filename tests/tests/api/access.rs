@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
-use vconductor::api::openapi;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use vconductor::api::{Jwt, JwtSource, openapi};
 use vconductor_core::config::{ProcessEnvironment, load_text};
+use vconductor_core::secret::Secret;
 
 use crate::world::{Call, Server, TOKEN, World, cases, uuid, vcon};
 
@@ -20,6 +25,7 @@ cases![
     wrong_keys_are_slowed_down_and_right_ones_are_not,
     calls_are_written_down_without_secrets,
     nobody_starts_without_a_key,
+    tokens_of_a_provider_open_what_they_say,
 ];
 
 /// Every route and what a key must have for it. A route that is not here fails the test.
@@ -251,7 +257,7 @@ async fn calls_are_written_down_without_secrets(world: World) {
             ("token", deleted.as_str(), 204),
         ]
     );
-    for secret in [&key, TOKEN, "key-of-the-partner", "a-wrong-key", "hidden"] {
+    for secret in [key.as_str(), TOKEN, "key-of-the-partner", "a-wrong-key", "hidden"] {
         assert!(!text.contains(secret), "{text}");
     }
 }
@@ -261,4 +267,38 @@ async fn nobody_starts_without_a_key(world: World) {
     let settings = vconductor::api::Settings { keys, ..World::settings() };
     let refused = vconductor::api::Api::start(settings, world.store.clone()).await.err().expect("it is refused");
     assert!(refused.help_text().is_some_and(|help| help.contains("vconductor keys create")), "{refused}");
+}
+
+/// A token (RFC 7519) of the secret of the tests.
+fn token(secret: &str, claims: &Value) -> String {
+    let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let signed = format!("{}.{}", encode(br#"{"alg":"HS256"}"#), encode(claims.to_string().as_bytes()));
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
+    mac.update(signed.as_bytes());
+    format!("{signed}.{}", encode(&mac.finalize().into_bytes()))
+}
+
+async fn tokens_of_a_provider_open_what_they_say(world: World) {
+    let secret = "the secret of the tests has more than 32 bytes";
+    let jwt = Jwt {
+        source: JwtSource::Secret(Secret::new(secret)),
+        issuer: Some("https://id.example.com".to_owned()),
+        audience: Some("vcons".to_owned()),
+    };
+    let server = world.serve_with(|settings| settings.jwt = Some(jwt)).await;
+    let end = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs() + 60;
+    let claims = json!({"sub": "ann", "iss": "https://id.example.com", "aud": "vcons", "exp": end, "scope": "openid read"});
+    let ask = async |method: &str, token: String| {
+        let call = Call::new(method, "/vcon").without_key().header("authorization", &format!("Bearer {token}"));
+        server.ask(call.body(vcon(&uuid(1)))).await.status.as_u16()
+    };
+    assert_eq!(ask("GET", token(secret, &claims)).await, 200);
+    assert_eq!(ask("POST", token(secret, &claims)).await, 403, "it may only read");
+    assert_eq!(ask("GET", token("another secret that has more than 32 bytes", &claims)).await, 403);
+    for (name, value) in [("exp", json!(1000)), ("iss", json!("https://else.example.com")), ("aud", json!("others"))] {
+        let mut other = claims.clone();
+        other[name] = value;
+        assert_eq!(ask("GET", token(secret, &other)).await, 403, "{name}");
+    }
+    assert_eq!(ask("GET", "a.b.c".to_owned()).await, 403);
 }

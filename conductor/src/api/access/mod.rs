@@ -1,10 +1,11 @@
 //! Who may call.
 //!
-//! Three kinds of keys open the API: those of vcon-server's variables ([`Keys`]), which open everything; those of the
-//! store ([`ring`]), each with scopes and an end; and those that `ingress_auth` names for one ingress list. They come in
-//! vcon-server's header or as `Authorization: Bearer`. Nobody gets in without one, and no answer says why a key did not
+//! Four kinds of keys open the API: those of vcon-server's variables ([`Keys`]), which open everything; those of the
+//! store ([`ring`]), each with scopes and an end; tokens of an identity provider ([`jwt`]); and those that `ingress_auth`
+//! names for one ingress list. They come in vcon-server's header or as `Authorization: Bearer`. Nobody gets in without one, and no answer says why a key did not
 //! fit.
 
+mod jwt;
 mod key;
 mod rate;
 mod ring;
@@ -20,11 +21,13 @@ use vconductor_core::clock::{Clock as _, SystemClock};
 use vconductor_core::config::IngressAuth;
 use vconductor_core::store::Store;
 
+use self::jwt::Tokens;
 use self::rate::Rate;
 use self::ring::Ring;
 use super::answer::{Refusal, Result};
 use super::limits::Limits;
 
+pub use jwt::{Jwt, JwtSource};
 pub(crate) use key::NewKey;
 pub use scope::Scope;
 pub use tokens::Keys;
@@ -51,30 +54,44 @@ pub(super) struct Access {
     tokens: Keys,
     header: Option<HeaderName>,
     ring: Ring,
+    jwt: Option<Tokens>,
     partners: BTreeMap<String, Vec<Digest>>,
     wrong: Rate<IpAddr>,
     calls: Option<Rate<String>>,
 }
 
 impl Access {
-    pub(super) fn new(tokens: Keys, partners: &[IngressAuth], store: Arc<dyn Store>, limits: &Limits) -> Self {
+    /// # Errors
+    /// Configuration: the keys of tokens cannot be used.
+    pub(super) async fn new(
+        tokens: Keys,
+        jwt: Option<Jwt>,
+        partners: &[IngressAuth],
+        store: Arc<dyn Store>,
+        limits: &Limits,
+    ) -> vconductor_core::error::Result<Self> {
+        let jwt = match jwt {
+            Some(settings) => Some(Tokens::new(settings).await?),
+            None => None,
+        };
         let digests = |auth: &IngressAuth| {
             let keys = auth.keys.iter().filter(|key| !key.is_empty());
             (auth.list.value.clone(), keys.map(|key| Digest::of(key.expose().as_bytes())).collect())
         };
-        Access {
+        Ok(Access {
+            jwt,
             header: HeaderName::from_bytes(tokens.header().as_bytes()).ok(),
             tokens,
             ring: Ring::new(store),
             partners: partners.iter().map(digests).collect(),
             wrong: Rate::new(limits.wrong_keys, 1),
             calls: limits.calls_per_second.map(|per_second| Rate::new(per_second, per_second)),
-        }
+        })
     }
 
     /// Whether any key opens anything.
     pub(super) async fn has_any(&self) -> vconductor_core::error::Result<bool> {
-        Ok(!self.tokens.is_empty() || !self.partners.is_empty() || self.ring.has_any().await?)
+        Ok(!self.tokens.is_empty() || self.jwt.is_some() || !self.partners.is_empty() || self.ring.has_any().await?)
     }
 
     /// The key of a call: in the API's own header, else as bearer.
@@ -86,10 +103,7 @@ impl Access {
     /// Who calls, with vcon-server's answer to those who have no key.
     pub(super) async fn caller(&self, headers: &HeaderMap, peer: SocketAddr) -> Result<Caller> {
         let found = match self.given(headers) {
-            Some(given) if self.tokens.open_with(given) => {
-                Some(Caller { name: "token".to_owned(), scopes: vec![Scope::Admin] })
-            }
-            Some(given) => self.ring.find(given).await?.map(|key| Caller { name: key.label(), scopes: key.scopes() }),
+            Some(given) => self.owner(given).await?,
             None => None,
         };
         let Some(caller) = found else {
@@ -102,13 +116,28 @@ impl Access {
         Ok(caller)
     }
 
+    /// Whose key this is.
+    async fn owner(&self, given: &[u8]) -> Result<Option<Caller>> {
+        if self.tokens.open_with(given) {
+            return Ok(Some(Caller { name: "token".to_owned(), scopes: vec![Scope::Admin] }));
+        }
+        match &self.jwt {
+            Some(jwt) if Tokens::is_like(given) => Ok(jwt.caller(given).await),
+            _ => self.of_the_store(given).await,
+        }
+    }
+
+    async fn of_the_store(&self, given: &[u8]) -> Result<Option<Caller>> {
+        let key = self.ring.find(given).await?;
+        Ok(key.map(|key| Caller { name: key.label(), scopes: key.scopes() }))
+    }
+
     /// Who puts something on an ingress list from outside: a key that `ingress_auth` names for the list, or one of the
     /// store with that scope. The refusals are vcon-server's, in its order.
     pub(super) async fn partner(&self, headers: &HeaderMap, peer: SocketAddr, list: &str) -> Result<Caller> {
         let refused = |detail: String| self.refusal(peer, detail);
         let Some(given) = self.given(headers) else { return Err(refused("API Key required".to_owned())) };
-        if let Some(key) = self.ring.find(given).await? {
-            let caller = Caller { name: key.label(), scopes: key.scopes() };
+        if let Some(caller) = self.of_the_store(given).await? {
             return match caller.may(&Scope::Ingress(list.to_owned())) {
                 true => Ok(caller),
                 false => Err(refused(format!("Invalid API Key for ingress list '{list}'"))),

@@ -54,7 +54,7 @@ async fn export(State(context): State<Context>, query: Query) -> Result<Response
         false => Refusal::new(StatusCode::GONE, error.message()),
     })?;
     let start = (context, first.into_iter(), None::<String>);
-    let lines = stream::unfold(Some(start), async |state| {
+    let lines = stream::unfold(Some(start), |state| async move {
         let (context, mut page, mut last) = state?;
         loop {
             let Some(uuid) = page.next() else {

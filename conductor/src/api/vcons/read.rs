@@ -86,7 +86,7 @@ async fn several(State(context): State<Context>, query: Query) -> Result<Respons
         return Err(Invalid::new("too_long", place(), message, json!(uuids.len())).into());
     }
     // One document at a time is in memory; an answer that cannot be finished breaks off.
-    let parts = stream::unfold((context, uuids.into_iter(), 0_usize), async |(context, mut uuids, number)| {
+    let parts = stream::unfold((context, uuids.into_iter(), 0_usize), |(context, mut uuids, number)| async move {
         let Some(uuid) = uuids.next() else {
             return (number != usize::MAX).then_some((Ok(Bytes::from_static(b"]")), (context, uuids, usize::MAX)));
         };
