@@ -103,7 +103,11 @@ fn keys_are_made_listed_and_revoked() {
     assert!(made.code == 0 && made.stdout.starts_with("vck_"), "{}", made.all());
     let id = made.stdout.split('_').nth(1).unwrap().to_owned();
     let listed = place.run(&["keys", "list", "--store", "embedded:./data"]);
-    assert!(listed.stdout.contains(&id) && listed.stdout.contains("crm") && listed.stdout.contains("never"), "{}", listed.all());
+    assert!(
+        listed.stdout.contains(&id) && listed.stdout.contains("crm") && listed.stdout.contains("never"),
+        "{}",
+        listed.all()
+    );
     assert_eq!(place.run(&["keys", "revoke", &id, "--store", "embedded:./data"]).code, 0);
     assert_eq!(place.run(&["keys", "revoke", &id, "--store", "embedded:./data"]).code, 1);
     assert_eq!(place.run(&["keys", "create", "x", "--scope", "all", "--store", "embedded:./data"]).code, 2);

@@ -72,7 +72,8 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, context: &Context, mos
     let mut wide = context.room.take(most).await?;
     let limits = FormatLimits { inflated: most as u64, ..FormatLimits::default() };
     let inflated = tokio::task::spawn_blocking(move || inflate(&bytes, &limits)).await;
-    let inflated = inflated.map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "Failed to inflate the body"))?;
+    let inflated =
+        inflated.map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "Failed to inflate the body"))?;
     let inflated =
         inflated.map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, format!("the body is no gzip: {error}")))?;
     if inflated.too_large {

@@ -48,12 +48,18 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Verb::Get, "/config", Required::Admin, "Shows the configuration, without its secrets", show)
             .gives(200, "The configuration with which this process was started", "Object")
             .gives(404, "It was started without one", "Problem"),
-        Route::new(Verb::Post, "/config", Required::Admin, "Replaces the file of the configuration, if it is right", replace)
-            .takes("application/json", "Object")
-            .ends(204, "It is written, and holds from the next start on")
-            .gives(404, "This process was started without a configuration", "Problem")
-            .gives(409, "It is not in one file", "Problem")
-            .gives(422, "It is wrong; the file is as it was", "Problem"),
+        Route::new(
+            Verb::Post,
+            "/config",
+            Required::Admin,
+            "Replaces the file of the configuration, if it is right",
+            replace,
+        )
+        .takes("application/json", "Object")
+        .ends(204, "It is written, and holds from the next start on")
+        .gives(404, "This process was started without a configuration", "Problem")
+        .gives(409, "It is not in one file", "Problem")
+        .gives(422, "It is wrong; the file is as it was", "Problem"),
     ]
 }
 
@@ -75,7 +81,9 @@ async fn replace(State(context): State<Context>, posted: Posted) -> Result<Statu
         Invalid::new("json_invalid", json!(["body"]), format!("JSON decode error: {error}"), json!({}))
     })?;
     if !value.is_object() {
-        return Err(Invalid::new("dict_type", json!(["body"]), "Input should be a valid dictionary", Value::Null).into());
+        return Err(
+            Invalid::new("dict_type", json!(["body"]), "Input should be a valid dictionary", Value::Null).into()
+        );
     }
     let done = tokio::task::spawn_blocking(move || replace(value)).await;
     let failed = || Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "Failed to update configuration");

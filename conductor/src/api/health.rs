@@ -21,8 +21,11 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Verb::Get, "/ready", Required::Nothing, "Tells whether calls should come here", ready)
             .gives(200, "They should", "Readiness")
             .gives(503, "They should go elsewhere: it is ending, or the store does not answer", "Readiness"),
-        Route::new(Verb::Get, "/version", Required::Nothing, "Tells which build this is", tell_version)
-            .gives(200, "The build", "Version"),
+        Route::new(Verb::Get, "/version", Required::Nothing, "Tells which build this is", tell_version).gives(
+            200,
+            "The build",
+            "Version",
+        ),
     ]
 }
 

@@ -13,8 +13,7 @@ use super::answer::{Invalid, Refusal, Result};
 /// The longest name, in bytes.
 const LONGEST: usize = 200;
 /// What names of other things start with: on Redis all of them lie beside the lists.
-const RESERVED: &[&str] =
-    &["vcon:", "vconductor:", "DLQ:", "context:", "tel:", "mailto:", "name:", "followers:", "{"];
+const RESERVED: &[&str] = &["vcon:", "vconductor:", "DLQ:", "context:", "tel:", "mailto:", "name:", "followers:", "{"];
 /// The index of all vCons.
 const INDEX: &str = "vcons";
 /// How long a count is believed; what is put on the list meanwhile is added.
@@ -75,7 +74,12 @@ impl Lists {
 /// Refuses names that belong to something else.
 pub(super) fn named(list: &str, parameter: &str) -> Result<(), Invalid> {
     let wrong = |message: &str| {
-        Err(Invalid::new("list_name", json!(["query", parameter]), message, json!(list.chars().take(80).collect::<String>())))
+        Err(Invalid::new(
+            "list_name",
+            json!(["query", parameter]),
+            message,
+            json!(list.chars().take(80).collect::<String>()),
+        ))
     };
     if list.is_empty() || list.len() > LONGEST || list.chars().any(char::is_control) {
         return wrong("A list's name has 1 to 200 bytes and no control characters");

@@ -27,8 +27,14 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new(Verb::Get, "/metrics", Required::Read, "Tells the figures of this process and of the queues", metrics)
-            .gives_as(200, "The figures", "text/plain", "Text"),
+        Route::new(
+            Verb::Get,
+            "/metrics",
+            Required::Read,
+            "Tells the figures of this process and of the queues",
+            metrics,
+        )
+        .gives_as(200, "The figures", "text/plain", "Text"),
     ]
 }
 

@@ -7,10 +7,11 @@ use super::route::{Answer, Content, Parameter, Required, Route, Verb};
 use super::version;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![
-        Route::new(Verb::Get, "/openapi.json", Required::Nothing, "Describes this API (OpenAPI 3.1)", served)
-            .gives(200, "The description", "Object"),
-    ]
+    vec![Route::new(Verb::Get, "/openapi.json", Required::Nothing, "Describes this API (OpenAPI 3.1)", served).gives(
+        200,
+        "The description",
+        "Object",
+    )]
 }
 
 async fn served() -> Response {
@@ -214,8 +215,7 @@ mod tests {
         let document = document();
         let mut used = BTreeSet::new();
         references(&document, &mut used);
-        let there: BTreeSet<String> =
-            document["components"]["schemas"].as_object().unwrap().keys().cloned().collect();
+        let there: BTreeSet<String> = document["components"]["schemas"].as_object().unwrap().keys().cloned().collect();
         assert_eq!(used, there);
         let (mut names, mut count) = (BTreeSet::new(), 0);
         for path in document["paths"].as_object().unwrap().values() {

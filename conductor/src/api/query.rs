@@ -69,9 +69,11 @@ impl Query {
         let Some(text) = self.one(name) else { return Ok(None) };
         let read = seconds(&Value::String(text.to_owned()));
         let message = "Input should be a valid datetime";
-        Ok(Some(read.ok_or_else(|| {
-            Invalid::new("datetime_from_date_parsing", json!(["query", name]), message, json!(text))
-        })?))
+        Ok(Some(
+            read.ok_or_else(|| {
+                Invalid::new("datetime_from_date_parsing", json!(["query", name]), message, json!(text))
+            })?,
+        ))
     }
 }
 
@@ -99,7 +101,10 @@ mod tests {
     #[test]
     fn numbers_have_bounds() {
         let of = |text: &str| Query::read(&format!("n={text}")).number("n", 5, 1..=10).ok();
-        assert_eq!((of("7"), of("%207"), of("0"), of("11"), of("-1"), of("x")), (Some(7), Some(7), None, None, None, None));
+        assert_eq!(
+            (of("7"), of("%207"), of("0"), of("11"), of("-1"), of("x")),
+            (Some(7), Some(7), None, None, None, None)
+        );
         assert_eq!(of("99999999999999999999999999"), None);
         assert_eq!(Query::default().number("n", 5, 1..=10).ok(), Some(5));
     }

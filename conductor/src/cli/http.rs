@@ -119,12 +119,8 @@ fn lists(config: &Config) -> BTreeSet<String> {
 fn storages(config: &Config, registry: &Registry) -> Vec<(String, Arc<dyn Storage>)> {
     let build = |storage: &vconductor_core::config::PluginConfig| {
         let entry = registry.storage(&storage.module)?;
-        let asked = Asked {
-            name: &storage.name,
-            module: &storage.module,
-            options: &storage.options,
-            mode: &config.mode,
-        };
+        let asked =
+            Asked { name: &storage.name, module: &storage.module, options: &storage.options, mode: &config.mode };
         Some((storage.name.value.clone(), (entry.configure)(asked, &mut Vec::new())?))
     };
     config.storages.iter().filter_map(build).collect()

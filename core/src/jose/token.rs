@@ -157,7 +157,8 @@ mod tests {
     #[test]
     fn a_token_of_a_key_pair_holds_and_the_public_key_is_no_secret() {
         // RFC 8037, appendix A: a public test key of the standard.
-        let mut jwk = json!({"kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+        let mut jwk =
+            json!({"kty": "OKP", "crv": "Ed25519", "kid": "k1", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
         let public = jwk.to_string();
         jwk["d"] = json!("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A");
         let keys = TokenKeys::public(Keys::read("set", public.as_bytes()).unwrap());

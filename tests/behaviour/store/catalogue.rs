@@ -45,7 +45,10 @@ async fn a_repeated_delivery_is_taken_in_once(world: World) {
     let other = world.another().await;
     let again = other.ingest_once(&once("post:1", "third"), vec![new_vcon("a", &["calls"])]).await;
     assert_eq!(again.expect("an answer").as_deref(), Some("first"), "another handle knows it, too");
-    assert_eq!(other.ingest_once(&once("post:2", "x"), vec![new_vcon("c", &["calls"])]).await.expect("an answer"), None);
+    assert_eq!(
+        other.ingest_once(&once("post:2", "x"), vec![new_vcon("c", &["calls"])]).await.expect("an answer"),
+        None
+    );
     assert_eq!(world.status("calls").await.waiting, 2);
 }
 
@@ -84,7 +87,9 @@ async fn a_replacement_wants_the_revision_it_saw(world: World) {
         let store = world.store.clone();
         async move { store.replace("a", Bytes::from_static(text.as_bytes()), expected).await.expect("an answer") }
     };
-    let Replaced::Done(next) = replace(r#"{"uuid":"a","n":1}"#, Some(seen)).await else { panic!("it was not replaced") };
+    let Replaced::Done(next) = replace(r#"{"uuid":"a","n":1}"#, Some(seen)).await else {
+        panic!("it was not replaced")
+    };
     assert!(next > seen);
     assert_eq!(replace(r#"{"uuid":"a","n":2}"#, Some(seen)).await, Replaced::Changed(next));
     assert_eq!(world.document("a").await.as_deref(), Some(r#"{"uuid":"a","n":1}"#));
@@ -150,7 +155,10 @@ async fn vcons_are_found_by_what_their_parties_have(world: World) {
     let tel = term(TermKind::Tel, "+1");
     assert_eq!(search(std::slice::from_ref(&tel)).await, ["a", "b"]);
     assert_eq!(search(&[tel.clone(), term(TermKind::Name, "Ann")]).await, ["a"]);
-    assert_eq!(search(&[tel.clone(), term(TermKind::Mailto, "bob@example.com"), term(TermKind::Name, "Ann")]).await, ["a"]);
+    assert_eq!(
+        search(&[tel.clone(), term(TermKind::Mailto, "bob@example.com"), term(TermKind::Name, "Ann")]).await,
+        ["a"]
+    );
     assert!(search(&[tel, term(TermKind::Name, "nobody")]).await.is_empty(), "a term without hits finds nothing");
     assert!(search(&[term(TermKind::Tel, "+")]).await.is_empty(), "no part of a value");
     assert!(search(&[]).await.is_empty());

@@ -287,7 +287,8 @@ async fn tokens_of_a_provider_open_what_they_say(world: World) {
     };
     let server = world.serve_with(|settings| settings.jwt = Some(jwt)).await;
     let end = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs() + 60;
-    let claims = json!({"sub": "ann", "iss": "https://id.example.com", "aud": "vcons", "exp": end, "scope": "openid read"});
+    let claims =
+        json!({"sub": "ann", "iss": "https://id.example.com", "aud": "vcons", "exp": end, "scope": "openid read"});
     let ask = async |method: &str, token: String| {
         let call = Call::new(method, "/vcon").without_key().header("authorization", &format!("Bearer {token}"));
         server.ask(call.body(vcon(&uuid(1)))).await.status.as_u16()

@@ -67,7 +67,8 @@ async fn campaign(backend: Backend) {
     let directory = folder.path().join("store");
     let url = redis.as_ref().map_or_else(|| format!("embedded:{}", directory.display()), RedisServer::url);
     let port = free_port();
-    let (next, done, kills) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (next, done, kills) =
+        (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let killer = tokio::task::spawn_blocking({
         let (done, kills, url, folder) = (Arc::clone(&done), Arc::clone(&kills), url.clone(), folder.path().to_owned());
         move || {
@@ -83,7 +84,8 @@ async fn campaign(backend: Backend) {
         }
     });
     let clients = (0..CLIENTS).map(|_| tokio::spawn(post_all(port, Arc::clone(&next), posts())));
-    let repeated: usize = futures_util::future::join_all(clients).await.into_iter().map(|one| one.expect("a client")).sum();
+    let repeated: usize =
+        futures_util::future::join_all(clients).await.into_iter().map(|one| one.expect("a client")).sum();
     done.store(true, Ordering::SeqCst);
     killer.await.expect("the killer ends");
     let store: Arc<dyn Store> = match backend {

@@ -38,7 +38,8 @@ async fn a_body_that_is_too_large_is_refused(world: World) {
     assert_eq!(server.post("/vcon", padded(2, 100_000)).await.status, 413);
     // Without a declared length.
     let parts = futures_util::stream::iter((0..20).map(|_| Ok::<_, std::io::Error>(vec![b' '; 10_000])));
-    let request = server.client.post(format!("{}/vcon", server.base)).header("x-conserver-api-token", crate::world::TOKEN);
+    let request =
+        server.client.post(format!("{}/vcon", server.base)).header("x-conserver-api-token", crate::world::TOKEN);
     let answer = request.body(reqwest::Body::wrap_stream(parts)).send().await.expect("an answer");
     assert_eq!(answer.status(), 413);
     assert_eq!(server.post("/vcons/ndjson", vec![b' '; 300_000]).await.status, 413, "a line is too long");
@@ -61,7 +62,8 @@ async fn a_head_that_is_too_large_is_refused(world: World) {
     let server = world.serve().await;
     let answer = server.ask(Call::new("GET", "/health").header("x-padding", &"x".repeat(100_000))).await;
     assert_eq!(answer.status, 431);
-    let answer = server.ask((0..200).fold(Call::new("GET", "/health"), |call, n| call.header(&format!("x-{n}"), "x"))).await;
+    let answer =
+        server.ask((0..200).fold(Call::new("GET", "/health"), |call, n| call.header(&format!("x-{n}"), "x"))).await;
     assert_eq!(answer.status, 431);
 }
 
@@ -141,7 +143,8 @@ async fn it_speaks_tls(world: World) {
     assert!(plain.is_err(), "without TLS there is no answer");
     let wrong = vconductor::api::TlsFiles { certificate: file("server.pem"), key: file("client.key") };
     let settings = vconductor::api::Settings { tls: Some(wrong), ..World::settings() };
-    let refused = vconductor::api::Api::start(settings, world.store.clone()).await.err().expect("they do not belong together");
+    let refused =
+        vconductor::api::Api::start(settings, world.store.clone()).await.err().expect("they do not belong together");
     assert!(refused.help_text().is_some(), "{refused}");
 }
 

@@ -75,7 +75,8 @@ async fn lines_are_taken_in_and_told_one_by_one(world: World) {
 
 async fn repeated_lines_have_no_effect(world: World) {
     let server = world.serve().await;
-    let import = |body: String| Call::new("POST", "/vcons/ndjson?ingress_lists=calls").header("Idempotency-Key", "k").body(body);
+    let import =
+        |body: String| Call::new("POST", "/vcons/ndjson?ingress_lists=calls").header("Idempotency-Key", "k").body(body);
     let first = server.ask(import(lines(0..600))).await;
     assert!(told(&first.text).iter().all(|line| line["status"] == 201));
     let second = server.ask(import(lines(0..600))).await;

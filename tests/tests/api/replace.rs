@@ -4,11 +4,7 @@ use vconductor_core::store::{ClaimRequest, Commit, End, ProcessId, Quota};
 
 use crate::world::{Call, World, cases, uuid, vcon};
 
-cases![
-    only_what_was_seen_is_replaced,
-    a_run_at_work_is_not_disturbed,
-    what_does_not_belong_there_is_refused,
-];
+cases![only_what_was_seen_is_replaced, a_run_at_work_is_not_disturbed, what_does_not_belong_there_is_refused,];
 
 fn put(number: usize, tag: Option<&str>, body: String) -> Call {
     let call = Call::new("PUT", &format!("/vcon/{}", uuid(number))).body(body);

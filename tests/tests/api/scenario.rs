@@ -65,7 +65,9 @@ pub(crate) fn trials(backend: Backend) -> Vec<Trial> {
         let scenarios: Vec<Scenario> =
             serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let subject = file.file_stem().expect("a name").to_string_lossy().into_owned();
-        for scenario in scenarios.into_iter().filter(|one| one.only.as_deref().is_none_or(|only| only == backend.name())) {
+        for scenario in
+            scenarios.into_iter().filter(|one| one.only.as_deref().is_none_or(|only| only == backend.name()))
+        {
             let name = format!("{}::scenarios::{subject}::{}", backend.name(), scenario.it.replace(' ', "_"));
             trials.push(Trial::test(name, move || {
                 runtime().block_on(play(backend, &scenario));
@@ -132,7 +134,8 @@ impl Step {
         };
         call.headers = self.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let sent = self.send.as_ref().map(|value| filled(&value.to_string()));
-        call.body = body.or_else(|| sent.or_else(|| self.send_text.clone()).map(String::into_bytes)).unwrap_or_default();
+        call.body =
+            body.or_else(|| sent.or_else(|| self.send_text.clone()).map(String::into_bytes)).unwrap_or_default();
         let answer = server.ask(call).await;
         assert_eq!(Some(answer.status.as_u16()), self.expect, "{place}: {answer:?}");
         if let Some(expected) = &self.body {
@@ -161,7 +164,8 @@ fn is_like(found: &Value, expected: &Value) -> bool {
             expected.iter().all(|(name, value)| is_like(found.get(name).unwrap_or(&Value::Null), value))
         }
         (Value::Array(found), Value::Array(expected)) => {
-            found.len() == expected.len() && found.iter().zip(expected).all(|(found, expected)| is_like(found, expected))
+            found.len() == expected.len()
+                && found.iter().zip(expected).all(|(found, expected)| is_like(found, expected))
         }
         (found, Value::String(expected)) if expected.starts_with('~') => {
             found.to_string().to_lowercase().contains(&expected[1..].to_lowercase())

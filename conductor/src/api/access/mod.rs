@@ -30,9 +30,9 @@ use super::limits::Limits;
 pub use jwt::{Jwt, JwtSource};
 pub(crate) use key::NewKey;
 pub use scope::Scope;
+use tokens::Digest;
 pub use tokens::Keys;
 pub(crate) use tokens::header_name;
-use tokens::Digest;
 
 /// Who called.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -31,18 +31,36 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Verb::Get, "/dlq", Required::Read, "Tells what lies in a dead letter queue", uuids)
             .wants("ingress_list", "ListName", list)
             .gives(200, "Uuids, oldest run first, 100000 at most", "Uuids"),
-        Route::new(Verb::Post, "/dlq/reprocess", Required::Write, "Puts dead runs back on their list; they go on where they were", reprocess)
-            .wants("ingress_list", "ListName", list)
-            .query("count", "Count", "How many, 1 to 100000; 1000 where it is not said")
-            .gives(200, "How many were put back", "Count"),
-        Route::new(Verb::Get, "/dlq/letters", Required::Read, "Tells dead runs with their reasons, oldest first", letters)
-            .wants("ingress_list", "ListName", list)
-            .query("cursor", "Uuid", "Only those after this run")
-            .query("size", "Count", "How many, 1 to 1000; 50 where it is not said")
-            .gives(200, "The letters, and where the next page begins", "Letters"),
-        Route::new(Verb::Post, "/dlq/letters/{run}/retry", Required::Write, "Puts one dead run back on its list", retry)
-            .ends(204, "It is on its list")
-            .gives(404, "It is not dead, or not any more", "Problem"),
+        Route::new(
+            Verb::Post,
+            "/dlq/reprocess",
+            Required::Write,
+            "Puts dead runs back on their list; they go on where they were",
+            reprocess,
+        )
+        .wants("ingress_list", "ListName", list)
+        .query("count", "Count", "How many, 1 to 100000; 1000 where it is not said")
+        .gives(200, "How many were put back", "Count"),
+        Route::new(
+            Verb::Get,
+            "/dlq/letters",
+            Required::Read,
+            "Tells dead runs with their reasons, oldest first",
+            letters,
+        )
+        .wants("ingress_list", "ListName", list)
+        .query("cursor", "Uuid", "Only those after this run")
+        .query("size", "Count", "How many, 1 to 1000; 50 where it is not said")
+        .gives(200, "The letters, and where the next page begins", "Letters"),
+        Route::new(
+            Verb::Post,
+            "/dlq/letters/{run}/retry",
+            Required::Write,
+            "Puts one dead run back on its list",
+            retry,
+        )
+        .ends(204, "It is on its list")
+        .gives(404, "It is not dead, or not any more", "Problem"),
         Route::new(Verb::Delete, "/dlq/letters/{run}", Required::Write, "Forgets one dead run", bury)
             .ends(204, "It is forgotten")
             .gives(404, "It is not dead, or not any more", "Problem"),

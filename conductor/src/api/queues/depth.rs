@@ -18,10 +18,16 @@ const DEAD: &str = "DLQ:";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new(Verb::Get, "/stats/queue", Required::Read, "Tells how much waits on a list or in a dead letter queue", stats)
-            .wants("list_name", "ListName", "The list, or DLQ: and a list")
-            .gives(200, "Its depth", "Depth")
-            .gives(422, "No list is named, or the name is that of something else", "Problem"),
+        Route::new(
+            Verb::Get,
+            "/stats/queue",
+            Required::Read,
+            "Tells how much waits on a list or in a dead letter queue",
+            stats,
+        )
+        .wants("list_name", "ListName", "The list, or DLQ: and a list")
+        .gives(200, "Its depth", "Depth")
+        .gives(422, "No list is named, or the name is that of something else", "Problem"),
         Route::new(Verb::Get, "/vcon/count", Required::Read, "Tells how much waits on an egress list", count)
             .wants("egress_list", "ListName", "The list")
             .gives(200, "How many", "Count")

@@ -17,12 +17,18 @@ const MOST: usize = 100_000;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new(Verb::Post, "/vcon/ingress", Required::Write, "Puts stored vCons on a list, in their order", ingress)
-            .wants("ingress_list", "ListName", "The list")
-            .takes("application/json", "Uuids")
-            .ends(204, "Those that are known are on the list; others are passed over")
-            .gives(422, "No list is named, or the body is no array of uuids", "Problem")
-            .gives(429, "The list has no room", "Problem"),
+        Route::new(
+            Verb::Post,
+            "/vcon/ingress",
+            Required::Write,
+            "Puts stored vCons on a list, in their order",
+            ingress,
+        )
+        .wants("ingress_list", "ListName", "The list")
+        .takes("application/json", "Uuids")
+        .ends(204, "Those that are known are on the list; others are passed over")
+        .gives(422, "No list is named, or the body is no array of uuids", "Problem")
+        .gives(429, "The list has no room", "Problem"),
     ]
 }
 

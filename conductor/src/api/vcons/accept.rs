@@ -114,9 +114,9 @@ fn repetition(headers: &HeaderMap, checked: &[Checked], batch: &Batch<'_>) -> Re
 
 /// SHA-256 of parts in hex; where one ends and the next begins counts.
 fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let hash = parts.into_iter().fold(Sha256::new(), |hash, part| {
-        hash.chain_update((part.len() as u64).to_be_bytes()).chain_update(part)
-    });
+    let hash = parts
+        .into_iter()
+        .fold(Sha256::new(), |hash, part| hash.chain_update((part.len() as u64).to_be_bytes()).chain_update(part));
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -44,7 +44,8 @@ async fn external(
     };
     let posted = read(&parts.headers, body, &context, context.limits.body).await?;
     let checked = check(posted.bytes.clone())?;
-    let batch = Batch { lists: vec![list], caller: &caller.name, source: "external", parameter: "ingress_list", part: 0 };
+    let batch =
+        Batch { lists: vec![list], caller: &caller.name, source: "external", parameter: "ingress_list", part: 0 };
     accept(&context, &parts.headers, &checked, batch).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.extensions_mut().insert(caller);

@@ -30,10 +30,16 @@ const NDJSON: &str = "application/x-ndjson";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new(Verb::Get, "/vcons/ndjson", Required::Read, "Reads all vCons, one per line, in the order of arrival", export)
-            .query("cursor", "Uuid", "Only those that arrived after this one")
-            .gives_as(200, "The vCons", NDJSON, "Text")
-            .gives(410, "The vCon of the cursor was deleted", "Problem"),
+        Route::new(
+            Verb::Get,
+            "/vcons/ndjson",
+            Required::Read,
+            "Reads all vCons, one per line, in the order of arrival",
+            export,
+        )
+        .query("cursor", "Uuid", "Only those that arrived after this one")
+        .gives_as(200, "The vCons", NDJSON, "Text")
+        .gives(410, "The vCon of the cursor was deleted", "Problem"),
         Route::new(Verb::Post, "/vcons/ndjson", Required::Write, "Takes many vCons in, one per line", import)
             .many("ingress_lists", "ListName", "Lists to put them on")
             .header("Idempotency-Key", "Makes a repetition of the same lines within a day have no effect")
@@ -83,7 +89,8 @@ async fn export(State(context): State<Context>, query: Query) -> Result<Response
 
 /// Line breaks of JSON text stand between its parts only, where a blank means the same.
 fn in_one_line(document: &[u8]) -> Bytes {
-    let mut line: Vec<u8> = document.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
+    let mut line: Vec<u8> =
+        document.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }).collect();
     line.push(b'\n');
     line.into()
 }
@@ -100,8 +107,16 @@ async fn import(
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
     let lists: Vec<String> = query.all("ingress_lists").map(str::to_owned).collect();
-    let mut import = Import { context: &context, headers: &parts.headers, caller: &caller, lists, filling: Vec::new(),
-        bytes: 0, batches: 0, told: Vec::new() };
+    let mut import = Import {
+        context: &context,
+        headers: &parts.headers,
+        caller: &caller,
+        lists,
+        filling: Vec::new(),
+        bytes: 0,
+        batches: 0,
+        told: Vec::new(),
+    };
     let mut lines = Lines { body, buffer: BytesMut::new(), seen: 0, ended: false };
     let mut number = 0;
     while let Some(line) = lines.next(&context).await? {

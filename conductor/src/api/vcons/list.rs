@@ -21,7 +21,11 @@ pub(super) fn routes() -> Vec<Route> {
             .query("size", "Count", "Uuids of a page: 50, at most 10000")
             .query("since", "Time", "Only those whose created_at is not before this")
             .query("until", "Time", "Only those whose created_at is not after this")
-            .query("cursor", "Text", "Instead of page, since and until: oldest arrival first, after this uuid (empty: from the start)")
+            .query(
+                "cursor",
+                "Text",
+                "Instead of page, since and until: oldest arrival first, after this uuid (empty: from the start)",
+            )
             .gives(200, "Uuids; with a cursor, the header X-Next-Cursor says where the next page begins", "Uuids")
             .gives(410, "The vCon of the cursor was deleted: start again", "Problem")
             .gives(422, "A parameter is wrong", "Problem"),

@@ -15,13 +15,19 @@ use crate::api::route::{Required, Route, Verb};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new(Verb::Post, "/vcon", Required::Write, "Takes a vCon in, and puts it on lists in the same step", post)
-            .many("ingress_lists", "ListName", "Lists to put it on")
-            .header("Idempotency-Key", "Makes a repetition within a day have no effect")
-            .takes("application/json", "Vcon")
-            .gives(201, "It is safe; the body is what is stored", "Vcon")
-            .gives(422, "It is no vCon, or the key was used for another one", "Problem")
-            .gives(429, "A list has no room, or this key makes too many calls", "Problem"),
+        Route::new(
+            Verb::Post,
+            "/vcon",
+            Required::Write,
+            "Takes a vCon in, and puts it on lists in the same step",
+            post,
+        )
+        .many("ingress_lists", "ListName", "Lists to put it on")
+        .header("Idempotency-Key", "Makes a repetition within a day have no effect")
+        .takes("application/json", "Vcon")
+        .gives(201, "It is safe; the body is what is stored", "Vcon")
+        .gives(422, "It is no vCon, or the key was used for another one", "Problem")
+        .gives(429, "A list has no room, or this key makes too many calls", "Problem"),
     ]
 }
 

@@ -16,15 +16,21 @@ use crate::api::route::{Required, Route, Verb};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new(Verb::Put, "/vcon/{uuid}", Required::Write, "Replaces a vCon that has not changed since it was read", put)
-            .header("If-Match", "The ETag of the vCon that was read; * replaces whatever is there")
-            .takes("application/json", "Vcon")
-            .gives(200, "It is replaced; the ETag is its new revision", "Vcon")
-            .gives(404, "There is none", "Problem")
-            .gives(409, "A run works on it at this moment: read it again later", "Problem")
-            .gives(412, "It has changed: read it again", "Problem")
-            .gives(422, "It is no vCon, or another one", "Problem")
-            .gives(428, "If-Match is missing", "Problem"),
+        Route::new(
+            Verb::Put,
+            "/vcon/{uuid}",
+            Required::Write,
+            "Replaces a vCon that has not changed since it was read",
+            put,
+        )
+        .header("If-Match", "The ETag of the vCon that was read; * replaces whatever is there")
+        .takes("application/json", "Vcon")
+        .gives(200, "It is replaced; the ETag is its new revision", "Vcon")
+        .gives(404, "There is none", "Problem")
+        .gives(409, "A run works on it at this moment: read it again later", "Problem")
+        .gives(412, "It has changed: read it again", "Problem")
+        .gives(422, "It is no vCon, or another one", "Problem")
+        .gives(428, "If-Match is missing", "Problem"),
     ]
 }
 

@@ -26,8 +26,10 @@ pub(super) fn routes() -> Vec<Route> {
 async fn search(State(context): State<Context>, query: Query) -> Result<Response> {
     let kinds = [TermKind::Tel, TermKind::Mailto, TermKind::Name];
     let asked = kinds.into_iter().filter_map(|kind| Some((kind, query.one(kind.as_str())?)));
-    let terms: Vec<Term> =
-        asked.filter(|(_, value)| !value.is_empty()).map(|(kind, value)| Term { kind, value: value.to_owned() }).collect();
+    let terms: Vec<Term> = asked
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(kind, value)| Term { kind, value: value.to_owned() })
+        .collect();
     if terms.is_empty() {
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "At least one search parameter must be provided"));
     }

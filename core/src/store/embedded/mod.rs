@@ -156,9 +156,8 @@ impl Documents for EmbeddedStore {
     async fn ingest(&self, vcons: Vec<NewVcon>) -> Result<()> {
         let needs = Needs { durable: true, bytes: check_sizes(&vcons)? };
         let vcons = vcons::prepared(vcons);
-        let take_in = move |tx: &mut Tx<'_>| {
-            vcons.iter().try_for_each(|(vcon, indexed)| vcons::ingest(tx, vcon, indexed))
-        };
+        let take_in =
+            move |tx: &mut Tx<'_>| vcons.iter().try_for_each(|(vcon, indexed)| vcons::ingest(tx, vcon, indexed));
         self.writer.call(needs, take_in).await
     }
 

@@ -23,7 +23,13 @@ const SWEEP: i64 = 500;
 /// vCons with what they are found by, which is read before the writer is asked.
 pub(super) fn prepared(vcons: Vec<NewVcon>) -> Vec<(NewVcon, Indexed)> {
     let indexed = |vcon: &NewVcon| vcon.document.as_ref().map(|document| Indexed::of(document)).unwrap_or_default();
-    vcons.into_iter().map(|vcon| { let found = indexed(&vcon); (vcon, found) }).collect()
+    vcons
+        .into_iter()
+        .map(|vcon| {
+            let found = indexed(&vcon);
+            (vcon, found)
+        })
+        .collect()
 }
 
 /// Stores and enqueues one vCon.
