@@ -10,7 +10,7 @@ use super::guard::{Door, guard};
 
 /// What a caller needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Required {
+pub(super) enum Required {
     /// Nothing.
     Nothing,
     /// A key with the scope `read`.
@@ -25,7 +25,7 @@ pub enum Required {
 
 /// A method that routes have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Verb {
+pub(super) enum Verb {
     /// `GET`, and `HEAD` with it.
     Get,
     /// `POST`
@@ -38,7 +38,7 @@ pub enum Verb {
 
 impl Verb {
     /// In lower case, as OpenAPI writes it.
-    pub fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Verb::Get => "get",
             Verb::Post => "post",

@@ -5,7 +5,7 @@ mod media;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use vconductor_core::config::{Code, Config, Finding, Period, Size, Span};
+use vconductor_core::config::{Code, Config, Finding, Period, Size};
 use vconductor_core::http::HttpClient;
 use vconductor_core::http::guard::Guard;
 use vconductor_core::plugin::Services;
