@@ -2,6 +2,7 @@
 //! are bounded.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -18,6 +19,8 @@ use super::limits::Limits;
 
 /// Room is counted in steps of so many bytes.
 const STEP: usize = 64 << 10;
+/// So many pieces of a body that is refused are still read.
+const LINGER: usize = 64;
 
 /// The memory that bodies may take together.
 #[derive(Debug, Clone)]
@@ -95,6 +98,7 @@ async fn gather(mut body: Body, context: &Context, most: usize) -> Result<(Bytes
         let Ok(data) = frame.map_err(|_| broken())?.into_data() else { continue };
         length += data.len();
         if length > most {
+            linger(body).await;
             return Err(too_large(most));
         }
         if length > reserved {
@@ -113,6 +117,16 @@ async fn gather(mut body: Body, context: &Context, most: usize) -> Result<(Bytes
         }
     }
     Ok((if gathered.is_empty() { first } else { gathered.freeze() }, room))
+}
+
+/// Reads a little of what is refused: a client that is still sending when its connection is closed never sees the answer.
+async fn linger(mut body: Body) {
+    for _ in 0..LINGER {
+        match timeout(Duration::from_secs(1), body.frame()).await {
+            Ok(Some(Ok(_))) => {}
+            _ => return,
+        }
+    }
 }
 
 fn is_compressed(headers: &HeaderMap) -> Result<bool> {
