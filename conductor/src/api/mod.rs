@@ -41,11 +41,16 @@ pub struct Api {
 }
 
 impl Api {
-    /// Listens and answers.
+    /// Listens and answers. What `routers` serve is not behind the keys.
     ///
     /// # Errors
     /// Configuration: the address cannot be listened on. Retryable: the store is away.
-    pub async fn start(address: SocketAddr, store: Arc<dyn Store>, keys: Keys) -> Result<Self> {
+    pub async fn start(
+        address: SocketAddr,
+        store: Arc<dyn Store>,
+        keys: Keys,
+        routers: Vec<Router>,
+    ) -> Result<Self> {
         let refused = |error: std::io::Error| {
             Error::configuration(format!("cannot listen on {address}: {error}"))
                 .help("name an address of this machine and a port that is free")
@@ -54,7 +59,7 @@ impl Api {
         let address = listener.local_addr().map_err(refused)?;
         let source = Source::open(store).await?;
         let stop = CancellationToken::new();
-        let service = routes(Arc::clone(&source), Arc::new(keys));
+        let service = routers.into_iter().fold(routes(Arc::clone(&source), Arc::new(keys)), Router::merge);
         let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
         let served = tokio::spawn(async move { server.await });
         Ok(Api { address, source, stop, served })

@@ -15,7 +15,7 @@ use vconductor_core::store::Coordination;
 use vconductor_core::{Error, Result};
 
 pub(crate) use self::media::{OffloadConfig, offload};
-use crate::follow;
+use crate::{follow, ingress};
 
 /// The section `http`: the client that all links share.
 #[derive(Debug, Default, Deserialize)]
@@ -53,6 +53,7 @@ pub(crate) fn check(config: &Config, findings: &mut Vec<Finding>) {
         idle(&auth.list.span, "ingress_auth", "nothing is received over HTTP");
     }
     follow::check(config, findings);
+    ingress::check(config, findings);
 }
 
 /// The client that all links share, as the section `http` wants it.

@@ -95,6 +95,10 @@ instruments! {
     FOLLOWER_PULLS = "vconductor_follower_pulls_total", Counter, Count, ["follower", "result"];
     /// vCons of a follower by what became of them: taken, stored, repeated, retried or dead.
     FOLLOWER_VCONS = "vconductor_follower_vcons_total", Counter, Count, ["follower", "outcome"];
+    /// Deliveries to an ingress by what became of them: accepted, repeated, ignored, unproved, unreadable or unavailable.
+    INGRESS_DELIVERIES = "vconductor_ingress_deliveries_total", Counter, Count, ["ingress", "outcome"];
+    /// Events of an ingress by what became of them: made (a vCon), repeated, retried or dead.
+    INGRESS_EVENTS = "vconductor_ingress_events_total", Counter, Count, ["ingress", "outcome"];
     /// Money spent with a provider, in US dollars by the price table.
     COST = "vconductor_cost_usd_total", Gauge, Count, ["chain", "link", "provider", "model"];
     /// Calls to a model that the price table does not know: their cost is missing from the sum.
@@ -251,6 +255,16 @@ pub fn follower_vcons(follower: &str, outcome: &'static str, count: u64) {
     if count > 0 {
         counter!(FOLLOWER_VCONS, "follower" => follower.to_owned(), "outcome" => outcome).increment(count);
     }
+}
+
+/// Counts a delivery to an ingress; `outcome` is one of the names in [`INGRESS_DELIVERIES`].
+pub fn ingress_delivered(ingress: &str, outcome: &'static str) {
+    counter!(INGRESS_DELIVERIES, "ingress" => ingress.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// Counts an event of an ingress; `outcome` is one of the names in [`INGRESS_EVENTS`].
+pub fn ingress_event(ingress: &str, outcome: &'static str) {
+    counter!(INGRESS_EVENTS, "ingress" => ingress.to_owned(), "outcome" => outcome).increment(1);
 }
 
 /// Reports a wait for a rate limit.

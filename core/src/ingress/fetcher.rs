@@ -1,0 +1,80 @@
+//! Getting what a delivery only points to.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::http::{HttpClient, Request, Response, StatusCode};
+use crate::{Error, Result};
+
+/// How long asking a vendor's API may take.
+const ASK: Duration = Duration::from_secs(30);
+/// How long fetching a recording may take.
+const FETCH: Duration = Duration::from_secs(300);
+/// The largest answer of a vendor's API in bytes.
+const LARGEST_ANSWER: usize = 1 << 20;
+
+/// Gets recordings and facts from vendors, in bounded time and size. Where a request may go is said by the request:
+/// [`Request::trusted`] for an address of the configuration, [`Request::only_to`] for one that a delivery named.
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    http: HttpClient,
+    largest: usize,
+}
+
+impl Fetcher {
+    /// A fetcher that takes recordings of up to `largest` bytes.
+    pub fn new(http: HttpClient, largest: usize) -> Self {
+        Fetcher { http, largest }
+    }
+
+    /// The largest recording in bytes.
+    pub fn largest(&self) -> usize {
+        self.largest
+    }
+
+    /// An answer of a vendor's API.
+    ///
+    /// # Errors
+    /// As [`HttpClient::send`]; retryable when there is nothing yet (404), as the call is often told of before it can be
+    /// asked for, or when it is no JSON.
+    pub async fn json(&self, request: Request) -> Result<Value> {
+        self.there(request.timeout(ASK).max_body(LARGEST_ANSWER)).await?.json()
+    }
+
+    /// The bytes of a recording.
+    ///
+    /// # Errors
+    /// As [`HttpClient::send`]; retryable when it is not there yet (404, 202, or nothing in it).
+    pub async fn media(&self, request: Request) -> Result<Bytes> {
+        let request = request.timeout(FETCH).max_body(self.largest);
+        let shown = request.shown();
+        let response = self.there(request).await?;
+        if response.body.is_empty() || response.status != StatusCode::OK {
+            return Err(not_there(&shown, response.status));
+        }
+        Ok(response.body)
+    }
+
+    /// The answer whatever its status is, for adapters to whom more statuses mean something.
+    ///
+    /// # Errors
+    /// As [`HttpClient::exchange`].
+    pub async fn exchange(&self, request: Request) -> Result<Response> {
+        self.http.exchange(&request.timeout(FETCH).max_body(self.largest)).await
+    }
+
+    async fn there(&self, request: Request) -> Result<Response> {
+        let response = self.http.exchange(&request).await?;
+        if response.status == StatusCode::NOT_FOUND {
+            return Err(not_there(&request.shown(), response.status));
+        }
+        self.http.require_success(&request, response)
+    }
+}
+
+fn not_there(shown: &str, status: StatusCode) -> Error {
+    Error::retryable(format!("{shown}: not there yet ({status})"))
+        .help("vendors often tell of a recording before it can be had; it is tried again until `give_up_after`")
+}
