@@ -16,6 +16,7 @@ mod item;
 mod make;
 mod serve;
 mod settings;
+mod twiml;
 mod vcon;
 mod work;
 

@@ -57,12 +57,18 @@ impl Fetcher {
         Ok(response.body)
     }
 
-    /// The answer whatever its status is, for adapters to whom more statuses mean something.
+    /// [`media`](Self::media), or `None` when it is not to be had under this URL (any more): 401, 403, 404 and 410 are what
+    /// a signed URL answers whose time is over.
     ///
     /// # Errors
-    /// As [`HttpClient::exchange`].
-    pub async fn exchange(&self, request: Request) -> Result<Response> {
-        self.http.exchange(&request.timeout(FETCH).max_body(self.largest)).await
+    /// As [`HttpClient::send`].
+    pub async fn signed_media(&self, request: Request) -> Result<Option<Bytes>> {
+        let request = request.timeout(FETCH).max_body(self.largest);
+        let response = self.http.exchange(&request).await?;
+        if matches!(response.status.as_u16(), 401 | 403 | 404 | 410) {
+            return Ok(None);
+        }
+        Ok(Some(self.http.require_success(&request, response)?.body))
     }
 
     async fn there(&self, request: Request) -> Result<Response> {

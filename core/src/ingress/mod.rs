@@ -8,6 +8,7 @@ mod answer;
 mod delivery;
 mod event;
 mod fetcher;
+mod local;
 pub mod proof;
 mod refused;
 

@@ -1,8 +1,5 @@
 //! `ingress.twilio`: recordings, calls and messages of Twilio.
 
-mod read;
-mod signature;
-
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +13,7 @@ use vconductor_core::plugin::{Ingress, IngressPlugin};
 use vconductor_core::secret::Secret;
 use vconductor_core::{Error, Result, register_ingress};
 
-use self::read::Reading;
+use crate::ingress::twiml::{self, Json, Reading};
 
 /// Where Twilio's own servers are: they get our credentials.
 const API_HOSTS: [&str; 1] = ["*.twilio.com"];
@@ -147,7 +144,7 @@ twilio_main:
 #[async_trait]
 impl Ingress for Twilio {
     fn verify(&self, delivery: &Delivery) -> Result<(), Refused> {
-        signature::verify("x-twilio-signature", &self.tokens, &self.public_url, delivery)
+        twiml::verify("x-twilio-signature", &self.tokens, &self.public_url, Json::Hashed, delivery)
     }
 
     fn read(&self, delivery: &Delivery) -> Result<Vec<Event>, Refused> {
@@ -178,7 +175,7 @@ impl Ingress for Twilio {
         let url = self.api.join(&path).map_err(|error| Error::permanent("no URL of a call").caused_by(error))?;
         let request = Request::get(url.as_str())?.trusted().provider();
         let answer = fetcher.json(self.with_credentials(request)?).await?;
-        Ok(Some(read::call(&answer)))
+        Ok(Some(twiml::call(&answer)))
     }
 
     async fn media(&self, media: &Media, fetcher: &Fetcher) -> Result<Bytes> {

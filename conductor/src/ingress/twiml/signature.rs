@@ -1,4 +1,4 @@
-//! `X-Twilio-Signature` (Twilio's documentation, "Validating signatures from Twilio"): base64 of the HMAC-SHA1, under the auth
+//! The signature of callbacks (Twilio's documentation, "Validating signatures from Twilio"): base64 of the HMAC-SHA1, under the auth
 //! token, of the URL and the parameters of the form, sorted, without anything between them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,33 +10,50 @@ use vconductor_core::secret::Secret;
 /// The query's parameter that holds the hash of a body that is no form.
 const BODY_HASH: &str = "bodySHA256";
 
+/// How a body that is JSON is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ingress) enum Json {
+    /// By its hash in the query, as Twilio does.
+    Hashed,
+    /// As it is, behind the URL, as SignalWire does; or by its hash, where there is one.
+    Appended,
+}
+
 /// Checks the signature in a header.
-pub(super) fn verify(header: &str, tokens: &[Secret], public_url: &str, delivery: &Delivery) -> Result<(), Refused> {
+pub(in crate::ingress) fn verify(
+    header: &str,
+    tokens: &[Secret],
+    public_url: &str,
+    json: Json,
+    delivery: &Delivery,
+) -> Result<(), Refused> {
     let given = delivery.proof(header)?;
-    let mut message = String::new();
+    let is_form = delivery.mediatype() == "application/x-www-form-urlencoded";
+    let mut message: Vec<u8> = Vec::new();
     match delivery.query_fields()?.get(BODY_HASH) {
         Some(hash) => {
             if !is_hexadecimal(&sha256(&delivery.body), hash) {
                 return Err(Refused::unproved(format!("the body is not the one that `{BODY_HASH}` is of")));
             }
         }
+        None if !is_form && json == Json::Appended => message = delivery.body.to_vec(),
         // What is neither in the form nor hashed is not signed, and must not be there.
-        None if delivery.mediatype() != "application/x-www-form-urlencoded" && !delivery.body.is_empty() => {
+        None if !is_form && !delivery.body.is_empty() => {
             return Err(Refused::unproved(format!("the body is no form, and there is no `{BODY_HASH}`")));
         }
-        None => message = sorted(&delivery.form()?),
+        None => message = sorted(&delivery.form()?).into_bytes(),
     }
     let urls = spellings(&with_query(public_url, &delivery.query));
     let is_signed = |token: &Secret| {
         // Every spelling is tried, so that time tells nothing.
         urls.iter().fold(false, |found, url| {
-            found | is_base64(&hmac_sha1(token, &[url.as_bytes(), message.as_bytes()]), given)
+            found | is_base64(&hmac_sha1(token, &[url.as_bytes(), &message]), given)
         })
     };
     if tokens.iter().fold(false, |found, token| found | is_signed(token)) {
         return Ok(());
     }
-    Err(Refused::unproved("the signature is not by `auth_token` over `public_url`: one of them differs from Twilio's"))
+    Err(Refused::unproved("the signature is not by our token over `public_url`: one of them differs from the sender's"))
 }
 
 /// Names and values in the order of names; of values that are there more than once, each once and in order.
