@@ -51,6 +51,10 @@ impl Gate {
                 }
                 vcon::described(origin, conversation, &fetched)?
             }
+            Event::File(file) => {
+                let bytes = self.adapter.media(&file.media, &self.fetcher).await?;
+                vcon::filed(origin, &file, bytes)?
+            }
         };
         Ok(finished)
     }

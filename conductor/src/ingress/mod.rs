@@ -1,6 +1,6 @@
 //! Ingress adapters: conversations that vendors send to `/ingress/<name>`.
 //!
-//! Reading order: [`serve`] takes a request, `accept` stores what it says before it is answered, `work` makes vCons of that
+//! Reading order: `serve` takes a request (`spool`: a file), `accept` stores what it says before it is answered, `work` makes vCons of that
 //! in the background. [`vconductor_core::plugin::Ingress`] is what differs between vendors; each has one file in `all`.
 //!
 //! * **Store first, answer then.** An event becomes an *item*, stored and put on the list `ingress:<name>` in one step. Claims,
@@ -16,6 +16,7 @@ mod item;
 mod make;
 mod serve;
 mod settings;
+mod spool;
 mod twiml;
 mod vcon;
 mod work;
@@ -66,7 +67,7 @@ pub struct Ingresses {
     gates: Vec<Arc<Gate>>,
     lease: Option<Arc<Lease>>,
     stop: CancellationToken,
-    work: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    work: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Ingresses {
@@ -97,12 +98,14 @@ impl Ingresses {
             }));
         }
         let stop = CancellationToken::new();
-        let (mut lease, mut work) = (None, None);
+        let (mut lease, mut work) = (None, Vec::new());
         if !gates.is_empty() {
             let held = Lease::take(Arc::clone(store)).await?;
             let worker = work::Worker::new(&gates, Arc::clone(store), Arc::clone(&held), stop.clone());
-            work = Some(tokio::spawn(worker.work()));
+            work.push(tokio::spawn(worker.work()));
             lease = Some(held);
+            let spools = gates.iter().filter(|gate| gate.adapter.spool().is_some());
+            work.extend(spools.map(|gate| tokio::spawn(spool::watch(Arc::clone(gate), stop.clone()))));
         }
         Ok(Arc::new(Ingresses { gates, lease, stop, work: tokio::sync::Mutex::new(work) }))
     }
@@ -114,7 +117,7 @@ impl Ingresses {
 
     /// Whether there is one to which requests come.
     pub fn wants_requests(&self) -> bool {
-        self.gates.iter().any(|gate| gate.adapter.folder().is_none())
+        self.gates.iter().any(|gate| gate.adapter.spool().is_none())
     }
 
     fn gate(&self, name: &str) -> Option<&Arc<Gate>> {
@@ -124,10 +127,10 @@ impl Ingresses {
     /// Claims no more items; what is at work has five seconds to end, then it is given back.
     pub async fn stop(&self) {
         self.stop.cancel();
-        if let Some(mut work) = self.work.lock().await.take()
-            && tokio::time::timeout(GRACE, &mut work).await.is_err()
-        {
-            work.abort();
+        for mut work in self.work.lock().await.drain(..) {
+            if tokio::time::timeout(GRACE, &mut work).await.is_err() {
+                work.abort();
+            }
         }
         if let Some(lease) = &self.lease {
             lease.leave().await;

@@ -38,7 +38,7 @@ async fn take(
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    let gate = ingresses.gate(&name).filter(|gate| gate.adapter.folder().is_none());
+    let gate = ingresses.gate(&name).filter(|gate| gate.adapter.spool().is_none());
     let Some(gate) = gate else { return plain(StatusCode::NOT_FOUND, "there is no such ingress") };
     let body = match tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, LARGEST)).await {
         Ok(Ok(body)) => body,

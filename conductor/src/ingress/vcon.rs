@@ -14,7 +14,7 @@ use vconductor_core::audio::content_hash;
 use vconductor_core::document::Edit;
 use vconductor_core::error::{Error, Result};
 use vconductor_core::import::Party;
-use vconductor_core::ingress::{Call, Channels, Conversation, Direction, Disposition, Media, Message, Recording};
+use vconductor_core::ingress::{Call, Channels, Conversation, Direction, Disposition, File, Media, Message, Recording};
 use vconductor_core::media::{is_media, probe};
 use vconductor_core::vcon::{Vcon, uuid8};
 
@@ -79,6 +79,28 @@ pub(super) fn recorded(origin: Origin<'_>, recording: &Recording, call: Call, by
         tags,
     }
     .finish(origin)
+}
+
+/// A file: a vCon as it is, byte for byte, or a recording.
+///
+/// # Errors
+/// Permanent: it is neither.
+pub(super) fn filed(origin: Origin<'_>, file: &File, bytes: Bytes) -> Result<Finished> {
+    if is_media(&bytes) {
+        let recording = Recording {
+            id: file.id.clone(),
+            call: file.call.clone(),
+            media: file.media.clone(),
+            start: Some(file.call.start.unwrap_or(file.modified)),
+            duration: None,
+            channels: Channels::CallerFirst,
+        };
+        return recorded(origin, &recording, file.call.clone(), &bytes);
+    }
+    let vcon = Vcon::read(bytes.clone())
+        .map_err(|error| Error::permanent("the file is neither a recording nor a vCon").caused_by(error))?;
+    let uuid = vcon.id().ok_or_else(|| Error::permanent("the vCon in the file has no uuid"))?;
+    Ok(Finished { uuid, document: bytes })
 }
 
 /// A call that did not come about.

@@ -22,6 +22,8 @@ pub enum Event {
     Message(Message),
     /// A conversation that the sender describes completely.
     Conversation(Conversation),
+    /// A file that is a vCon or a recording.
+    File(File),
 }
 
 /// Where a call is.
@@ -263,6 +265,19 @@ pub struct Conversation {
     pub vcon: Value,
 }
 
+/// A file that is a vCon, which is taken as it is, or a recording.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct File {
+    /// What makes it this file.
+    pub id: String,
+    /// Where it is.
+    pub media: Media,
+    /// What its name tells of a recorded call.
+    pub call: Call,
+    /// When it was last changed: for want of a better one, the recording's start.
+    pub modified: Timestamp,
+}
+
 impl Event {
     /// What makes it the same event when it comes again. Ids of different kinds never meet.
     pub fn key(&self) -> String {
@@ -274,6 +289,7 @@ impl Event {
             Event::Recording(recording) => format!("recording {}", recording.id),
             Event::Message(message) => format!("message {}", message.id),
             Event::Conversation(conversation) => format!("conversation {}", conversation.id),
+            Event::File(file) => format!("file {}", file.id),
         }
     }
 }

@@ -15,7 +15,7 @@ mod refused;
 pub use answer::Answer;
 pub use delivery::{Delivery, Fields};
 pub use event::{
-    Call, Channels, Conversation, Direction, Disposition, Event, Media, Message, Phase, Recording, party_called, seconds,
+    Call, Channels, Conversation, Direction, Disposition, Event, File, Media, Message, Phase, Recording, party_called, seconds,
     time,
 };
 pub use fetcher::Fetcher;

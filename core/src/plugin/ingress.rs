@@ -1,10 +1,12 @@
 //! Ingress adapters: what is known of one vendor's requests.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -51,10 +53,25 @@ pub trait Ingress: Send + Sync {
     /// vendor refuses our credentials.
     async fn media(&self, media: &Media, fetcher: &Fetcher) -> Result<Bytes>;
 
-    /// The folder whose files are the deliveries; `None`: they come as requests.
-    fn folder(&self) -> Option<PathBuf> {
+    /// The folder whose files are taken; `None`: what comes are requests.
+    fn spool(&self) -> Option<&dyn Spool> {
         None
     }
+}
+
+/// A folder whose files are taken.
+pub trait Spool: Send + Sync {
+    /// The folder.
+    fn folder(&self) -> &Path;
+
+    /// How long a file must not have changed before it is taken.
+    fn settled_after(&self) -> Duration;
+
+    /// Where files are moved when their vCons are made; `None`: they are deleted.
+    fn done(&self) -> Option<&Path>;
+
+    /// What a file is. `hash` is of its content.
+    fn event(&self, name: &str, hash: &str, modified: Timestamp) -> Event;
 }
 
 /// An adapter that can be configured: what a plugin author writes.

@@ -20,7 +20,7 @@ mod tracer;
 pub use configure::{Asked, Configure};
 pub use context::{Checkpoint, LinkContext, Requested, Step};
 pub use hook::{Hook, HookEntry, RunInfo, hooks};
-pub use ingress::{Ingress, IngressEntry, IngressPlugin};
+pub use ingress::{Ingress, IngressEntry, IngressPlugin, Spool};
 pub use link::{Effect, Link, LinkEntry, LinkPlugin, Outcome};
 pub use options::{options_hash, schema_value};
 pub use registry::{Registry, RegistryError};
