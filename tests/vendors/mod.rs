@@ -29,6 +29,7 @@ pub mod openai_audio;
 pub mod openai_language;
 pub mod said;
 pub mod slack;
+pub mod telnyx;
 pub mod text_generation;
 pub mod twilio;
 pub mod vfun;
