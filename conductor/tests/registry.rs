@@ -15,7 +15,7 @@ fn the_shipped_binary_has_every_plugin_of_the_folders() {
         listed.as_array().unwrap().iter().map(|plugin| plugin["module"].as_str().unwrap().to_owned()).collect();
     let mut expected = names("links/src/all", "links.");
     expected.extend(names("storages/src/all", "storage."));
-    expected.extend(names("conductor/src/ingress/all", "ingress."));
+    expected.extend(names("ingress/src/all", "ingress."));
     assert!(expected.len() > 10, "{expected:?}");
     assert_eq!(shipped, expected);
 }

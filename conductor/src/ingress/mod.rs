@@ -1,7 +1,7 @@
 //! Ingress adapters: conversations that vendors send to `/ingress/<name>`.
 //!
 //! Reading order: `serve` takes a request (`spool`: a file), `accept` stores what it says before it is answered, `work` makes vCons of that
-//! in the background. [`vconductor_core::plugin::Ingress`] is what differs between vendors; each has one file in `all`.
+//! in the background. [`vconductor_core::plugin::Ingress`] is what differs between vendors.
 //!
 //! * **Store first, answer then.** An event becomes an *item*, stored and put on the list `ingress:<name>` in one step. Claims,
 //!   retries and dead letters of items are those of every other list, so they survive a kill and are shared by all processes.
@@ -10,14 +10,12 @@
 //! * **One step out.** The vCon is stored, put on the operator's list, and the item is ended in one commit.
 
 mod accept;
-mod all;
 mod calls;
 mod item;
 mod make;
 mod serve;
 mod settings;
 mod spool;
-mod twiml;
 mod vcon;
 mod work;
 

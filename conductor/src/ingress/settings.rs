@@ -93,6 +93,7 @@ fn untaken(config: &Config, configured: &IngressConfig) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use vconductor_core::config::{ProcessEnvironment, load_text};
+    use vconductor_ingress as _;
     use vconductor_links as _;
 
     use super::*;

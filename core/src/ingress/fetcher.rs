@@ -43,6 +43,19 @@ impl Fetcher {
         self.there(request.timeout(ASK).max_body(LARGEST_ANSWER)).await?.json()
     }
 
+    /// [`json`](Self::json), or `None` when there is nothing (404) and need not be.
+    ///
+    /// # Errors
+    /// As [`HttpClient::send`].
+    pub async fn json_if_any(&self, request: Request) -> Result<Option<Value>> {
+        let request = request.timeout(ASK).max_body(LARGEST_ANSWER);
+        let response = self.http.exchange(&request).await?;
+        if response.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        self.http.require_success(&request, response)?.json().map(Some)
+    }
+
     /// The bytes of a recording.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! What differs between vendors is an [`Ingress`](crate::plugin::Ingress): it proves where a [`Delivery`] comes from
 //! ([`proof`]), reads it into [`Event`]s, and gets through a [`Fetcher`] what the request only points to. Everything else
-//! is the same for all and lies in the conductor: storing, deduplicating, correlating, retrying, building the vCon.
+//! is the same for all and lies in the conductor (`ingress`): storing, deduplicating, correlating, retrying, building the vCon.
 
 mod answer;
 mod delivery;

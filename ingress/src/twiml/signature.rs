@@ -12,7 +12,7 @@ const BODY_HASH: &str = "bodySHA256";
 
 /// How a body that is JSON is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::ingress) enum Json {
+pub(crate) enum Json {
     /// By its hash in the query, as Twilio does.
     Hashed,
     /// As it is, behind the URL, as SignalWire does; or by its hash, where there is one.
@@ -20,7 +20,7 @@ pub(in crate::ingress) enum Json {
 }
 
 /// Checks the signature in a header.
-pub(in crate::ingress) fn verify(
+pub(crate) fn verify(
     header: &str,
     tokens: &[Secret],
     public_url: &str,

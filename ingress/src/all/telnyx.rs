@@ -15,7 +15,7 @@ use vconductor_core::plugin::{Ingress, IngressPlugin};
 use vconductor_core::secret::Secret;
 use vconductor_core::{Error, Result, register_ingress};
 
-use crate::ingress::twiml::Reading;
+use crate::twiml::Reading;
 
 /// Where recordings and media of messages are: signed URLs of buckets, and Telnyx's own hosts.
 const MEDIA_HOSTS: [&str; 2] = ["*.amazonaws.com", "*.telnyx.com"];
@@ -142,7 +142,11 @@ impl Ingress for Telnyx {
         if let Some(bytes) = fetcher.signed_media(request(&media.url)?).await?.filter(|bytes| !bytes.is_empty()) {
             return Ok(bytes);
         }
-        let Some(found) = self.recording(media.id.as_deref(), fetcher).await? else {
+        let found = self.recording(media.id.as_deref(), fetcher).await?;
+        if found.is_none() && self.api_key.is_some() && media.id.is_some() {
+            return Err(Error::retryable("Telnyx does not know the recording yet"));
+        }
+        let Some(found) = found else {
             return Err(Error::permanent("the address of the recording is not valid any more")
                 .help("it was signed for ten minutes; set `api_key`, so that recordings can be asked for anew"));
         };
@@ -162,8 +166,8 @@ impl Telnyx {
             path.pop_if_empty().extend(["v2", "recordings", id]);
         }
         let request = Request::get(url.as_str())?.trusted().provider().bearer(key)?;
-        let mut answer = fetcher.json(request).await?;
-        Ok(answer.get_mut("data").map(Value::take))
+        let answer = fetcher.json_if_any(request).await?;
+        Ok(answer.and_then(|mut answer| answer.get_mut("data").map(Value::take)))
     }
 }
 

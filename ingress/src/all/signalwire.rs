@@ -13,7 +13,7 @@ use vconductor_core::plugin::{Ingress, IngressPlugin};
 use vconductor_core::secret::Secret;
 use vconductor_core::{Error, Result, register_ingress};
 
-use crate::ingress::twiml::{self, Json, Reading};
+use crate::twiml::{self, Json, Reading};
 
 /// The header of the signature, and what it was called before.
 const SIGNATURES: [&str; 2] = ["x-signalwire-signature", "x-twilio-signature"];

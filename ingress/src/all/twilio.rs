@@ -13,7 +13,7 @@ use vconductor_core::plugin::{Ingress, IngressPlugin};
 use vconductor_core::secret::Secret;
 use vconductor_core::{Error, Result, register_ingress};
 
-use crate::ingress::twiml::{self, Json, Reading};
+use crate::twiml::{self, Json, Reading};
 
 /// Where Twilio's own servers are: they get our credentials.
 const API_HOSTS: [&str; 1] = ["*.twilio.com"];

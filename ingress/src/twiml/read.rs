@@ -14,14 +14,14 @@ const MOST_MEDIA: usize = 10;
 
 /// How callbacks are read.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::ingress) struct Reading {
+pub(crate) struct Reading {
     /// The ending under which a recording is fetched.
-    pub(in crate::ingress) extension: &'static str,
+    pub(crate) extension: &'static str,
 }
 
 impl Reading {
     /// The events of a callback.
-    pub(in crate::ingress) fn events(self, fields: &Fields) -> Result<Vec<Event>, Refused> {
+    pub(crate) fn events(self, fields: &Fields) -> Result<Vec<Event>, Refused> {
         if let Some(sid) = fields.get("MessageSid").or_else(|| fields.get("SmsMessageSid")) {
             return Ok(message(sid, fields).map(Event::Message).into_iter().collect());
         }
@@ -180,7 +180,7 @@ fn message(sid: &str, fields: &Fields) -> Option<Message> {
 }
 
 /// The resource of a call in the vendor's API.
-pub(in crate::ingress) fn call(resource: &Value) -> Call {
+pub(crate) fn call(resource: &Value) -> Call {
     let text = |name: &str| resource.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let mut from = text("from").and_then(party_called);
     if let (Some(party), Some(name)) = (&mut from, text("caller_name")) {

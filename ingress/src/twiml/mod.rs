@@ -3,5 +3,5 @@
 mod read;
 mod signature;
 
-pub(super) use read::{Reading, call};
-pub(super) use signature::{Json, verify};
+pub(crate) use read::{Reading, call};
+pub(crate) use signature::{Json, verify};
