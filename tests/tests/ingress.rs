@@ -1,5 +1,7 @@
 //! Ingress adapters from the request to the list: each with its vendor's media and API on the loopback interface.
 
+#[path = "ingress/asterisk.rs"]
+mod asterisk;
 #[path = "ingress/bandwidth.rs"]
 mod bandwidth;
 #[path = "ingress/door.rs"]

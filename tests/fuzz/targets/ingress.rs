@@ -13,22 +13,25 @@ use vconductor_core::plugin::{Ingress, IngressEntry, inventory};
 use vconductor_ingress as _;
 
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
+/// Too long to be guessed.
+const SECRET: &str = "9c1f5e0f8c8f4d7c8e7b1f0a6d2c4b8a9c1f5e0f8c8f4d7c8e7b1f0a6d2c4b8a";
 const URL: &str = "https://hooks.example.com/ingress/main";
 const MEDIATYPES: [&str; 4] =
     ["application/json", "application/x-www-form-urlencoded", "application/x-www-form-base64-encoded", "text/plain"];
 
 /// Every adapter to which requests come, with options.
-fn options() -> [(&'static str, Value); 6] {
+fn options() -> [(&'static str, Value); 7] {
     let map = "if .body != null then .body else (.form | if .vcon then {vcon: .} else . end) end";
     [
-        ("ingress.generic", json!({"map": map, "token": "t"})),
-        ("ingress.twilio", json!({"account_sid": ACCOUNT, "auth_token": "12345", "public_url": URL})),
+        ("ingress.generic", json!({"map": map, "token": SECRET})),
+        ("ingress.twilio", json!({"account_sid": ACCOUNT, "auth_token": SECRET, "public_url": URL})),
         ("ingress.telnyx", json!({"public_key": "1rUKMzqJaPMCnzFoKGkYY4DUSdLQUwXJ7rhULCYzzv4="})),
         ("ingress.signalwire", json!({
-            "space": "a.signalwire.com", "project": "p", "signing_key": "k", "api_token": "t", "public_url": URL,
+            "space": "a.signalwire.com", "project": "p", "signing_key": SECRET, "api_token": SECRET, "public_url": URL,
         })),
-        ("ingress.bandwidth", json!({"account": "1", "user": "u", "password": "p", "api_user": "u", "api_password": "p"})),
-        ("ingress.freeswitch", json!({"user": "u", "password": "p"})),
+        ("ingress.bandwidth", json!({"account": "1", "user": "u", "password": SECRET, "api_user": "u", "api_password": SECRET})),
+        ("ingress.freeswitch", json!({"user": "u", "password": SECRET})),
+        ("ingress.asterisk", json!({"user": "u", "password": SECRET})),
     ]
 }
 
