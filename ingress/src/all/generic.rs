@@ -53,7 +53,7 @@ struct Options {
     /// The password of HTTP Basic.
     #[serde(default)]
     password: Secret,
-    /// The secret of Standard Webhooks: `whsec_` and base64. Or a list of them, while one replaces the other.
+    /// The secrets of Standard Webhooks, `whsec_` and base64: mostly one, and two while one replaces the other.
     #[serde(default)]
     secret: Vec<Secret>,
     /// An HMAC of the body in a header.

@@ -235,14 +235,14 @@ async fn a_foreign_host_gets_neither_a_call_nor_the_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn redirects_lead_to_allowed_hosts_only_and_never_with_the_token() {
     // Where the redirect leads, and whether the recording arrives.
-    for (allowed, arrives) in [(json!(["localhost"]), false), (json!([]), false), (json!(["127.0.0.1"]), true)] {
+    for (allowed, arrives) in [(json!(["127.0.0.2"]), false), (json!([]), false), (json!(["127.0.0.1"]), true)] {
         let scene = Scene::with(&json!({"media_hosts": allowed})).await;
         scene.held.call(CALL, "+14158675309", "+18005551212", "inbound");
         let bucket = MediaHost::default();
         bucket.files().put("/a.wav", recording(1));
         let bucket = Vendor::start(bucket).await;
-        // `localhost` is on a private address, which the guard of these tests does not open; 127.0.0.1 is open.
-        let host = if arrives { "127.0.0.1" } else { "localhost" };
+        // The guard of these tests opens 127.0.0.1 and no other private address.
+        let host = if arrives { "127.0.0.1" } else { "127.0.0.2" };
         let to = format!("{}/a.wav?X-Amz-Signature=0123456789", bucket.url.replace("127.0.0.1", host));
         scene.held.moved(&format!("/Recordings/{RECORDING}.wav"), &to);
         scene.recorded(&scene.url_of(RECORDING), "1").await;
