@@ -26,7 +26,6 @@ impl Gate {
             Event::Recording(recording) => {
                 let call = self.who_spoke(&recording, item.received).await?;
                 let bytes = self.adapter.media(&recording.media, &self.fetcher).await?;
-                failpoint::hit("ingress_fetched");
                 vcon::recorded(origin, &recording, call, &bytes)?
             }
             Event::Call(told) => {
@@ -56,6 +55,7 @@ impl Gate {
                 vcon::filed(origin, &file, bytes)?
             }
         };
+        failpoint::hit("ingress_fetched");
         Ok(finished)
     }
 

@@ -20,6 +20,7 @@ mod vcon;
 mod work;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -58,6 +59,8 @@ struct Gate {
     /// How long a vCon is kept after its last run.
     keep: Option<Duration>,
     store: Arc<dyn Store>,
+    /// When a refusal was last told; strangers must not fill the log.
+    told: AtomicI64,
 }
 
 /// All ingress adapters of a configuration, at work.
@@ -93,6 +96,7 @@ impl Ingresses {
                 give_up_after: Millis::try_from(configured.give_up_after.as_millis()).unwrap_or(Millis::MAX / 4),
                 keep,
                 store: Arc::clone(store),
+                told: AtomicI64::new(0),
             }));
         }
         let stop = CancellationToken::new();

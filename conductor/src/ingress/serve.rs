@@ -1,6 +1,7 @@
 //! The path `/ingress/<name>`: verify, read, store, answer.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use axum::routing::get;
 use bytes::Bytes;
-use vconductor_core::clock::{Clock as _, SystemClock};
+use vconductor_core::clock::{Clock as _, Millis, SystemClock};
 use vconductor_core::failpoint;
 use vconductor_core::ingress::{Answer, Delivery, Event, Refused};
 use vconductor_core::layers::instruments::ingress_delivered;
@@ -23,6 +24,8 @@ const LARGEST: usize = 4 << 20;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// What a vendor is told to wait when the store is away, in seconds.
 const AGAIN: &str = "5";
+/// Refusals that follow each other faster are told once, in milliseconds.
+const QUIET: Millis = 1000;
 
 /// The path of all ingress adapters. Each has its own proof in place of the keys of the API, so this belongs outside of
 /// what asks for those; its limit of the body is its own, too.
@@ -103,7 +106,12 @@ impl Gate {
             Refused::Unreadable { .. } => ("unreadable", StatusCode::BAD_REQUEST, "not understood"),
         };
         ingress_delivered(&self.name, outcome);
-        tracing::warn!(ingress = self.name, why = %refused, "a delivery was refused");
+        let now = SystemClock.now();
+        if now.saturating_sub(self.told.swap(now, Ordering::Relaxed)) > QUIET {
+            tracing::warn!(ingress = self.name, why = %refused, "a delivery was refused");
+        } else {
+            tracing::debug!(ingress = self.name, why = %refused, "another delivery was refused");
+        }
         let mut response = plain(status, said);
         if let Refused::Unproved { challenge: Some(challenge), .. } = refused {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static(challenge));

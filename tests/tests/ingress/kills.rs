@@ -5,8 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-use vconductor_tests::stage::Stage;
+use serde_json::{Value, json};
+use vconductor_tests::stage::{Stage, uuid, vcon};
 use vconductor_tests::vendors::Vendor;
 use vconductor_tests::vendors::media_host::MediaHost;
 
@@ -51,10 +51,9 @@ fn store(stage: &Stage) -> String {
     format!("embedded:{}", stage.folder().join("store").display())
 }
 
-fn configuration(stage: &Stage) {
-    let options = json!({"map": ".body", "token": "t", "media_hosts": ["127.0.0.1"]});
+fn configuration(stage: &Stage, module: &str, options: &Value) {
     let text = format!(
-        "http: {{allow: [127.0.0.1], allow_http: true}}\ningress:\n  main: {{module: ingress.generic, list: calls, options: \
+        "http: {{allow: [127.0.0.1], allow_http: true}}\ningress:\n  main: {{module: {module}, list: calls, options: \
          {options}}}\nlinks: {{}}\nchains:\n  c: {{ingress_lists: [calls], egress_lists: [out], links: []}}\n"
     );
     std::fs::write(stage.folder().join("chain.yml"), text).expect("a configuration");
@@ -71,7 +70,8 @@ async fn every_accepted_recording_is_there_once_wherever_the_kill_falls() {
     let points = ["ingress_stored:1", "ingress_stored:5", "ingress_fetched:3", "ingress_noted:1", "ingress_noted:4", "ingress_made:2"];
     for point in points {
         let stage = Stage::new();
-        configuration(&stage);
+        let options = json!({"map": ".body", "token": "t", "media_hosts": ["127.0.0.1"]});
+        configuration(&stage, "ingress.generic", &options);
         let host = MediaHost::default();
         (0..RECORDINGS).for_each(|number| host.files().put(&format!("/{number}.wav"), recording(1)));
         let host = Vendor::start(host).await;
@@ -106,5 +106,33 @@ async fn every_accepted_recording_is_there_once_wherever_the_kill_falls() {
         }
         assert_eq!((out.len(), starts.len()), (RECORDINGS, RECORDINGS), "{point}");
         assert!(stage.dead("DLQ:ingress:main").await.is_empty(), "{point}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_file_is_taken_once_wherever_the_kill_falls() {
+    for point in ["ingress_spooled:1", "ingress_spooled:5", "ingress_fetched:2", "ingress_noted:3", "ingress_made:1"] {
+        let stage = Stage::new();
+        let folder = stage.folder().join("spool");
+        std::fs::create_dir(&folder).expect("a folder");
+        let options = json!({"folder": folder, "afterwards": "delete", "settled_after": 0});
+        configuration(&stage, "ingress.spool", &options);
+        for number in 0..RECORDINGS {
+            std::fs::write(folder.join(format!("{number}.vcon")), vcon(&uuid(number as u32))).expect("a file");
+        }
+        let mut conductor = Conductor::start(&stage, Some(point));
+        let started = Instant::now();
+        let is_empty = || std::fs::read_dir(&folder).expect("a folder").next().is_none();
+        while !is_empty() || !stage.pending("calls").await.is_idle() {
+            assert!(started.elapsed() < Duration::from_secs(60), "{point}: still at work");
+            if conductor.child.try_wait().expect("a state").is_some() {
+                conductor = Conductor::start(&stage, None);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        drop(conductor);
+        let out = stage.take("out").await;
+        let expected = (0..RECORDINGS).map(|number| (uuid(number as u32), 1)).collect();
+        assert_eq!(out, expected, "{point}");
     }
 }
