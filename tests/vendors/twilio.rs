@@ -96,7 +96,8 @@ impl Api for Twilio {
     }
 
     fn refuse(&self, refusal: &Refusal) -> Answer {
-        let body = json!({"code": 20000 + u32::from(refusal.status), "message": refusal.message, "status": refusal.status});
+        let body =
+            json!({"code": 20000 + u32::from(refusal.status), "message": refusal.message, "status": refusal.status});
         Answer::json(refusal.status, &body)
     }
 }

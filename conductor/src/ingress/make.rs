@@ -32,7 +32,9 @@ impl Gate {
                 let mut call = told;
                 let id = call.id.clone();
                 call.fill(self.known_call(&id).await?);
-                let disposition = call.disposition.ok_or_else(|| Error::permanent("a call that went well makes no vCon by itself"))?;
+                let disposition = call
+                    .disposition
+                    .ok_or_else(|| Error::permanent("a call that went well makes no vCon by itself"))?;
                 vcon::incomplete(origin, call, disposition)?
             }
             Event::Message(message) => {

@@ -11,6 +11,7 @@
 
 mod accept;
 mod calls;
+mod content;
 mod item;
 mod make;
 mod serve;

@@ -72,7 +72,10 @@ impl Gate {
             Ok(Ok(Ok(events))) => events,
             Ok(Ok(Err(refused))) => return self.refuse(&refused),
             Ok(Err(_)) | Err(_) => {
-                tracing::error!(ingress = self.name, "a delivery could not be read: the adapter panicked, or took too long");
+                tracing::error!(
+                    ingress = self.name,
+                    "a delivery could not be read: the adapter panicked, or took too long"
+                );
                 return plain(StatusCode::INTERNAL_SERVER_ERROR, "it could not be read");
             }
         };

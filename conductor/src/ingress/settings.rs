@@ -47,12 +47,8 @@ fn build(config: &Config, configured: &IngressConfig, findings: &mut Vec<Finding
         findings.push(unknown(configured, &registry));
         return None;
     };
-    let asked = Asked {
-        name: &configured.name,
-        module: &configured.module,
-        options: &configured.options,
-        mode: &config.mode,
-    };
+    let asked =
+        Asked { name: &configured.name, module: &configured.module, options: &configured.options, mode: &config.mode };
     (entry.configure)(asked, findings)
 }
 
@@ -62,8 +58,7 @@ fn unknown(configured: &IngressConfig, registry: &Registry) -> Finding {
     // `module: twilio` for `module: ingress.twilio`.
     let full = format!("ingress.{}", module.rsplit('.').next().unwrap_or_default());
     let guess = nearest(module, modules.iter().copied()).or_else(|| nearest(&full, modules.iter().copied()));
-    let finding =
-        Finding::error(Code::UnknownModule, &module.span, format!("there is no ingress adapter `{module}`"));
+    let finding = Finding::error(Code::UnknownModule, &module.span, format!("there is no ingress adapter `{module}`"));
     match guess {
         Some(guess) => finding.nearest(Some(guess)),
         None => finding.help(format!("possible: {}", modules.join(", "))),
@@ -118,13 +113,22 @@ mod tests {
         for (ingress, words) in [
             ("{list: calls}", "VC0304 a.yml:2:3 `ingress.main` lacks the required key `module`"),
             ("{module: ingress.generic, options: {token: t, map: '.'}}", "lacks the required key `list`"),
-            ("{module: ingress.generik, list: calls}", "VC0401 a.yml:2:18 there is no ingress adapter `ingress.generik` (ingress.generic)"),
+            (
+                "{module: ingress.generik, list: calls}",
+                "VC0401 a.yml:2:18 there is no ingress adapter `ingress.generik` (ingress.generic)",
+            ),
             ("{module: generic, list: calls}", "`generic` (ingress.generic)"),
-            ("{module: ingress.generic, list: cals, options: {token: t, map: '.'}}", "VC0506 a.yml:2:41 no chain takes from `cals`"),
+            (
+                "{module: ingress.generic, list: cals, options: {token: t, map: '.'}}",
+                "VC0506 a.yml:2:41 no chain takes from `cals`",
+            ),
             ("{module: ingress.generic, list: calls, options: {map: '.'}}", "VC0305"),
             ("{module: ingress.generic, list: calls, options: {token: t, map: '.id |'}}", "VC0305"),
             ("{module: ingress.generic, list: calls, options: {tokn: t, map: '.'}}", "tokn"),
-            ("{module: ingress.generic, list: calls, max_size: 0, options: {token: t, map: '.'}}", "`ingress.main.max_size` is 0"),
+            (
+                "{module: ingress.generic, list: calls, max_size: 0, options: {token: t, map: '.'}}",
+                "`ingress.main.max_size` is 0",
+            ),
             ("{module: ingress.generic, list: calls, give_up_after: never, options: {token: t, map: '.'}}", "VC0303"),
             ("{modul: ingress.generic, module: ingress.generic, list: calls, options: {token: t, map: '.'}}", "VC0301"),
         ] {

@@ -158,7 +158,8 @@ fn away(from: &Path, to: Option<(PathBuf, String, String)>) -> io::Result<()> {
         Some((folder, file, hash)) => {
             std::fs::create_dir_all(&folder)?;
             let plain = folder.join(&file);
-            let target = if plain.exists() { folder.join(format!("{}-{file}", &hash[..hash.len().min(12)])) } else { plain };
+            let target =
+                if plain.exists() { folder.join(format!("{}-{file}", &hash[..hash.len().min(12)])) } else { plain };
             std::fs::rename(from, target)
         }
     };

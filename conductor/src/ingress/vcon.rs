@@ -5,18 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use vconductor_core::audio::content_hash;
 use vconductor_core::document::Edit;
 use vconductor_core::error::{Error, Result};
 use vconductor_core::import::Party;
-use vconductor_core::ingress::{Call, Channels, Conversation, Direction, Disposition, File, Media, Message, Recording};
+use vconductor_core::ingress::{Call, Channels, Conversation, Disposition, File, Media, Message, Recording};
 use vconductor_core::media::{is_media, probe};
 use vconductor_core::vcon::{Vcon, uuid8};
+
+use super::content::{filename, head, heard, is_mediatype, mixed, put_bytes, to_the_millisecond, written_time};
 
 /// A vCon that was made.
 #[derive(Debug)]
@@ -198,7 +197,11 @@ pub(super) fn unfetched(conversation: &Conversation) -> Vec<(usize, Media)> {
 ///
 /// # Errors
 /// Permanent: it is no vCon, or what was fetched is no recording.
-pub(super) fn described(origin: Origin<'_>, conversation: Conversation, fetched: &[(usize, Media, Bytes)]) -> Result<Finished> {
+pub(super) fn described(
+    origin: Origin<'_>,
+    conversation: Conversation,
+    fetched: &[(usize, Media, Bytes)],
+) -> Result<Finished> {
     let Value::Object(mut vcon) = conversation.vcon else {
         return Err(Error::permanent("the conversation is no JSON object"));
     };
@@ -245,7 +248,8 @@ impl Draft {
 }
 
 fn tagged(mut vcon: Vcon, uuid: String, origin: Origin<'_>, tags: BTreeMap<String, String>) -> Result<Finished> {
-    let always = [("source", origin.source), ("ingress", origin.ingress)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let always = [("source", origin.source), ("ingress", origin.ingress)]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
     for (name, value) in always.into_iter().chain(tags) {
         vcon.apply(&Edit::AddTag { name, value, start: Some(origin.received) })?;
     }
@@ -261,77 +265,4 @@ fn uuid_of(origin: Origin<'_>, start: Timestamp) -> String {
     let milliseconds = start.as_millisecond().max(0).unsigned_abs();
     let content = format!("vcon\0{}\0{}", origin.ingress, origin.key);
     uuid8::derived(milliseconds, content.as_bytes()).to_string()
-}
-
-fn head(kind: &str, start: Timestamp) -> Map<String, Value> {
-    let mut dialog = Map::new();
-    dialog.insert("type".to_owned(), json!(kind));
-    dialog.insert("start".to_owned(), json!(written_time(start)));
-    dialog
-}
-
-/// The parties of a recording by its channels (core-04, section 4.3.4), and who began where that is not the first.
-fn heard(channels: Option<u16>, hold: Channels, direction: Option<Direction>) -> (Value, Option<usize>) {
-    let called_first = match hold {
-        Channels::Mixed => return (mixed(channels, &json!([0, 1])), None),
-        Channels::CallerFirst => false,
-        Channels::CalledFirst => true,
-        Channels::OwnLegFirst => direction == Some(Direction::Outbound),
-    };
-    match (channels, called_first) {
-        (Some(2), false) => (json!([0, 1]), None),
-        (Some(2), true) => (json!([1, 0]), Some(0)),
-        _ => (mixed(channels, &json!([0, 1])), None),
-    }
-}
-
-/// Everybody in every channel.
-fn mixed(channels: Option<u16>, everybody: &Value) -> Value {
-    match channels {
-        None | Some(0 | 1) => everybody.clone(),
-        Some(more) => Value::Array(vec![everybody.clone(); usize::from(more)]),
-    }
-}
-
-fn put_bytes(content: &mut Map<String, Value>, bytes: &[u8]) {
-    content.insert("body".to_owned(), Value::String(URL_SAFE_NO_PAD.encode(bytes)));
-    content.insert("encoding".to_owned(), json!("base64url"));
-    content.insert("content_hash".to_owned(), json!(content_hash(bytes)));
-}
-
-/// The vendor's name of the file without its folders, or its id with the usual ending.
-fn filename(media: &Media, id: &str, mediatype: &str) -> String {
-    let given = media.filename.as_deref().and_then(|name| name.rsplit(['/', '\\']).next());
-    if let Some(name) = given.filter(|name| !name.is_empty() && !name.chars().any(char::is_control)) {
-        return name.chars().take(200).collect();
-    }
-    let ending = match mediatype {
-        "audio/x-wav" => "wav",
-        "audio/x-mp3" => "mp3",
-        "audio/x-mp4" => "m4a",
-        "audio/ogg" | "video/ogg" => "ogg",
-        "video/x-mp4" => "mp4",
-        "image/jpeg" => "jpg",
-        other => other.split_once('/').map_or("bin", |(_, kind)| kind.trim_start_matches("x-")),
-    };
-    let plain = |text: &str| -> String {
-        text.chars().map(|letter| if letter.is_ascii_alphanumeric() || "-_.".contains(letter) { letter } else { '_' }).take(150).collect()
-    };
-    format!("{}.{}", plain(id), plain(ending))
-}
-
-fn is_mediatype(text: &str) -> bool {
-    let is_token = |part: &str| {
-        (1..=100).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
-    };
-    text.split_once('/').is_some_and(|(kind, name)| is_token(kind) && is_token(name))
-}
-
-fn to_the_millisecond(seconds: f64) -> f64 {
-    (seconds * 1000.0).round() / 1000.0
-}
-
-/// RFC 3339 in UTC, to the millisecond.
-fn written_time(time: Timestamp) -> String {
-    time.round(jiff::Unit::Millisecond).unwrap_or(time).to_string()
 }

@@ -148,7 +148,8 @@ impl Job {
             return Ok(Outcome::Elsewhere);
         }
         let stored = claimed.stored.as_ref().ok_or_else(|| {
-            Error::permanent("the event is not stored any more").help("somebody has deleted it; the vendor may send it again")
+            Error::permanent("the event is not stored any more")
+                .help("somebody has deleted it; the vendor may send it again")
         })?;
         let finished = Box::pin(self.gate.make(Item::read(&stored.document)?)).await?;
         self.gate.note_maker(item, &run).await?;
@@ -201,7 +202,10 @@ impl Job {
             let least = if error.is_retryable() { Duration::from_millis(200) } else { MENDING };
             let wait = RETRY.delay(attempts, error.wait()).max(least);
             tracing::info!(ingress, item, reason, attempts, ?wait, "an event is tried again later");
-            End::Retry { due: now.saturating_add(Millis::try_from(wait.as_millis()).unwrap_or(Millis::MAX / 2)), failure }
+            End::Retry {
+                due: now.saturating_add(Millis::try_from(wait.as_millis()).unwrap_or(Millis::MAX / 2)),
+                failure,
+            }
         };
         let list = claim.list.clone();
         if self.lease.commit(Commit::ending(claim, end)).await {

@@ -57,10 +57,18 @@ mod tests {
     #[test]
     fn a_host_is_whole_or_lies_below_a_star() {
         let hosts = Hosts::parse(["api.example.com", "*.Media.example.com", "127.0.0.1", "[::1]"]).unwrap();
-        for host in ["api.example.com", "API.example.com.", "a.media.example.com", "b.a.media.example.com", "127.0.0.1"] {
+        for host in ["api.example.com", "API.example.com.", "a.media.example.com", "b.a.media.example.com", "127.0.0.1"]
+        {
             assert!(hosts.contains(host), "{host}");
         }
-        for host in ["media.example.com", "evilapi.example.com", "api.example.com.evil.net", "emedia.example.com", "", "127.0.0.2"] {
+        for host in [
+            "media.example.com",
+            "evilapi.example.com",
+            "api.example.com.evil.net",
+            "emedia.example.com",
+            "",
+            "127.0.0.2",
+        ] {
             assert!(!hosts.contains(host), "{host}");
         }
         assert!(hosts.contains("[::1]"));

@@ -98,7 +98,8 @@ impl Fields {
     /// Unreadable: there are too many.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refused> {
         let mut pairs = form_urlencoded::parse(bytes);
-        let fields: Vec<_> = pairs.by_ref().take(MOST_FIELDS).map(|(name, value)| (name.into(), value.into())).collect();
+        let fields: Vec<_> =
+            pairs.by_ref().take(MOST_FIELDS).map(|(name, value)| (name.into(), value.into())).collect();
         match pairs.next() {
             Some(_) => Err(Refused::unreadable(format!("the form has more than {MOST_FIELDS} fields"))),
             None => Ok(Fields(fields)),

@@ -11,12 +11,11 @@ mod fetcher;
 mod local;
 pub mod proof;
 mod refused;
+mod spelling;
 
 pub use answer::Answer;
 pub use delivery::{Delivery, Fields};
-pub use event::{
-    Call, Channels, Conversation, Direction, Disposition, Event, File, Media, Message, Phase, Recording, party_called, seconds,
-    time,
-};
+pub use event::{Call, Channels, Conversation, Direction, Disposition, Event, File, Media, Message, Phase, Recording};
 pub use fetcher::Fetcher;
 pub use refused::Refused;
+pub use spelling::{party_called, seconds, time};

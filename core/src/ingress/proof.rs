@@ -57,8 +57,7 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// # Errors
 /// Unproved: it is no number, too old, or from the future.
 pub fn fresh(written: &str, now: Millis, tolerance: std::time::Duration) -> Result<i64, Refused> {
-    let then: i64 =
-        written.trim().parse().map_err(|_| Refused::unproved("the timestamp is no number of seconds"))?;
+    let then: i64 = written.trim().parse().map_err(|_| Refused::unproved("the timestamp is no number of seconds"))?;
     let apart = then.abs_diff(now.div_euclid(1000));
     if apart > tolerance.as_secs() {
         return Err(Refused::unproved(format!(
@@ -80,7 +79,9 @@ impl Ed25519Key {
     /// A configuration error when it is not that.
     pub fn parse(text: &str) -> Result<Self> {
         let bytes = STANDARD.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
-        bytes.map(Ed25519Key).ok_or_else(|| Error::configuration("this is no public key of Ed25519 (32 bytes in base64)"))
+        bytes
+            .map(Ed25519Key)
+            .ok_or_else(|| Error::configuration("this is no public key of Ed25519 (32 bytes in base64)"))
     }
 
     /// Whether `signature`, 64 bytes in base64, is over this message.
@@ -163,7 +164,9 @@ mod tests {
             (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
         };
         let key = hex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c");
-        let signature = hex("92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00");
+        let signature = hex(
+            "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+        );
         let key = Ed25519Key::parse(&STANDARD.encode(key)).unwrap();
         assert!(key.verifies(&[0x72], &STANDARD.encode(&signature)));
         assert!(!key.verifies(&[0x73], &STANDARD.encode(&signature)));

@@ -82,7 +82,9 @@ bandwidth_main:
             }
         }
         if options.user.contains(':') {
-            return Err(Error::configuration("`user` has a colon, which HTTP Basic cannot carry").help("take another one"));
+            return Err(
+                Error::configuration("`user` has a colon, which HTTP Basic cannot carry").help("take another one")
+            );
         }
         let ours = HOSTS.into_iter().chain(options.api_hosts.iter().map(String::as_str));
         let api_hosts = Hosts::parse(ours.clone()).map_err(|error| error.within("`api_hosts`"))?;

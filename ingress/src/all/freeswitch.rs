@@ -81,7 +81,8 @@ pbx:
     fn new(_: &str, options: Options) -> Result<Self> {
         required("password", &options.password)?;
         if options.user.trim().is_empty() || options.user.contains(':') {
-            return Err(Error::configuration("`user` is empty, or has a colon").help("write what stands before the colon of `cred`"));
+            return Err(Error::configuration("`user` is empty, or has a colon")
+                .help("write what stands before the colon of `cred`"));
         }
         if let Some(folder) = options.recordings.as_ref().filter(|folder| !folder.is_absolute()) {
             return Err(Error::configuration(format!("`recordings`: `{}` is not an absolute path", folder.display()))
@@ -89,7 +90,13 @@ pbx:
         }
         let media_hosts = Hosts::parse(&options.media_hosts).map_err(|error| error.within("`media_hosts`"))?;
         let reading = Reading { variables: options.recording_variables, encoded: options.encode_values };
-        Ok(FreeSwitch { user: options.user, password: options.password, recordings: options.recordings, media_hosts, reading })
+        Ok(FreeSwitch {
+            user: options.user,
+            password: options.password,
+            recordings: options.recordings,
+            media_hosts,
+            reading,
+        })
     }
 }
 

@@ -95,8 +95,7 @@ dialler:
         let map = Program::compile(&options.map).map_err(|error| {
             Error::configuration(format!("`map` is no jq program: {error}")).help("try it with the jq command first")
         })?;
-        let media_hosts =
-            Hosts::parse(&options.media_hosts).map_err(|error| error.within("`media_hosts`"))?;
+        let media_hosts = Hosts::parse(&options.media_hosts).map_err(|error| error.within("`media_hosts`"))?;
         let media_token = options.media_token.clone();
         Ok(Generic { map, proof: Proof::new(options)?, media_hosts, media_token })
     }

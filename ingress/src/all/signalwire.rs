@@ -103,9 +103,11 @@ signalwire_main:
         let space = Hosts::parse([&options.space]).map_err(|error| error.within("`space`"))?;
         let api = options.api.unwrap_or_else(|| format!("https://{}", options.space));
         let api = Url::parse(&api).ok().filter(|url| url.host_str().is_some());
-        let api = api.ok_or_else(|| Error::configuration("`api` is no URL").help("leave it out, or write https://..."))?;
+        let api =
+            api.ok_or_else(|| Error::configuration("`api` is no URL").help("leave it out, or write https://..."))?;
         let own = api.host_str().unwrap_or_default().to_owned();
-        let api_hosts = if space.contains(&own) { space } else { Hosts::parse([own.as_str(), options.space.as_str()])? };
+        let api_hosts =
+            if space.contains(&own) { space } else { Hosts::parse([own.as_str(), options.space.as_str()])? };
         let more = options.media_hosts.iter().map(String::as_str);
         let media_hosts = Hosts::parse(MEDIA_HOSTS.into_iter().chain([own.as_str()]).chain(more))
             .map_err(|error| error.within("`media_hosts`"))?;

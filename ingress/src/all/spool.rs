@@ -79,8 +79,11 @@ recorder:
 
     fn new(_: &str, options: Options) -> Result<Self> {
         if !options.folder.is_absolute() {
-            return Err(Error::configuration(format!("`folder`: `{}` is not an absolute path", options.folder.display()))
-                .help("write the whole path: it must not depend on where the process was started"));
+            return Err(Error::configuration(format!(
+                "`folder`: `{}` is not an absolute path",
+                options.folder.display()
+            ))
+            .help("write the whole path: it must not depend on where the process was started"));
         }
         let pattern = options.pattern.as_deref().map(Regex::new).transpose().map_err(|error| {
             let why = error.to_string();
@@ -135,11 +138,14 @@ impl Folder {
     /// What a name tells.
     fn call(&self, name: &str) -> Call {
         let mut call = Call::new(name);
-        let Some((pattern, found)) = self.pattern.as_ref().and_then(|pattern| Some((pattern, pattern.captures(name)?))) else {
+        let Some((pattern, found)) = self.pattern.as_ref().and_then(|pattern| Some((pattern, pattern.captures(name)?)))
+        else {
             return call;
         };
         for group in pattern.capture_names().flatten() {
-            let Some(value) = found.name(group).map(|found| found.as_str()).filter(|value| !value.is_empty()) else { continue };
+            let Some(value) = found.name(group).map(|found| found.as_str()).filter(|value| !value.is_empty()) else {
+                continue;
+            };
             match group {
                 "from" => call.from = party_called(value),
                 "to" => call.to = party_called(value),
@@ -186,7 +192,10 @@ mod tests {
         };
         let call = of("2026-07-14_09-00-00.+15550100-1001-out-sales.wav");
         assert_eq!((call.from, call.to), (party_called("+15550100"), party_called("1001")));
-        assert_eq!((call.start.unwrap().to_string().as_str(), call.direction), ("2026-07-14T09:00:00Z", Some(Direction::Outbound)));
+        assert_eq!(
+            (call.start.unwrap().to_string().as_str(), call.direction),
+            ("2026-07-14T09:00:00Z", Some(Direction::Outbound))
+        );
         assert_eq!(call.tags.into_iter().collect::<Vec<_>>(), [("queue".to_owned(), "sales".to_owned())]);
         assert_eq!(of("1784019600.1000-1001-in.wav").start.unwrap().to_string(), "2026-07-14T09:00:00Z");
         assert_eq!(of("20261314000000.1000-1001-in.wav").start, None, "no such month");
@@ -198,18 +207,24 @@ mod tests {
         let folder = folder(json!({"folder": "/spool"})).unwrap();
         let key = |name: &str, hash: &str| folder.event(name, hash, Timestamp::UNIX_EPOCH).key();
         assert!(key("a", "1") != key("a", "2") && key("a", "1") != key("b", "1") && key("a", "1") == key("a", "1"));
-        assert!(folder.verify(&Delivery {
-            method: vconductor_core::http::Method::POST,
-            query: String::new(),
-            headers: vconductor_core::http::HeaderMap::new(),
-            body: Bytes::new(),
-            at: 0,
-        }).is_err());
+        assert!(
+            folder
+                .verify(&Delivery {
+                    method: vconductor_core::http::Method::POST,
+                    query: String::new(),
+                    headers: vconductor_core::http::HeaderMap::new(),
+                    body: Bytes::new(),
+                    at: 0,
+                })
+                .is_err()
+        );
     }
 
     #[test]
     fn options_that_are_wrong_are_refused() {
-        for (options, word) in [(json!({"folder": "here"}), "`folder`"), (json!({"folder": "/s", "pattern": "("}), "`pattern`")] {
+        for (options, word) in
+            [(json!({"folder": "here"}), "`folder`"), (json!({"folder": "/s", "pattern": "("}), "`pattern`")]
+        {
             let error = folder(options).err().unwrap();
             assert!(error.class() == Class::Configuration && error.chain_text().contains(word), "{error}");
         }

@@ -97,7 +97,8 @@ telnyx_main:
     fn new(_: &str, options: Options) -> Result<Self> {
         let public_key = Ed25519Key::parse(&options.public_key).map_err(|error| error.within("`public_key`"))?;
         let api = Url::parse(&options.api).ok().filter(|url| url.host_str().is_some());
-        let api = api.ok_or_else(|| Error::configuration("`api` is no URL").help(format!("usually {}", self::api())))?;
+        let api =
+            api.ok_or_else(|| Error::configuration("`api` is no URL").help(format!("usually {}", self::api())))?;
         let more = options.media_hosts.iter().map(String::as_str);
         let media_hosts =
             Hosts::parse(MEDIA_HOSTS.into_iter().chain(more)).map_err(|error| error.within("`media_hosts`"))?;

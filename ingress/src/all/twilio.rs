@@ -113,7 +113,8 @@ twilio_main:
                 .help("write what Twilio calls, for example https://hooks.example.com/ingress/twilio_main"));
         }
         let api = Url::parse(&options.api).ok().filter(|url| url.host_str().is_some());
-        let api = api.ok_or_else(|| Error::configuration("`api` is no URL").help(format!("usually {}", self::api())))?;
+        let api =
+            api.ok_or_else(|| Error::configuration("`api` is no URL").help(format!("usually {}", self::api())))?;
         let own = api.host_str().unwrap_or_default().to_owned();
         let api_hosts = Hosts::parse(API_HOSTS.into_iter().chain([own.as_str()]))?;
         let more = options.media_hosts.iter().map(String::as_str);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use vconductor_core::import::Party;
 use vconductor_core::ingress::{
-    Call, Channels, Direction, Disposition, Event, Fields, Media, Message, Phase, Recording, Refused, party_called, seconds,
-    time,
+    Call, Channels, Direction, Disposition, Event, Fields, Media, Message, Phase, Recording, Refused, party_called,
+    seconds, time,
 };
 
 /// The most media of one message: Twilio sends up to 10.
@@ -109,7 +109,10 @@ fn call_of(sid: &str, fields: &Fields) -> Call {
         to: party("To").or_else(|| party("Called")),
         direction: fields.get("Direction").and_then(Direction::said),
         // `Timestamp` is when the callback was sent: for a call that ended, not when it began.
-        start: fields.get("StartTime").or_else(|| began(status).then(|| fields.get("Timestamp")).flatten()).and_then(time),
+        start: fields
+            .get("StartTime")
+            .or_else(|| began(status).then(|| fields.get("Timestamp")).flatten())
+            .and_then(time),
         duration: fields.get("CallDuration").and_then(seconds),
         disposition: status.and_then(disposition),
         tags,

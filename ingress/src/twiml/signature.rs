@@ -46,9 +46,7 @@ pub(crate) fn verify(
     let urls = spellings(&with_query(public_url, &delivery.query));
     let is_signed = |token: &Secret| {
         // Every spelling is tried, so that time tells nothing.
-        urls.iter().fold(false, |found, url| {
-            found | is_base64(&hmac_sha1(token, &[url.as_bytes(), &message]), given)
-        })
+        urls.iter().fold(false, |found, url| found | is_base64(&hmac_sha1(token, &[url.as_bytes(), &message]), given))
     };
     if tokens.iter().fold(false, |found, token| found | is_signed(token)) {
         return Ok(());
@@ -83,7 +81,8 @@ fn spellings(url: &str) -> Vec<String> {
     let (authority, path) = rest.split_at(end);
     let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(user, host)| (user, host));
     let at = if user.is_empty() { "" } else { "@" };
-    let port = host.rsplit_once(':').filter(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
+    let port =
+        host.rsplit_once(':').filter(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
     all.push(match port {
         Some((name, _)) => format!("{scheme}://{user}{at}{name}{path}"),
         None => {

@@ -26,10 +26,16 @@ fn options() -> [(&'static str, Value); 7] {
         ("ingress.generic", json!({"map": map, "token": SECRET})),
         ("ingress.twilio", json!({"account_sid": ACCOUNT, "auth_token": SECRET, "public_url": URL})),
         ("ingress.telnyx", json!({"public_key": "1rUKMzqJaPMCnzFoKGkYY4DUSdLQUwXJ7rhULCYzzv4="})),
-        ("ingress.signalwire", json!({
-            "space": "a.signalwire.com", "project": "p", "signing_key": SECRET, "api_token": SECRET, "public_url": URL,
-        })),
-        ("ingress.bandwidth", json!({"account": "1", "user": "u", "password": SECRET, "api_user": "u", "api_password": SECRET})),
+        (
+            "ingress.signalwire",
+            json!({
+                "space": "a.signalwire.com", "project": "p", "signing_key": SECRET, "api_token": SECRET, "public_url": URL,
+            }),
+        ),
+        (
+            "ingress.bandwidth",
+            json!({"account": "1", "user": "u", "password": SECRET, "api_user": "u", "api_password": SECRET}),
+        ),
         ("ingress.freeswitch", json!({"user": "u", "password": SECRET})),
         ("ingress.asterisk", json!({"user": "u", "password": SECRET})),
     ]

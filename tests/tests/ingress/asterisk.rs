@@ -40,7 +40,10 @@ async fn a_recording_of_ari_meets_the_record_of_its_channel() {
     assert_eq!(post(&door, &record("")).await, 200);
     let vcon = door.vcon().await;
     assert_eq!(vcon["parties"], json!([{"tel": "+14158675309"}, {"tel": "1001"}]));
-    assert_eq!((vcon["dialog"][0]["start"].as_str(), vcon["dialog"][0]["filename"].as_str()), (Some("2026-07-14T09:00:02Z"), Some("1.wav")));
+    assert_eq!(
+        (vcon["dialog"][0]["start"].as_str(), vcon["dialog"][0]["filename"].as_str()),
+        (Some("2026-07-14T09:00:02Z"), Some("1.wav"))
+    );
     assert_eq!(post(&door, &finished).await, 200);
     assert_eq!(door.vcons().await, Vec::<Value>::new());
 }

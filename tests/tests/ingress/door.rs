@@ -70,7 +70,12 @@ impl Door {
     }
 
     /// Posts to the ingress with something behind its address.
-    pub(crate) async fn post_to(&self, behind: &str, headers: &[(&str, &str)], body: impl Into<reqwest::Body>) -> Answered {
+    pub(crate) async fn post_to(
+        &self,
+        behind: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Answered {
         let mut request = self.client.post(format!("{}{behind}", self.url)).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -85,7 +90,11 @@ impl Door {
     pub(crate) async fn settled(&self) {
         let started = Instant::now();
         while !self.stage.pending(&list_of(NAME)).await.is_idle() {
-            assert!(started.elapsed() < LIMIT, "still at work after {LIMIT:?}: {:?}", self.stage.pending(&list_of(NAME)).await);
+            assert!(
+                started.elapsed() < LIMIT,
+                "still at work after {LIMIT:?}: {:?}",
+                self.stage.pending(&list_of(NAME)).await
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -152,7 +161,8 @@ impl Door {
 pub(crate) fn tags(vcon: &Value) -> BTreeMap<String, String> {
     let attachments = vcon["attachments"].as_array().expect("attachments");
     let tags = attachments.iter().find(|attachment| attachment["purpose"] == "tags").expect("tags");
-    let body = tags["body"].as_str().map_or_else(|| tags["body"].clone(), |text| serde_json::from_str(text).expect("JSON"));
+    let body =
+        tags["body"].as_str().map_or_else(|| tags["body"].clone(), |text| serde_json::from_str(text).expect("JSON"));
     let pairs = body.as_array().expect("a list").iter().map(|tag| {
         let (name, value) = tag.as_str().expect("a text").split_once(':').expect("a value");
         (name.to_owned(), value.to_owned())

@@ -58,7 +58,11 @@ async fn files_elsewhere_are_not_read() {
         let scene = Scene::new().await;
         std::fs::write(scene.place.path().join("secret.wav"), recording(1)).expect("a file");
         std::fs::create_dir(scene.place.path().join("recordings/2026")).expect("a folder");
-        std::os::unix::fs::symlink(scene.place.path().join("secret.wav"), scene.place.path().join("recordings/link.wav")).expect("a link");
+        std::os::unix::fs::symlink(
+            scene.place.path().join("secret.wav"),
+            scene.place.path().join("recordings/link.wav"),
+        )
+        .expect("a link");
         assert_eq!(scene.record("u-1", path, "p-1").await, 200);
         let reason = scene.door.reason().await;
         assert!(reason.contains("does not lie below the folder"), "{path}: {reason}");

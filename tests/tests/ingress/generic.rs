@@ -32,14 +32,19 @@ async fn a_recording_of_any_system_becomes_a_vcon() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_replayed_is_one_vcon_and_stale_it_is_none() {
-    let door = Door::open("ingress.generic", &json!({"map": ".body | {text, from: .a, to: .b, application: \"sms\"}", "secret": [SECRET]})).await;
+    let door = Door::open(
+        "ingress.generic",
+        &json!({"map": ".body | {text, from: .a, to: .b, application: \"sms\"}", "secret": [SECRET]}),
+    )
+    .await;
     let key = SigningKey::parse(&Secret::new(SECRET)).unwrap();
     let body = json!({"text": "hello", "a": "+15550100", "b": ["+15550101", "+15550102"]}).to_string();
     let now = jiff::Timestamp::now().as_second();
     let send = async |id: &str, time: i64, body: &str| {
         let signature = sign(std::slice::from_ref(&key), id, time, body.as_bytes()).unwrap();
         let time = time.to_string();
-        let headers = [JSON, ("webhook-id", id), ("webhook-timestamp", time.as_str()), ("webhook-signature", signature.as_str())];
+        let headers =
+            [JSON, ("webhook-id", id), ("webhook-timestamp", time.as_str()), ("webhook-signature", signature.as_str())];
         door.post(&headers, body.to_owned()).await.status
     };
     assert_eq!(send("msg_1", now, &body).await, 200);

@@ -67,7 +67,14 @@ async fn post(client: &reqwest::Client, url: &str, body: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_accepted_recording_is_there_once_wherever_the_kill_falls() {
-    let points = ["ingress_stored:1", "ingress_stored:5", "ingress_fetched:3", "ingress_noted:1", "ingress_noted:4", "ingress_made:2"];
+    let points = [
+        "ingress_stored:1",
+        "ingress_stored:5",
+        "ingress_fetched:3",
+        "ingress_noted:1",
+        "ingress_noted:4",
+        "ingress_made:2",
+    ];
     for point in points {
         let stage = Stage::new();
         let options = json!({"map": ".body", "token": "t", "media_hosts": ["127.0.0.1"]});

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use vconductor_core::store::Store;
 use vconductor_core::store::embedded::{EmbeddedStore, Settings};
 use vconductor_core::store::redis::RedisStore;
-use vconductor_core::store::Store;
 use vconductor_tests::servers::redis::RedisServer;
 use vconductor_tests::stage::Stage;
 use vconductor_tests::vendors::media_host::{Files, MediaHost};
@@ -104,7 +104,11 @@ async fn a_recording_comes_from_allowed_hosts_only() {
         (&["169.254.169.254"], "http://169.254.169.254/latest/meta-data".to_owned(), "address guard"),
         (&["127.0.0.1"], "file:///etc/passwd".to_owned(), "none of the allowed hosts"),
         (&["127.0.0.1"], "/etc/passwd".to_owned(), "not a URL"),
-        (&["127.0.0.1"], format!("http://ann:secret@{}/1.wav", vendor.url.trim_start_matches("http://")), "user name or password"),
+        (
+            &["127.0.0.1"],
+            format!("http://ann:secret@{}/1.wav", vendor.url.trim_start_matches("http://")),
+            "user name or password",
+        ),
     ] {
         let door = Door::open("ingress.generic", &options(hosts)).await;
         assert_eq!(door.post(&HEADERS, told("1", &url)).await.status, 200);

@@ -31,7 +31,8 @@ async fn a_recording_becomes_a_vcon_and_credentials_stay_in_the_space() {
         sorted.sort_unstable();
         let text: String = sorted.into_iter().flat_map(|(name, value)| [name, value]).collect();
         let signature = STANDARD.encode(hmac_sha1(&Secret::new(key), &[PUBLIC.as_bytes(), text.as_bytes()]));
-        let headers = [("content-type", "application/x-www-form-urlencoded"), ("x-signalwire-signature", signature.as_str())];
+        let headers =
+            [("content-type", "application/x-www-form-urlencoded"), ("x-signalwire-signature", signature.as_str())];
         door.post(&headers, form(&fields)).await.status
     };
     let url = format!("{}/recordings/r-1", space.url);

@@ -33,8 +33,7 @@ impl Scene {
         let twilio = Twilio::new(ACCOUNT, TOKEN);
         let held = twilio.held();
         let vendor = Vendor::start(twilio).await;
-        let mut options =
-            json!({"account_sid": ACCOUNT, "auth_token": TOKEN, "public_url": PUBLIC, "api": vendor.url});
+        let mut options = json!({"account_sid": ACCOUNT, "auth_token": TOKEN, "public_url": PUBLIC, "api": vendor.url});
         options.as_object_mut().expect("options").extend(more.as_object().expect("options").clone());
         Scene { door: Door::open("ingress.twilio", &options).await, vendor, held }
     }
@@ -45,7 +44,8 @@ impl Scene {
         sorted.sort_unstable();
         let text: String = sorted.into_iter().flat_map(|(name, value)| [name, value]).collect();
         let signature = STANDARD.encode(hmac_sha1(&Secret::new(TOKEN), &[PUBLIC.as_bytes(), text.as_bytes()]));
-        let headers = [("content-type", "application/x-www-form-urlencoded"), ("x-twilio-signature", signature.as_str())];
+        let headers =
+            [("content-type", "application/x-www-form-urlencoded"), ("x-twilio-signature", signature.as_str())];
         self.door.post(&headers, form(fields)).await
     }
 
@@ -173,7 +173,8 @@ async fn a_call_that_failed_becomes_a_vcon_and_one_that_went_well_does_not() {
     scene.callback(&call("CA00000000000000000000000000000001", "no-answer")).await;
     scene.callback(&call("CA00000000000000000000000000000002", "completed")).await;
     let vcon = scene.door.vcon().await;
-    let expected = json!({"type": "incomplete", "start": "2026-07-14T09:00:00Z", "parties": [0, 1], "disposition": "no-answer"});
+    let expected =
+        json!({"type": "incomplete", "start": "2026-07-14T09:00:00Z", "parties": [0, 1], "disposition": "no-answer"});
     assert_eq!(vcon["dialog"], json!([expected]));
 }
 
@@ -197,7 +198,10 @@ async fn a_message_becomes_a_vcon_with_its_media() {
     scene.callback(&fields).await;
     let vcon = scene.door.vcon().await;
     let text = &vcon["dialog"][0];
-    assert_eq!((&text["type"], &text["body"], &text["application"]), (&json!("text"), &json!("see here"), &json!("mms")));
+    assert_eq!(
+        (&text["type"], &text["body"], &text["application"]),
+        (&json!("text"), &json!("see here"), &json!("mms"))
+    );
     let picture = vcon["attachments"].as_array().unwrap().iter().find(|one| one["purpose"] == "message_media").unwrap();
     assert_eq!((&picture["mediatype"], &picture["filename"]), (&json!("image/jpeg"), &json!("MM1-0.jpg")));
 }
@@ -259,12 +263,16 @@ async fn redirects_lead_to_allowed_hosts_only_and_never_with_the_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_gone_or_no_recording_is_a_dead_letter() {
-    for (fault, word) in [
-        (Fault::Status(410), "410"),
-        (Fault::NoJson, "recording RE0123456789abcdef0123456789abcdef"),
-    ] {
+    for (fault, word) in [(Fault::Status(410), "410"), (Fault::NoJson, "recording RE0123456789abcdef0123456789abcdef")]
+    {
         let scene = Scene::new().await;
-        let call = [("AccountSid", ACCOUNT), ("CallSid", CALL), ("CallStatus", "in-progress"), ("From", "+1415867"), ("To", "+1800555")];
+        let call = [
+            ("AccountSid", ACCOUNT),
+            ("CallSid", CALL),
+            ("CallStatus", "in-progress"),
+            ("From", "+1415867"),
+            ("To", "+1800555"),
+        ];
         scene.callback(&call).await;
         scene.held.media(&format!("/Recordings/{RECORDING}.wav"), recording(1));
         scene.vendor.will(fault);

@@ -49,7 +49,8 @@ impl Reading {
     }
 
     fn record(&self, record: &Value) -> Result<Event, Refused> {
-        let id = column(record, "uniqueid").ok_or_else(|| Refused::unreadable("there is neither `type` nor `uniqueid`"))?;
+        let id =
+            column(record, "uniqueid").ok_or_else(|| Refused::unreadable("there is neither `type` nor `uniqueid`"))?;
         let answered = column(record, "disposition").is_some_and(|word| word.eq_ignore_ascii_case("ANSWERED"));
         let disposition = column(record, "disposition").filter(|_| !answered).map(|word| disposition(&word));
         let mut tags = BTreeMap::from([("uniqueid".to_owned(), id.clone())]);

@@ -44,7 +44,9 @@ fn a_record_with_a_recording_is_one() {
     assert_eq!(recording.start.unwrap().to_string(), "2026-07-14T09:00:02Z");
     assert_eq!(recording.media.filename.as_deref(), Some("1784019600.12.wav"));
     let in_berlin = asterisk(&json!({"offset": "+02:00"})).unwrap().read(&delivery(&record())).unwrap();
-    assert!(matches!(&in_berlin[..], [Event::Recording(one)] if one.start.unwrap().to_string() == "2026-07-14T07:00:02Z"));
+    assert!(
+        matches!(&in_berlin[..], [Event::Recording(one)] if one.start.unwrap().to_string() == "2026-07-14T07:00:02Z")
+    );
 }
 
 #[test]
@@ -57,11 +59,16 @@ fn a_record_of_a_call_that_nobody_took_has_a_reason() {
     ] {
         let mut record = record();
         record["disposition"] = json!(word);
-        assert!(matches!(&read(&record).unwrap()[..], [Event::Call(call)] if call.disposition == Some(disposition)), "{word}");
+        assert!(
+            matches!(&read(&record).unwrap()[..], [Event::Call(call)] if call.disposition == Some(disposition)),
+            "{word}"
+        );
     }
     let mut unrecorded = record();
     unrecorded["recordingfile"] = json!("");
-    assert!(matches!(&read(&unrecorded).unwrap()[..], [Event::Call(call)] if call.disposition.is_none() && call.phase == Some(Phase::Ended)));
+    assert!(
+        matches!(&read(&unrecorded).unwrap()[..], [Event::Call(call)] if call.disposition.is_none() && call.phase == Some(Phase::Ended))
+    );
 }
 
 #[test]
@@ -73,13 +80,18 @@ fn a_recording_that_ari_has_finished_is_of_its_channel() {
     let events = read(&finished).unwrap();
     let [Event::Recording(recording)] = &events[..] else { panic!("{events:?}") };
     assert_eq!((recording.call.id.as_str(), recording.media.id.as_deref()), ("1784019600.12", Some("calls/1")));
-    assert_eq!((recording.media.filename.as_deref(), recording.start.unwrap().to_string().as_str()), (Some("1.wav"), "2026-07-14T09:00:02.5Z"));
+    assert_eq!(
+        (recording.media.filename.as_deref(), recording.start.unwrap().to_string().as_str()),
+        (Some("1.wav"), "2026-07-14T09:00:02.5Z")
+    );
     let began = json!({
         "type": "StasisStart", "channel": {
             "id": "1784019600.12", "caller": {"name": "Ann", "number": "+14158675309"}, "dialplan": {"exten": "1001"}, "creationtime": "2026-07-14T09:00:00.000+0000",
         },
     });
-    assert!(matches!(&read(&began).unwrap()[..], [Event::Call(call)] if call.has_parties() && call.id == "1784019600.12"));
+    assert!(
+        matches!(&read(&began).unwrap()[..], [Event::Call(call)] if call.has_parties() && call.id == "1784019600.12")
+    );
     assert_eq!(read(&json!({"type": "ChannelDtmfReceived"})).unwrap(), []);
 }
 

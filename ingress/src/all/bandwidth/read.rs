@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use vconductor_core::import::Party;
 use vconductor_core::ingress::{
-    Call, Channels, Direction, Disposition, Event, Media, Message, Phase, Recording, Refused, party_called, seconds, time,
+    Call, Channels, Direction, Disposition, Event, Media, Message, Phase, Recording, Refused, party_called, seconds,
+    time,
 };
 
 /// The most messages of one callback, and the most media and recipients of one message.
@@ -80,7 +81,13 @@ fn disposition(cause: &str) -> Option<Disposition> {
         "busy" => Some(Disposition::Busy),
         "timeout" => Some(Disposition::NoAnswer),
         "cancel" | "hangup" => Some(Disposition::HungUp),
-        "rejected" | "invalid-bxml" | "application-error" | "callback-error" | "account-limit" | "node-capacity-exceeded" | "error"
+        "rejected"
+        | "invalid-bxml"
+        | "application-error"
+        | "callback-error"
+        | "account-limit"
+        | "node-capacity-exceeded"
+        | "error"
         | "unknown" => Some(Disposition::Failed),
         _ => None,
     }

@@ -43,7 +43,9 @@ fn available() -> Value {
 fn only_user_and_password_open() {
     let verify = |given: Option<&str>| bandwidth().verify(&delivery(given, &json!({}))).is_ok();
     assert!(verify(Some(&format!("Basic {}", STANDARD.encode("hooks:p")))));
-    for wrong in [None, Some(String::new()), Some(format!("Basic {}", STANDARD.encode("hooks:q"))), Some("Bearer p".to_owned())] {
+    for wrong in
+        [None, Some(String::new()), Some(format!("Basic {}", STANDARD.encode("hooks:q"))), Some("Bearer p".to_owned())]
+    {
         assert!(!verify(wrong.as_deref()), "{wrong:?}");
     }
 }
@@ -56,7 +58,9 @@ fn a_recording_is_fetched_when_it_is_available_and_not_before() {
     assert_eq!((recording.channels, recording.call.direction), (Channels::OwnLegFirst, Some(Direction::Inbound)));
     assert!(recording.call.has_parties() && recording.call.tags["tag"] == "vip");
     assert_eq!(recording.start.unwrap().to_string(), "2026-07-14T09:00:02Z");
-    for (kind, status) in [("recordingComplete", "complete"), ("transcriptionAvailable", "complete"), ("recordingAvailable", "error")] {
+    for (kind, status) in
+        [("recordingComplete", "complete"), ("transcriptionAvailable", "complete"), ("recordingAvailable", "error")]
+    {
         let mut other = available();
         other["eventType"] = json!(kind);
         other["status"] = json!(status);
@@ -105,7 +109,8 @@ fn messages_come_as_a_list() {
             },
         })
     };
-    let events = read(&json!([message("message-received"), message("message-sending"), message("message-failed")])).unwrap();
+    let events =
+        read(&json!([message("message-received"), message("message-sending"), message("message-failed")])).unwrap();
     let [Event::Message(read_)] = &events[..] else { panic!("{events:?}") };
     assert_eq!((read_.to.len(), read_.media.len(), read_.application.as_deref()), (2, 1, Some("mms")));
     assert_eq!(read_.tags["direction"], "inbound");
@@ -118,7 +123,8 @@ fn what_is_not_bandwidths_is_refused() {
     let mut other = available();
     other["accountId"] = json!("1");
     assert!(matches!(read(&other), Err(Refused::Unproved { .. })));
-    for body in [json!(1), json!({}), json!([1]), json!([{"type": "message-received"}]), json!({"eventType": "answer"})] {
+    for body in [json!(1), json!({}), json!([1]), json!([{"type": "message-received"}]), json!({"eventType": "answer"})]
+    {
         assert!(matches!(read(&body), Err(Refused::Unreadable { .. })), "{body}");
     }
     for (option, value) in [

@@ -6,7 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use vconductor_core::ingress::{
-    Call, Channels, Delivery, Direction, Disposition, Event, Media, Phase, Recording, Refused, party_called, seconds, time,
+    Call, Channels, Delivery, Direction, Disposition, Event, Media, Phase, Recording, Refused, party_called, seconds,
+    time,
 };
 
 /// How records are read.
@@ -100,7 +101,11 @@ impl Reading {
         let recorded = applications.iter().rev().find(|one| one["app_name"] == "record_session")?;
         let data = self.text(&recorded["app_data"])?;
         // Settings may stand before the path.
-        let path = data.trim_start().strip_prefix('{').and_then(|rest| rest.split_once('}')).map_or(data.as_str(), |(_, path)| path);
+        let path = data
+            .trim_start()
+            .strip_prefix('{')
+            .and_then(|rest| rest.split_once('}'))
+            .map_or(data.as_str(), |(_, path)| path);
         Some(path.split_whitespace().next()?.to_owned())
     }
 
@@ -122,8 +127,12 @@ fn decoded(text: &str) -> String {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let digits = bytes.get(at + 1..at + 3).filter(|_| byte == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit())).map(|digits| u8::from_str_radix(digits, 16)) {
+        let digits =
+            bytes.get(at + 1..at + 3).filter(|_| byte == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .map(|digits| u8::from_str_radix(digits, 16))
+        {
             Some(Ok(byte)) => {
                 decoded.push(byte);
                 at += 3;
@@ -141,7 +150,9 @@ fn decoded(text: &str) -> String {
 fn disposition(cause: &str) -> Disposition {
     match cause {
         "USER_BUSY" => Disposition::Busy,
-        "NO_ANSWER" | "NO_USER_RESPONSE" | "ALLOTTED_TIMEOUT" | "PROGRESS_TIMEOUT" | "NORMAL_CLEARING" => Disposition::NoAnswer,
+        "NO_ANSWER" | "NO_USER_RESPONSE" | "ALLOTTED_TIMEOUT" | "PROGRESS_TIMEOUT" | "NORMAL_CLEARING" => {
+            Disposition::NoAnswer
+        }
         "ORIGINATOR_CANCEL" | "LOSE_RACE" => Disposition::HungUp,
         "NORMAL_CIRCUIT_CONGESTION" | "SWITCH_CONGESTION" => Disposition::Congestion,
         _ => Disposition::Failed,

@@ -57,7 +57,10 @@ fn a_record_is_read_in_every_encoding() {
         let call = &recording.call;
         let from = call.from.as_ref().unwrap();
         assert_eq!((from.tel.as_deref(), from.name.as_deref()), (Some("+14158675309"), Some("Ann Lee")));
-        assert_eq!((call.to.as_ref().unwrap().tel.as_deref(), call.direction), (Some("1001"), Some(Direction::Inbound)));
+        assert_eq!(
+            (call.to.as_ref().unwrap().tel.as_deref(), call.direction),
+            (Some("1001"), Some(Direction::Inbound))
+        );
         assert_eq!(call.start.unwrap().to_string(), "2026-07-14T09:00:00.5Z");
         assert_eq!(call.disposition, None);
     }
@@ -82,7 +85,11 @@ fn values_are_decoded_only_where_they_are_encoded() {
         recording.call.from.clone().unwrap()
     };
     assert_eq!(name(false).name.as_deref(), Some("100%25"));
-    assert_eq!((name(true).name.as_deref(), name(true).tel.as_deref()), (Some("100%"), Some("+14158675309")), "a plus is no blank");
+    assert_eq!(
+        (name(true).name.as_deref(), name(true).tel.as_deref()),
+        (Some("100%"), Some("+14158675309")),
+        "a plus is no blank"
+    );
     plain["variables"]["caller_id_name"] = json!("%zz%4");
     assert_eq!(name(true).name.as_deref(), Some("%zz%4"));
 }
@@ -102,14 +109,20 @@ fn the_recording_is_found_where_the_call_put_it() {
         }
     };
     assert_eq!(place(&[], &[("recording_url", "https://m/1.wav")]).as_deref(), Some("https://m/1.wav"));
-    assert_eq!(place(&["record_file"], &[("record_path", "/r/"), ("record_name", "a.wav")]).as_deref(), Some("/r/a.wav"));
+    assert_eq!(
+        place(&["record_file"], &[("record_path", "/r/"), ("record_name", "a.wav")]).as_deref(),
+        Some("/r/a.wav")
+    );
     assert_eq!(place(&["record_file"], &[]).as_deref(), Some("/recordings/log.wav"));
     let mut none = record();
     none["variables"].as_object_mut().unwrap().remove("record_file");
     none["app_log"] = json!({"applications": [{"app_name": "record_session", "app_data": "{a=b}/r/x.wav"}]});
     assert!(matches!(&read(&none, &json!({}))[..], [Event::Recording(one)] if one.media.url == "/r/x.wav"));
     none["app_log"] = json!(null);
-    assert!(matches!(&read(&none, &json!({}))[..], [Event::Call(call)] if call.disposition.is_none()), "it went well unrecorded");
+    assert!(
+        matches!(&read(&none, &json!({}))[..], [Event::Call(call)] if call.disposition.is_none()),
+        "it went well unrecorded"
+    );
 }
 
 #[test]
@@ -125,13 +138,22 @@ fn a_call_that_nobody_took_has_a_reason() {
         record["variables"]["billsec"] = json!("0");
         record["variables"]["answer_epoch"] = json!("0");
         record["variables"]["hangup_cause"] = json!(cause);
-        assert!(matches!(&read(&record, &json!({}))[..], [Event::Call(call)] if call.disposition == Some(disposition)), "{cause}");
+        assert!(
+            matches!(&read(&record, &json!({}))[..], [Event::Call(call)] if call.disposition == Some(disposition)),
+            "{cause}"
+        );
     }
 }
 
 #[test]
 fn options_that_are_wrong_are_refused() {
-    for (option, value) in [("user", json!("")), ("user", json!("a:b")), ("password", json!("")), ("recordings", json!("here")), ("media_hosts", json!([""]))] {
+    for (option, value) in [
+        ("user", json!("")),
+        ("user", json!("a:b")),
+        ("password", json!("")),
+        ("recordings", json!("here")),
+        ("media_hosts", json!([""])),
+    ] {
         let mut options = json!({"user": "fs", "password": "p"});
         options[option] = value;
         let error = FreeSwitch::new("main", serde_json::from_value(options).unwrap()).err().unwrap();

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use vconductor_core::import::Party;
 use vconductor_core::ingress::{
-    Call, Channels, Conversation, Direction, Disposition, Event, Media, Message, Recording, Refused, party_called, seconds,
-    time,
+    Call, Channels, Conversation, Direction, Disposition, Event, Media, Message, Recording, Refused, party_called,
+    seconds, time,
 };
 
 /// The longest id in bytes.

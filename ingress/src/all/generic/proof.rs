@@ -5,7 +5,9 @@ use serde::Deserialize;
 use vconductor_core::http::signature::{
     SigningKey, TOLERANCE, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, verify,
 };
-use vconductor_core::ingress::proof::{basic, bearer, fresh, hmac_sha1, hmac_sha256, is_base64, is_hexadecimal, required, same};
+use vconductor_core::ingress::proof::{
+    basic, bearer, fresh, hmac_sha1, hmac_sha256, is_base64, is_hexadecimal, required, same,
+};
 use vconductor_core::ingress::{Delivery, Refused};
 use vconductor_core::secret::Secret;
 use vconductor_core::{Error, Result};
@@ -120,7 +122,11 @@ impl Proof {
             Proof::Bearer(token) => bearer(delivery, token),
             Proof::Header { name, token } => {
                 let given = delivery.proof(name)?;
-                if same(given.as_bytes(), token.expose().as_bytes()) { Ok(()) } else { Err(Refused::unproved("the token is wrong")) }
+                if same(given.as_bytes(), token.expose().as_bytes()) {
+                    Ok(())
+                } else {
+                    Err(Refused::unproved("the token is wrong"))
+                }
             }
             Proof::Basic { user, password } => basic(delivery, user, password),
             Proof::StandardWebhooks(keys) => {

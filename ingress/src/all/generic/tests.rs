@@ -33,8 +33,7 @@ fn standard_webhooks_are_verified() {
     let body = r#"{"test": 2432232314}"#;
     let signature = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
     let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";
-    let good =
-        [("webhook-id", id), ("webhook-timestamp", "1614265330"), ("webhook-signature", signature)];
+    let good = [("webhook-id", id), ("webhook-timestamp", "1614265330"), ("webhook-signature", signature)];
     generic.verify(&delivery(&good, body)).unwrap();
     for missing in 0..3 {
         let mut headers = good.to_vec();
@@ -51,7 +50,8 @@ fn standard_webhooks_are_verified() {
         let headers = [good[0], ("webhook-timestamp", text.as_str()), ("webhook-signature", signature.as_str())];
         assert!(generic.verify(&delivery(&headers, body)).is_err(), "{stale}");
     }
-    let other = super::tests::generic(json!({"map": ".", "secret": ["whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]}));
+    let other =
+        super::tests::generic(json!({"map": ".", "secret": ["whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]}));
     assert!(other.unwrap().verify(&delivery(&good, body)).is_err());
 }
 
@@ -116,7 +116,10 @@ fn exactly_one_proof_must_be_set_up() {
         (json!({"map": ".", "token": "t", "media_hosts": ["https://a"]}), "`media_hosts`"),
         (json!({"map": ".", "signature": {"secret": "", "header": "x"}}), "`signature.secret`"),
         (json!({"map": ".", "signature": {"secret": "s", "header": ""}}), "`signature.header`"),
-        (json!({"map": ".", "signature": {"secret": "s", "header": "x", "signed": "{timestamp}"}}), "`signature.signed`"),
+        (
+            json!({"map": ".", "signature": {"secret": "s", "header": "x", "signed": "{timestamp}"}}),
+            "`signature.signed`",
+        ),
         (json!({"map": ".", "signature": {"secret": "s", "header": "x", "timestamp_header": "y"}}), "timestamp_header"),
     ] {
         let error = generic(options.clone()).err().unwrap_or_else(|| panic!("{options}"));
@@ -161,8 +164,19 @@ fn a_program_says_what_a_request_means() {
 #[test]
 fn what_a_program_cannot_mean_is_refused() {
     for map in [
-        "1", "\"text\"", "{}", "{id: 1}", "[[1]]", "{text: {}}", "{recording: 1}", "{recording: \"u\", start: \"yesterday\"}",
-        "{disposition: \"gone\"}", "{recordin: \"u\"}", ".body.id.x", "error(\"no\")", "{text: \"x\", id: (\"x\" * 501)}",
+        "1",
+        "\"text\"",
+        "{}",
+        "{id: 1}",
+        "[[1]]",
+        "{text: {}}",
+        "{recording: 1}",
+        "{recording: \"u\", start: \"yesterday\"}",
+        "{disposition: \"gone\"}",
+        "{recordin: \"u\"}",
+        ".body.id.x",
+        "error(\"no\")",
+        "{text: \"x\", id: (\"x\" * 501)}",
     ] {
         let refused = mapped(map, &json!({"id": "text"}));
         assert!(matches!(refused, Err(Refused::Unreadable { .. })), "{map}: {refused:?}");

@@ -33,7 +33,11 @@ fn forms_are_signed_as_twilio_signs_and_json_as_it_is() {
         signalwire.verify(&delivery(FORM, "b=2&a=1", header, &format!("{URL}a1b2"))).unwrap();
         signalwire.verify(&delivery("application/json", "{\"a\": 1}", header, &format!("{URL}{{\"a\": 1}}"))).unwrap();
         assert!(signalwire.verify(&delivery(FORM, "b=2&a=2", header, &format!("{URL}a1b2"))).is_err());
-        assert!(signalwire.verify(&delivery("application/json", "{\"a\": 2}", header, &format!("{URL}{{\"a\": 1}}"))).is_err());
+        assert!(
+            signalwire
+                .verify(&delivery("application/json", "{\"a\": 2}", header, &format!("{URL}{{\"a\": 1}}")))
+                .is_err()
+        );
         assert!(signalwire.verify(&delivery("application/json", "{}", header, URL)).is_err());
     }
     assert!(signalwire.verify(&delivery(FORM, "b=2&a=1", "x-other", &format!("{URL}a1b2"))).is_err());
@@ -48,7 +52,10 @@ fn callbacks_of_the_project_are_read_and_others_refused() {
     let signalwire = signalwire();
     let read = |body: &str| signalwire.read(&delivery(FORM, body, SIGNATURES[0], ""));
     let events = read("AccountSid=p-1&CallSid=c&RecordingSid=r&RecordingUrl=https%3A%2F%2Fexample.signalwire.com%2Fr&RecordingStatus=completed").unwrap();
-    assert!(matches!(&events[..], [Event::Recording(one)] if one.media.url == "https://example.signalwire.com/r.wav"), "{events:?}");
+    assert!(
+        matches!(&events[..], [Event::Recording(one)] if one.media.url == "https://example.signalwire.com/r.wav"),
+        "{events:?}"
+    );
     assert!(matches!(read("AccountSid=p-2&CallSid=c"), Err(Refused::Unproved { .. })));
     assert!(matches!(read("AccountSid=p-1"), Err(Refused::Unreadable { .. })));
 }

@@ -33,7 +33,13 @@ impl Scene {
         headers.insert("content-type", HeaderValue::from_static("application/json"));
         headers.insert("telnyx-signature-ed25519", HeaderValue::from_str(&signature).unwrap());
         headers.insert("telnyx-timestamp", HeaderValue::from_str(timestamp).unwrap());
-        Delivery { method: Method::POST, query: String::new(), headers, body: Bytes::from(body.to_owned()), at: NOW * 1000 }
+        Delivery {
+            method: Method::POST,
+            query: String::new(),
+            headers,
+            body: Bytes::from(body.to_owned()),
+            at: NOW * 1000,
+        }
     }
 
     fn read(&self, event_type: &str, payload: &Value) -> Result<Vec<Event>, Refused> {
@@ -47,7 +53,8 @@ impl Scene {
 #[test]
 fn the_signature_is_over_time_bar_and_body() {
     let scene = Scene::new();
-    let verify = |signed: &str, timestamp: &str, body: &str| scene.telnyx.verify(&scene.delivery(signed, timestamp, body));
+    let verify =
+        |signed: &str, timestamp: &str, body: &str| scene.telnyx.verify(&scene.delivery(signed, timestamp, body));
     let now = NOW.to_string();
     verify(&format!("{NOW}|{{}}"), &now, "{}").unwrap();
     // What existing adapters check, and Telnyx never sent.
@@ -105,18 +112,24 @@ fn the_events_of_a_call_are_kept() {
             "hangup_cause": cause, "caller_id_name": "Ann",
         })
     };
-    for (kind, phase) in
-        [("call.initiated", Phase::Begun), ("call.answered", Phase::Answered), ("call.bridged", Phase::Answered), ("call.hangup", Phase::Ended)]
-    {
+    for (kind, phase) in [
+        ("call.initiated", Phase::Begun),
+        ("call.answered", Phase::Answered),
+        ("call.bridged", Phase::Answered),
+        ("call.hangup", Phase::Ended),
+    ] {
         let events = scene.read(kind, &payload("normal_clearing")).unwrap();
         let [Event::Call(call)] = &events[..] else { panic!("{events:?}") };
         assert_eq!((call.phase, call.disposition, call.direction), (Some(phase), None, Some(Direction::Inbound)));
         assert!(call.has_parties() && call.from.as_ref().unwrap().name.as_deref() == Some("Ann"));
         assert_eq!(call.start.is_some(), kind == "call.initiated");
     }
-    for (cause, disposition) in
-        [("user_busy", Disposition::Busy), ("timeout", Disposition::NoAnswer), ("originator_cancel", Disposition::HungUp), ("call_rejected", Disposition::Failed)]
-    {
+    for (cause, disposition) in [
+        ("user_busy", Disposition::Busy),
+        ("timeout", Disposition::NoAnswer),
+        ("originator_cancel", Disposition::HungUp),
+        ("call_rejected", Disposition::Failed),
+    ] {
         let events = scene.read("call.hangup", &payload(cause)).unwrap();
         assert!(matches!(&events[..], [Event::Call(call)] if call.disposition == Some(disposition)), "{cause}");
     }
@@ -149,7 +162,12 @@ fn other_events_make_nothing_and_other_bodies_are_refused() {
     for body in ["[]", "{}", "null", "{\"data\": 1}", "{\"data\": {\"event_type\": 1}}"] {
         assert!(scene.telnyx.read(&scene.delivery("", "0", body)).is_err(), "{body}");
     }
-    for (option, value) in [("public_key", json!("")), ("public_key", json!("c2hvcnQ=")), ("api", json!("x")), ("media_hosts", json!(["a b"]))] {
+    for (option, value) in [
+        ("public_key", json!("")),
+        ("public_key", json!("c2hvcnQ=")),
+        ("api", json!("x")),
+        ("media_hosts", json!(["a b"])),
+    ] {
         let mut options = json!({"public_key": STANDARD.encode([1; 32])});
         options[option] = value;
         let error = Telnyx::new("main", serde_json::from_value(options).unwrap()).err().unwrap();

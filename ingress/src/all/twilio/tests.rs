@@ -31,7 +31,8 @@ fn delivery(query: &str, mediatype: &str, body: &str, signature: Option<&str>) -
 
 const FORM: &str = "application/x-www-form-urlencoded";
 /// The parameters of the published vector, in another order than that of their names.
-const PARAMETERS: &str = "To=%2B18005551212&Digits=1234&CallSid=CA1234567890ABCDE&From=%2B14158675309&Caller=%2B14158675309";
+const PARAMETERS: &str =
+    "To=%2B18005551212&Digits=1234&CallSid=CA1234567890ABCDE&From=%2B14158675309&Caller=%2B14158675309";
 const SIGNATURE: &str = "RSOYDt4T1cUTdK1PDd93/VVr8B8=";
 
 /// A form with a right signature.
@@ -79,7 +80,12 @@ fn the_published_vector_is_met_with_the_port_and_without() {
     // Twilio signs each value of a name once.
     let doubled = format!("{PARAMETERS}&Digits=1234");
     assert!(verify("https://mycompany.com/myapp.php", "foo=1&bar=2", &doubled, Some(SIGNATURE)));
-    assert!(!verify("https://mycompany.com/myapp.php", "foo=1&bar=2", &format!("{PARAMETERS}&Digits=5"), Some(SIGNATURE)));
+    assert!(!verify(
+        "https://mycompany.com/myapp.php",
+        "foo=1&bar=2",
+        &format!("{PARAMETERS}&Digits=5"),
+        Some(SIGNATURE)
+    ));
 }
 
 #[test]
