@@ -87,7 +87,7 @@ fn untaken(config: &Config, configured: &IngressConfig) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use vconductor_core::config::{ProcessEnvironment, load_text};
+    use vconductor_core::config::{Environment, ProcessEnvironment, load_text};
     use vconductor_ingress as _;
     use vconductor_links as _;
 
@@ -104,6 +104,64 @@ mod tests {
             format!("{} {} {} ({help})", finding.code, finding.span, finding.message)
         };
         found.iter().map(said).collect()
+    }
+
+    /// Values for what the examples take from the environment.
+    struct Given;
+
+    impl Environment for Given {
+        fn variable(&self, name: &str) -> Option<String> {
+            Some(match name {
+                "DIALLER_SECRET" => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned(),
+                "TWILIO_ACCOUNT_SID" => "AC0123456789abcdef0123456789abcdef".to_owned(),
+                "TELNYX_PUBLIC_KEY" => "1rUKMzqJaPMCnzFoKGkYY4DUSdLQUwXJ7rhULCYzzv4=".to_owned(),
+                other => other.to_lowercase(),
+            })
+        }
+
+        fn file(&self, _: &str) -> std::io::Result<String> {
+            Err(std::io::Error::other("none"))
+        }
+    }
+
+    #[test]
+    fn every_adapter_is_documented_and_has_an_example_that_builds() {
+        let registry = Registry::collect().unwrap();
+        assert!(registry.ingress.len() >= 8, "{:?}", registry.ingress.keys());
+        for (module, entry) in &registry.ingress {
+            let name = module.strip_prefix("ingress.").unwrap();
+            assert!(entry.file.ends_with(&format!("ingress/src/all/{name}.rs")), "{module} is in {}", entry.file);
+            let schema = (entry.schema)().to_value();
+            assert!(schema["description"].is_string(), "{module}: the options have no doc comment");
+            for (option, property) in schema["properties"].as_object().unwrap() {
+                assert!(property["description"].is_string(), "{module}: `{option}` has no doc comment");
+            }
+            let example: String = entry.example.lines().map(|line| format!("  {line}\n")).collect();
+            let text = format!("ingress:\n{example}chains:\n  c: {{ingress_lists: [calls], links: []}}\n");
+            let loaded = load_text("a.yml", &text, &Given);
+            let mut found = loaded.findings;
+            check(&loaded.config.unwrap(), &mut found);
+            assert!(found.is_empty(), "{module}: {found:?}");
+            // A secret that is left empty would let everybody in.
+            let empty = text.replace("${env:", "${env:EMPTY_");
+            let loaded = load_text("a.yml", &empty, &Empty);
+            let mut found = loaded.findings;
+            check(&loaded.config.unwrap(), &mut found);
+            assert_eq!(!found.is_empty(), entry.example.contains("${env:"), "{module}: {found:?}");
+        }
+    }
+
+    /// Every variable is there and empty.
+    struct Empty;
+
+    impl Environment for Empty {
+        fn variable(&self, _: &str) -> Option<String> {
+            Some(String::new())
+        }
+
+        fn file(&self, _: &str) -> std::io::Result<String> {
+            Err(std::io::Error::other("none"))
+        }
     }
 
     #[test]
