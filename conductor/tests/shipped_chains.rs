@@ -55,3 +55,28 @@ fn a_key_that_is_not_set_is_named() {
         assert!(text(&checked).contains(missing), "{missing}: {}", text(&checked));
     }
 }
+
+/// `compose.yml` starts what `compose.env` names, and with that and the keys of the vendors the chain is complete.
+#[test]
+fn the_composed_servers_are_those_that_the_chain_is_told_of() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let (servers, variables) = (read("compose.yml"), read("compose.env"));
+    let variables: Vec<(&str, &str)> = variables.lines().filter_map(|line| line.split_once('=')).collect();
+    let keys = ["DEEPGRAM_KEY", "OPENAI_API_KEY", "SLACK_TOKEN", "WEBHOOK_SECRET"];
+    let keys = VARIABLES.into_iter().filter(|(name, _)| keys.contains(name));
+    let checked = check("contact-center.yml", &variables.iter().copied().chain(keys).collect::<Vec<_>>());
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked));
+    let mut published: Vec<&str> = servers
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("ports: [\""))
+        .map(|ports| ports.rsplit_once(':').unwrap().0)
+        .collect();
+    let mut named: Vec<&str> = variables
+        .iter()
+        .filter_map(|(_, value)| value.split_once("://"))
+        .map(|(_, rest)| rest.rsplit('@').next().unwrap().split('/').next().unwrap())
+        .collect();
+    (published.sort_unstable(), named.sort_unstable());
+    assert_eq!(published, named);
+}

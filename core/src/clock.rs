@@ -25,13 +25,13 @@ impl Clock for SystemClock {
 }
 
 /// By how much the machine's clock is wrong in a test of that: `VCONDUCTOR_CLOCK_SHIFT`, in milliseconds.
-#[cfg(feature = "failpoints")]
+#[cfg(debug_assertions)]
 fn error() -> Millis {
     static ERROR: std::sync::OnceLock<Millis> = std::sync::OnceLock::new();
     *ERROR.get_or_init(|| std::env::var("VCONDUCTOR_CLOCK_SHIFT").ok().and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-#[cfg(not(feature = "failpoints"))]
+#[cfg(not(debug_assertions))]
 #[inline(always)]
 fn error() -> Millis {
     0

@@ -1,11 +1,11 @@
 //! Named points at which a test can kill the process.
 //!
-//! Compiled in only with the feature `failpoints`; a shipped binary has none. `VCONDUCTOR_KILL_AT=name:n`
+//! Compiled in only with debug assertions; a release build has none. `VCONDUCTOR_KILL_AT=name:n`
 //! kills the process with SIGKILL when the point `name` is passed for the nth time, so that a crash
 //! campaign can place a crash exactly between two steps of the protocol.
 
 /// Passes a named point; kills the process if the environment asks for it.
-#[cfg(feature = "failpoints")]
+#[cfg(debug_assertions)]
 pub fn hit(name: &str) {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,7 +25,7 @@ pub fn hit(name: &str) {
     }
 }
 
-/// Passes a named point; without the feature `failpoints` this is nothing.
-#[cfg(not(feature = "failpoints"))]
+/// Passes a named point; without debug assertions this is nothing.
+#[cfg(not(debug_assertions))]
 #[inline(always)]
 pub fn hit(_name: &str) {}

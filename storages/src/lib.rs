@@ -3,6 +3,7 @@
 //! A new folder in `src/all` with a `mod.rs` is a new storage; see [`vconductor_core::plugin`] for what it holds, and
 //! `tests/behaviour/storages.rs` for the suite that it must pass.
 
+mod days;
 mod stem;
 
 mod all {

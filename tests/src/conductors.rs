@@ -12,12 +12,16 @@ pub struct Launch {
     pub binary: PathBuf,
     /// The configuration.
     pub config: PathBuf,
+    /// Where the logs go.
+    pub logs: PathBuf,
     /// The URL of the store.
     pub store: String,
     /// Silence after which it counts as dead.
     pub lease: Duration,
     /// More arguments of `run`.
     pub arguments: Vec<String>,
+    /// More variables of the environment.
+    pub environment: Vec<(String, String)>,
     /// `<point>:<n>`: where it kills itself.
     pub kill_at: Option<String>,
     /// By how many milliseconds its clock is wrong.
@@ -30,24 +34,26 @@ impl Launch {
         Launch {
             binary: binary.to_owned(),
             config: config.to_owned(),
+            logs: config.parent().map_or_else(|| PathBuf::from("."), Path::to_owned),
             store: store.to_owned(),
             lease: Duration::from_millis(1200),
             arguments: Vec::new(),
+            environment: Vec::new(),
             kill_at: None,
             clock_shift: 0,
         }
     }
 
-    /// Starts conductor `number`; its configuration may use `${env:CONDUCTOR}`, and its log goes to `<number>.log`
-    /// beside the configuration.
+    /// Starts conductor `number`; its configuration may use `${env:CONDUCTOR}`, and its log goes to `<number>.log`.
     pub fn start(&self, number: u32) -> Conductor {
-        let log = self.config.with_file_name(format!("{number}.log"));
+        let log = self.logs.join(format!("{number}.log"));
         let mut command = Command::new(&self.binary);
         command.arg("run").arg(&self.config).args(["--store", &self.store, "--sweep", "200ms"]);
         command.args(["--lease", &format!("{}ms", self.lease.as_millis())]).args(&self.arguments);
         command.env("CONDUCTOR", number.to_string()).env("VCONDUCTOR_LOG", "debug,hyper=warn,reqwest=warn");
         command.env_remove("VCONDUCTOR_KILL_AT").env_remove("REDIS_URL");
         command.env("VCONDUCTOR_CLOCK_SHIFT", self.clock_shift.to_string());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(kill_at) = &self.kill_at {
             command.env("VCONDUCTOR_KILL_AT", kill_at);
         }

@@ -75,7 +75,7 @@ impl Api for Anthropic {
             }
         }
         let text = body.to_string();
-        let (content, reason) = match (self.speech.next(), tool) {
+        let (content, reason) = match (self.speech.next(&body), tool) {
             (Said::Text(said), Some(tool)) => {
                 let input: Value = serde_json::from_str(&said).unwrap_or_else(|_| json!({}));
                 (

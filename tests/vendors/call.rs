@@ -1,5 +1,7 @@
 //! A call as it arrived, and the checks that vendors make.
 
+use std::time::Instant;
+
 use axum::body::Bytes;
 use axum::http::HeaderMap;
 use memchr::memmem;
@@ -20,6 +22,8 @@ pub struct Call {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// When it was complete.
+    pub began: Instant,
     /// What it was answered.
     pub status: u16,
 }

@@ -4,6 +4,7 @@
 //! * errors: <https://developers.deepgram.com/reference/errors>
 //! * callbacks: <https://developers.deepgram.com/docs/callback>
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Mutex;
 
 use serde_json::{Map, Value, json};
@@ -80,6 +81,7 @@ pub struct Deepgram {
     text: String,
     confidence: f64,
     fixed: Option<Value>,
+    by_content: bool,
     callbacks: Mutex<Vec<Value>>,
 }
 
@@ -88,7 +90,7 @@ impl Deepgram {
     pub fn new(keys: &[&str]) -> Self {
         let keys = keys.iter().map(|key| (*key).to_owned()).collect();
         let text = "hello I have a question about my bill".to_owned();
-        Deepgram { keys, text, confidence: 0.98, fixed: None, callbacks: Mutex::default() }
+        Deepgram { keys, text, confidence: 0.98, fixed: None, by_content: false, callbacks: Mutex::default() }
     }
 
     /// It hears this text in every recording.
@@ -96,6 +98,13 @@ impl Deepgram {
     pub fn hears(mut self, text: &str, confidence: f64) -> Self {
         text.clone_into(&mut self.text);
         self.confidence = confidence;
+        self
+    }
+
+    /// It hears another number in every other recording, after the text.
+    #[must_use]
+    pub fn hears_numbers(mut self) -> Self {
+        self.by_content = true;
         self
     }
 
@@ -111,9 +120,16 @@ impl Deepgram {
     pub fn body(&self, call: &Call, seconds: f64, channels: usize) -> Value {
         let is = |name: &str| call.parameter(name) == Some("true");
         let is_diarised = is("diarize") || call.parameter("diarize_model").is_some();
+        let mut text = self.text.clone();
+        if self.by_content {
+            let mut hasher = DefaultHasher::new();
+            call.body.hash(&mut hasher);
+            text.push_str(&format!(" number {}", hasher.finish() % 1_000_000));
+        }
         let heard = if is("multichannel") { channels } else { 1 };
-        let alternatives: Vec<Value> =
-            (0..heard).map(|channel| self.alternative(channel, seconds, is_diarised, is("paragraphs"))).collect();
+        let alternatives: Vec<Value> = (0..heard)
+            .map(|channel| self.alternative(&text, channel, seconds, is_diarised, is("paragraphs")))
+            .collect();
         let model = call.parameter("model").unwrap_or("base-general");
         let mut results = json!({
             "channels": alternatives
@@ -152,8 +168,8 @@ impl Deepgram {
         })
     }
 
-    fn alternative(&self, channel: usize, seconds: f64, is_diarised: bool, paragraphs: bool) -> Value {
-        let spoken: Vec<&str> = self.text.split_whitespace().collect();
+    fn alternative(&self, text: &str, channel: usize, seconds: f64, is_diarised: bool, paragraphs: bool) -> Value {
+        let spoken: Vec<&str> = text.split_whitespace().collect();
         let each = seconds / spoken.len().max(1) as f64;
         let words: Vec<Value> = spoken
             .iter()
@@ -171,7 +187,7 @@ impl Deepgram {
                 word
             })
             .collect();
-        let text = if channel == 0 { self.text.clone() } else { format!("{} too", self.text) };
+        let text = if channel == 0 { text.to_owned() } else { format!("{text} too") };
         let mut alternative = json!({"transcript": text, "confidence": self.confidence, "words": words});
         if paragraphs {
             let sentence = json!({"text": text, "start": 0.0, "end": seconds});

@@ -145,7 +145,7 @@ impl OpenAiLanguage {
             let schema = format.get("json_schema");
             is_format(format, schema, &["type", "json_schema"], takes_schema, &text)?;
         }
-        let (content, refusal, reason) = match self.speech.next() {
+        let (content, refusal, reason) = match self.speech.next(&body) {
             Said::Text(said) => (json!(said), Value::Null, "stop"),
             Said::CutOff(said) => (json!(said), Value::Null, "length"),
             Said::Refusal(why) => (Value::Null, json!(why), "stop"),
@@ -191,7 +191,7 @@ impl OpenAiLanguage {
             let schema = (format["type"] == "json_schema").then_some(format);
             is_format(format, schema, &members, takes_schema, &text)?;
         }
-        let (content, status, details) = match self.speech.next() {
+        let (content, status, details) = match self.speech.next(&body) {
             Said::Text(said) => (output_text(&said), "completed", Value::Null),
             Said::CutOff(said) => (output_text(&said), "incomplete", json!({"reason": "max_output_tokens"})),
             Said::Refusal(why) => (json!({"type": "refusal", "refusal": why}), "completed", Value::Null),

@@ -104,6 +104,7 @@ struct Memory {
     calls: Vec<Call>,
     faults: VecDeque<Fault>,
     limit: Option<Limit>,
+    pause: Duration,
     granted: HashMap<String, Vec<Instant>>,
     at_once: usize,
     most_at_once: usize,
@@ -135,6 +136,11 @@ impl Vendor {
     /// Lets the next good call that has no fault yet meet this one.
     pub fn will(&self, fault: Fault) {
         self.state().faults.push_back(fault);
+    }
+
+    /// From now on takes this long for every answer.
+    pub fn takes(&self, time: Duration) {
+        self.state().pause = time;
     }
 
     /// From now on lets each key make `most` calls in a sliding window; more are answered 429.
@@ -177,7 +183,7 @@ impl Shared {
     fn judge(&self, mut call: Call) -> (Answer, Duration, bool) {
         let checked = self.api.answer(&call);
         let mut state = self.state();
-        let (mut wait, mut cut) = (Duration::ZERO, false);
+        let (mut wait, mut cut) = (state.pause, false);
         let answer = match checked {
             Err(refusal) => self.api.refuse(&refusal),
             Ok(_) if state.is_over_limit(&call) => self.api.refuse(&Refusal::new(429, "rate limit reached")),
@@ -228,7 +234,15 @@ async fn handle(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    let call = Call { method: method.to_string(), path: uri.path().to_owned(), query, headers, body, status: 0 };
+    let call = Call {
+        method: method.to_string(),
+        path: uri.path().to_owned(),
+        query,
+        headers,
+        body,
+        began: Instant::now(),
+        status: 0,
+    };
     {
         let mut state = shared.state();
         state.at_once += 1;

@@ -34,7 +34,7 @@ impl Api for TextGeneration {
         if body["inputs"].as_str().is_none_or(str::is_empty) {
             return Err(Refusal::bad_request("inputs is required"));
         }
-        match self.speech.next() {
+        match self.speech.next(&body) {
             Said::Text(text) | Said::CutOff(text) => Ok(Answer::json(200, &json!([{"generated_text": text}]))),
             Said::Refusal(why) => Ok(Answer::json(200, &json!({"warnings": [why]}))),
             Said::Filtered => Ok(Answer::json(200, &json!([]))),

@@ -91,3 +91,11 @@ fn existing(root: &Path) -> Result<Vec<PathBuf>> {
 
 /// Pages by their path under `docs/reference`.
 type Pages = BTreeMap<PathBuf, String>;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_generated_pages_are_up_to_date() {
+        super::check_all().unwrap_or_else(|error| panic!("{error:#}"));
+    }
+}

@@ -163,7 +163,8 @@ impl<'de> Deserialize<'de> for Json {
 
 /// `text` as a JSON string.
 pub(super) fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
+    // A text always has a JSON form.
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 /// Checked bytes as text.

@@ -1,4 +1,4 @@
-//! The conductor with failpoints and the probe plugins: what the crash tests and campaigns kill.
+//! The conductor with the probe plugins: what the crash tests and campaigns kill.
 
 use std::process::ExitCode;
 

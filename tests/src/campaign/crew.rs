@@ -49,6 +49,13 @@ impl Crew {
         Crew { launch, size: plan.conductors, points, rng, members: Vec::new(), started: 0, deaths: Deaths::new() }
     }
 
+    /// With more variables of the environment, and the logs in `logs`.
+    pub(super) fn set_up(mut self, environment: Vec<(String, String)>, logs: &Path) -> Self {
+        self.launch.environment = environment;
+        self.launch.logs = logs.to_owned();
+        self
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.members.is_empty()
     }

@@ -2,6 +2,7 @@
 //! a checker outside of the engine tells what became of every run.
 
 mod check;
+pub mod contact_center;
 mod crew;
 mod held;
 mod nemesis;
@@ -51,7 +52,7 @@ pub enum Place {
 /// What a campaign does.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// A conductor's binary with failpoints: `conductor_under_test`.
+    /// A conductor's debug build, which has failpoints: `conductor_under_test`.
     pub binary: PathBuf,
     /// Where it works.
     pub place: Place,

@@ -45,6 +45,9 @@ mod tests {
         assert_eq!(lines, ["calls: 12 done, 1 failed", "3 at work, 12 done, 3.0/s"]);
         let report = Report::default();
         report.paid("calls", "transcribe", 1.234);
-        assert_eq!(super::lines(&report.figures(), Duration::from_secs(4), 0), ["calls: 0 done", "0 at work, 0 done, 0.0/s, $1.23"]);
+        assert_eq!(
+            super::lines(&report.figures(), Duration::from_secs(4), 0),
+            ["calls: 0 done", "0 at work, 0 done, 0.0/s, $1.23"]
+        );
     }
 }

@@ -13,9 +13,10 @@ use vconductor_core::{Error, Result};
 
 use super::fault::fault;
 use super::place::ENDINGS;
+use crate::days::Day;
 
 /// The day folders below `root` as year, month and day, the oldest first.
-pub(super) fn days(root: &Path) -> Result<Vec<(i16, i8, i8)>> {
+pub(super) fn days(root: &Path) -> Result<Vec<Day>> {
     let mut days = Vec::new();
     for year in numbers(root, 4)? {
         let year_folder = root.join(format!("{year:04}"));
@@ -33,7 +34,7 @@ pub(super) fn days(root: &Path) -> Result<Vec<(i16, i8, i8)>> {
 }
 
 /// The folder of a day, relative to the root.
-pub(super) fn day_folder((year, month, day): (i16, i8, i8)) -> PathBuf {
+pub(super) fn day_folder((year, month, day): Day) -> PathBuf {
     PathBuf::from(format!("{year:04}/{month:02}/{day:02}"))
 }
 

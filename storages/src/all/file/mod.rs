@@ -21,8 +21,8 @@ use vconductor_core::migrate::Egress;
 use vconductor_core::plugin::{Capabilities, ListPage, ListQuery, SaveItem, Storage, StoragePlugin};
 use vconductor_core::{Error, Result, register_storage};
 
+use crate::days::Listing;
 use disk::Disk;
-use list::Listing;
 use options::Options;
 
 /// Operations on the disk at the same time: enough to keep a fast disk's queue full.

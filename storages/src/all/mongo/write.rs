@@ -1,4 +1,5 @@
-//! Saving: a batch is one `update` command of replacements; the server decides by revision.
+//! Saving: a batch is one `insert` command, and one `update` command of replacements for what is there already; the server
+//! decides by revision.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -39,6 +40,7 @@ pub(super) async fn save(server: &Server, items: &[SaveItem]) -> Vec<Result<()>>
     if writes.is_empty() {
         return results;
     }
+    let writes: Vec<&Write> = writes.iter().collect();
     let opened = match server.open().await {
         Ok(opened) => opened,
         Err(error) => {
@@ -48,18 +50,48 @@ pub(super) async fn save(server: &Server, items: &[SaveItem]) -> Vec<Result<()>>
     };
     let mut rest = &writes[..];
     while !rest.is_empty() {
+        let (now, after) = rest.split_at(fitting(rest));
+        rest = after;
+        // Most saves are the first of their vCon.
+        match insert(server, opened, now).await {
+            Ok(refusals) => {
+                let mut held = Vec::new();
+                for (position, code, text) in refusals {
+                    match code {
+                        DUPLICATE_KEY => held.push(now[position]),
+                        _ => refuse(now[position], &refused(&server.place, code, &text), &mut results),
+                    }
+                }
+                update_all(server, opened, &held, &mut results).await;
+            }
+            // One that the server chokes on fails alone.
+            Err(error) if error.class() == Class::Permanent && now.len() > 1 => {
+                for write in now {
+                    update_all(server, opened, &[write], &mut results).await;
+                }
+            }
+            Err(error) => now.iter().for_each(|write| refuse(write, &error, &mut results)),
+        }
+    }
+    results
+}
+
+/// Replaces what is there and not newer, one command after the other.
+async fn update_all(server: &Server, opened: &Opened, writes: &[&Write], results: &mut [Result<()>]) {
+    let mut rest = writes;
+    while !rest.is_empty() {
         let (now, _) = rest.split_at(fitting(rest));
         let done = match update(server, opened, now, true).await {
             Ok(Done::Whole) => now.len(),
             Ok(Done::Until(position, code, text)) => {
-                let write = &now[position];
+                let write = now[position];
                 let result = if code == DUPLICATE_KEY {
                     replace(server, opened, write).await
                 } else {
                     Err(refused(&server.place, code, &text))
                 };
                 if let Err(error) = result {
-                    refuse(write, &error, &mut results);
+                    refuse(write, &error, results);
                 }
                 position + 1
             }
@@ -67,19 +99,18 @@ pub(super) async fn save(server: &Server, items: &[SaveItem]) -> Vec<Result<()>>
             Err(error) if error.class() == Class::Permanent && now.len() > 1 => {
                 for write in now {
                     if let Err(error) = alone(server, opened, write).await {
-                        refuse(write, &error, &mut results);
+                        refuse(write, &error, results);
                     }
                 }
                 now.len()
             }
             Err(error) => {
-                now.iter().for_each(|write| refuse(write, &error, &mut results));
+                now.iter().for_each(|write| refuse(write, &error, results));
                 now.len()
             }
         };
         rest = &rest[done..];
     }
-    results
 }
 
 /// Tries all that a save needs: an update of what is not there.
@@ -88,7 +119,7 @@ pub(super) async fn probe(server: &Server) -> Result<()> {
     let uuid = format!("probe-{}", uuid::Uuid::new_v4());
     document.append(cstr!("_id"), uuid.as_str());
     let write = Write { positions: Vec::new(), uuid, revision: 0, document };
-    update(server, server.open().await?, &[write], false).await.map(drop)
+    update(server, server.open().await?, &[&write], false).await.map(drop)
 }
 
 /// One document for each vCon.
@@ -128,7 +159,7 @@ fn writes(items: &[SaveItem], results: &mut [Result<()>]) -> Vec<Write> {
 }
 
 /// How many documents fit in one command.
-fn fitting(writes: &[Write]) -> usize {
+fn fitting(writes: &[&Write]) -> usize {
     let mut bytes = 0;
     let all = writes.iter().take_while(|write| {
         bytes += write.document.as_bytes().len();
@@ -138,7 +169,7 @@ fn fitting(writes: &[Write]) -> usize {
 }
 
 async fn alone(server: &Server, opened: &Opened, write: &Write) -> Result<()> {
-    match update(server, opened, std::slice::from_ref(write), true).await? {
+    match update(server, opened, &[write], true).await? {
         Done::Whole => Ok(()),
         Done::Until(_, DUPLICATE_KEY, _) => replace(server, opened, write).await,
         Done::Until(_, code, text) => Err(refused(&server.place, code, &text)),
@@ -148,7 +179,7 @@ async fn alone(server: &Server, opened: &Opened, write: &Write) -> Result<()> {
 /// What follows when a document could not be inserted because one with its id is there: that one is newer, or it came
 /// between the server's look and its insertion.
 async fn replace(server: &Server, opened: &Opened, write: &Write) -> Result<()> {
-    if let Done::Until(_, code, text) = update(server, opened, std::slice::from_ref(write), false).await? {
+    if let Done::Until(_, code, text) = update(server, opened, &[write], false).await? {
         return Err(refused(&server.place, code, &text));
     }
     let found = opened.collection.find_one(doc! {"_id": &write.uuid}).projection(doc! {"_vconductor.revision": 1});
@@ -163,11 +194,25 @@ async fn replace(server: &Server, opened: &Opened, write: &Write) -> Result<()> 
     }
 }
 
+/// Inserts, in one command that goes on after what is refused: position, code and text of each.
+async fn insert(server: &Server, opened: &Opened, writes: &[&Write]) -> Result<Vec<(usize, i32, String)>> {
+    let mut documents = RawArrayBuf::new();
+    for write in writes {
+        documents.push(&write.document);
+    }
+    let mut command = RawDocumentBuf::new();
+    command.append(cstr!("insert"), server.collection());
+    command.append(cstr!("documents"), documents);
+    command.append(cstr!("ordered"), false);
+    let reply = send(server, opened, command).await?;
+    Ok(refusals(&reply, writes.len()))
+}
+
 /// Sends one command. Each document replaces one that is not newer; with `insert` it is inserted where there is none,
 /// which fails with a duplicate key where a newer one is.
 ///
 /// It stops at the first document that is refused: not every server that speaks the protocol knows the other way.
-async fn update(server: &Server, opened: &Opened, writes: &[Write], insert: bool) -> Result<Done> {
+async fn update(server: &Server, opened: &Opened, writes: &[&Write], insert: bool) -> Result<Done> {
     let mut updates = RawArrayBuf::new();
     for write in writes {
         let revision = i64::try_from(write.revision).unwrap_or(i64::MAX);
@@ -182,24 +227,38 @@ async fn update(server: &Server, opened: &Opened, writes: &[Write], insert: bool
     command.append(cstr!("update"), server.collection());
     command.append(cstr!("updates"), updates);
     command.append(cstr!("ordered"), true);
+    let reply = send(server, opened, command).await?;
+    let first = refusals(&reply, writes.len()).into_iter().next();
+    Ok(first.map_or(Done::Whole, |(position, code, text)| Done::Until(position, code, text)))
+}
+
+/// Sends a command that writes; the reply of one whose writes are not confirmed is an error.
+async fn send(server: &Server, opened: &Opened, mut command: RawDocumentBuf) -> Result<Document> {
     command.append(cstr!("writeConcern"), raw(&opened.write_concern)?);
     let sent = opened.database.run_raw_command(command);
     let reply = server.answer(async { sent.await }).await?;
-    let code = |error: &Document| error.get_i32("code").unwrap_or_default();
-    let text = |error: &Document| error.get_str("errmsg").unwrap_or_default().to_owned();
-    let first = reply.get_array("writeErrors").ok().and_then(|errors| errors.first()).and_then(Bson::as_document);
-    if let Some(error) = first {
-        let position = error.get_i32("index").ok().and_then(|index| usize::try_from(index).ok());
-        let position = position.filter(|position| *position < writes.len()).unwrap_or(0);
-        if let Ok(error) = reply.get_document("writeConcernError") {
-            return Err(unconfirmed(&server.place, code(error), &text(error)));
-        }
-        return Ok(Done::Until(position, code(error), text(error)));
-    }
     match reply.get_document("writeConcernError") {
         Ok(error) => Err(unconfirmed(&server.place, code(error), &text(error))),
-        Err(_) => Ok(Done::Whole),
+        Err(_) => Ok(reply),
     }
+}
+
+/// Position, code and text of what was refused.
+fn refusals(reply: &Document, writes: usize) -> Vec<(usize, i32, String)> {
+    let errors = reply.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
+    let errors = errors.iter().filter_map(Bson::as_document).map(|error| {
+        let position = error.get_i32("index").ok().and_then(|index| usize::try_from(index).ok());
+        (position.filter(|position| *position < writes).unwrap_or(0), code(error), text(error))
+    });
+    errors.collect()
+}
+
+fn code(error: &Document) -> i32 {
+    error.get_i32("code").unwrap_or_default()
+}
+
+fn text(error: &Document) -> String {
+    error.get_str("errmsg").unwrap_or_default().to_owned()
 }
 
 fn raw(document: &Document) -> Result<RawDocumentBuf> {

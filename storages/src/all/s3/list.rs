@@ -1,10 +1,7 @@
 //! Listing by time: the days in order, and in each day the objects with what their metadata say.
 
-use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use jiff::civil;
-use jiff::tz::TimeZone;
 use tokio::task::JoinSet;
 use vconductor_core::clock::Millis;
 use vconductor_core::plugin::{ListPage, ListQuery};
@@ -14,33 +11,10 @@ use vconductor_core::{Error, Result};
 use super::bucket::Bucket;
 use super::place::Places;
 use super::write::{CREATED, is_named};
+use crate::days::{Day, Key, Listing};
 
-const HOUR: Millis = 3_600_000;
-/// A day in an offset begins at most so much before or after the day in UTC.
-const OFFSET: Millis = 26 * HOUR;
 /// Objects that are looked at at once.
 const AT_ONCE: usize = 32;
-
-/// `created_at` and uuid: the order of the list.
-type Key = (Millis, String);
-
-/// A list under way, kept between two pages so that a day is read once and not once per page.
-#[derive(Debug)]
-pub(super) struct Listing {
-    since: Option<Millis>,
-    until: Option<Millis>,
-    /// The cursor that goes on with it.
-    cursor: String,
-    found: BTreeSet<Key>,
-    days: VecDeque<String>,
-}
-
-impl Listing {
-    /// Whether this query goes on with it.
-    pub(super) fn continues(&self, query: &ListQuery) -> bool {
-        (self.since, self.until) == (query.since, query.until) && query.cursor.as_ref() == Some(&self.cursor)
-    }
-}
 
 /// One page, and what is needed for the next one.
 pub(super) async fn list(
@@ -49,53 +23,14 @@ pub(super) async fn list(
     query: &ListQuery,
     under_way: Option<Listing>,
 ) -> Result<(ListPage, Option<Listing>)> {
-    let after = query.cursor.as_deref().map(read_cursor).transpose()?;
-    let wanted = |key: &Key| {
-        query.since.is_none_or(|since| key.0 >= since)
-            && query.until.is_none_or(|until| key.0 < until)
-            && after.as_ref().is_none_or(|after| key > after)
-    };
     let mut listing = match under_way {
         Some(listing) => listing,
-        None => {
-            let from = query.since.max(after.as_ref().map(|after| after.0));
-            let days = days(bucket, places).await?.into_iter().filter(|day| {
-                let Some(start) = start(day) else { return false };
-                from.is_none_or(|from| start + 24 * HOUR + OFFSET >= from)
-                    && query.until.is_none_or(|until| start - OFFSET < until)
-            });
-            Listing {
-                since: query.since,
-                until: query.until,
-                cursor: String::new(),
-                found: BTreeSet::new(),
-                days: days.collect(),
-            }
-        }
+        None => Listing::start(query, days(bucket, places).await?.iter().filter_map(|day| numbers(day)))?,
     };
-    let limit = query.limit.max(1);
-    loop {
-        // What may still come from the next days is not earlier than this.
-        let horizon = listing.days.front().and_then(|day| start(day)).map_or(Millis::MAX, |day| day - OFFSET);
-        if listing.found.iter().nth(limit).is_some_and(|key| key.0 < horizon) {
-            break;
-        }
-        let Some(day) = listing.days.pop_front() else { break };
-        listing.found.extend(of_day(bucket, places, &day).await?.into_iter().filter(wanted));
+    while let Some((year, month, day)) = listing.next_day(query.limit) {
+        listing.add(of_day(bucket, places, &format!("{year:04}/{month:02}/{day:02}")).await?);
     }
-    let mut page = ListPage::default();
-    let mut last = None;
-    while page.uuids.len() < limit
-        && let Some(key) = listing.found.pop_first()
-    {
-        page.uuids.push(key.1.clone());
-        last = Some(key);
-    }
-    let Some((created, uuid)) = last.filter(|_| !listing.found.is_empty()) else { return Ok((page, None)) };
-    let cursor = format!("{created} {uuid}");
-    listing.cursor.clone_from(&cursor);
-    page.cursor = Some(cursor);
-    Ok((page, Some(listing)))
+    Ok(listing.page(query.limit))
 }
 
 /// All days that have documents, the first one first.
@@ -177,19 +112,7 @@ async fn created(bucket: &Bucket, key: &str) -> Result<Option<Millis>> {
     Ok(Vcon::read(content).ok().and_then(|vcon| vcon.created_at()).map(|created| created.as_millisecond()))
 }
 
-/// Midnight of a day in UTC; `None` for numbers that are no day.
-fn start(day: &str) -> Option<Millis> {
+fn numbers(day: &str) -> Option<Day> {
     let mut numbers = day.split('/');
-    let (year, month, day) =
-        (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
-    let midnight = civil::Date::new(year, month, day).ok()?.to_zoned(TimeZone::UTC).ok()?;
-    Some(midnight.timestamp().as_millisecond())
-}
-
-fn read_cursor(cursor: &str) -> Result<Key> {
-    let key = cursor.split_once(' ').and_then(|(created, uuid)| Some((created.parse().ok()?, uuid.to_owned())));
-    key.ok_or_else(|| {
-        Error::permanent("this cursor did not come from this storage")
-            .help("start without a cursor, and pass on the one of the last page unchanged")
-    })
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }

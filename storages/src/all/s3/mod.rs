@@ -22,8 +22,8 @@ use vconductor_core::migrate::Egress;
 use vconductor_core::plugin::{Capabilities, ListPage, ListQuery, Media, MediaStore, SaveItem, Storage, StoragePlugin};
 use vconductor_core::{Error, Result, register_storage};
 
+use crate::days::Listing;
 use bucket::Bucket;
-use list::Listing;
 use options::Options;
 use place::Places;
 
