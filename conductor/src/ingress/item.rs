@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use vconductor_core::clock::Millis;
 use vconductor_core::error::{Error, Result};
 use vconductor_core::ingress::Event;
@@ -44,21 +44,11 @@ pub(super) fn name(use_: Use, ingress: &str, key: &str) -> String {
 impl Item {
     /// The item as a vCon.
     pub(super) fn document(&self, uuid: &str) -> Result<Bytes> {
-        let received = at(self.received).to_string();
-        let document = json!({
-            "vcon": "0.4.0",
-            "uuid": uuid,
-            "created_at": received,
-            "parties": [],
-            "dialog": [],
-            "analysis": [],
-            "attachments": [{
-                "purpose": PURPOSE, "start": received, "mediatype": "application/json", "encoding": "json", "body": self,
-            }],
+        let start = at(self.received).to_string();
+        let event = json!({
+            "purpose": PURPOSE, "start": start, "mediatype": "application/json", "encoding": "json", "body": self,
         });
-        serde_json::to_vec(&document)
-            .map(Bytes::from)
-            .map_err(|error| Error::permanent("an event cannot be written as JSON").caused_by(error))
+        document(uuid, self.received, &[event])
     }
 
     /// Reads it back.
@@ -83,6 +73,35 @@ impl Item {
     }
 }
 
+/// What is left of an item when its vCon is made, until it is deleted: written in the step that makes the vCon.
+pub(super) fn done(uuid: &str, received: Millis) -> Result<Bytes> {
+    document(uuid, received, &[])
+}
+
+/// Whether an item's vCon is made.
+pub(super) fn is_done(document: &Bytes) -> bool {
+    #[derive(Deserialize)]
+    struct Document {
+        attachments: Vec<serde::de::IgnoredAny>,
+    }
+    serde_json::from_slice::<Document>(document).is_ok_and(|document| document.attachments.is_empty())
+}
+
+fn document(uuid: &str, received: Millis, attachments: &[Value]) -> Result<Bytes> {
+    let document = json!({
+        "vcon": "0.4.0",
+        "uuid": uuid,
+        "created_at": at(received).to_string(),
+        "parties": [],
+        "dialog": [],
+        "analysis": [],
+        "attachments": attachments,
+    });
+    serde_json::to_vec(&document)
+        .map(Bytes::from)
+        .map_err(|error| Error::permanent("an event cannot be written as JSON").caused_by(error))
+}
+
 /// A point in time, to the millisecond.
 pub(super) fn at(millis: Millis) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH)
@@ -103,8 +122,11 @@ mod tests {
         assert_ne!(uuid, name(Use::Item, "other", "call c"));
         let document = item.document(&uuid).unwrap();
         assert_eq!(Item::read(&document).unwrap(), item);
+        assert!(!is_done(&document));
         let vcon = Vcon::read(document).unwrap();
-        assert_eq!(vcon.id(), Some(uuid));
+        assert_eq!(vcon.id(), Some(uuid.clone()));
+        let done = done(&uuid, item.received).unwrap();
+        assert!(is_done(&done) && Item::read(&done).is_err() && !is_done(&Bytes::from("{}")));
         assert!(Item::read(&Bytes::from("{\"attachments\": []}")).is_err());
     }
 }

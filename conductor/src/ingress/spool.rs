@@ -1,8 +1,8 @@
 //! Folders whose files are taken.
 //!
 //! What became of a file is asked of the store and of nothing else, so that a kill at any moment and several processes on one
-//! folder change nothing: a file without an item or a note of its vCon becomes an item; one whose vCon is noted and whose
-//! item is gone is done, and moved away; anything in between is being worked on, or is a dead letter.
+//! folder change nothing: a file without an item or a note of its vCon becomes an item; one whose vCon is made is moved away;
+//! anything in between is being worked on, or is a dead letter.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -22,7 +22,7 @@ use vconductor_core::ingress::proof::hexadecimal;
 use vconductor_core::plugin::Spool;
 
 use super::Gate;
-use super::item::{Use, name};
+use super::item::{Use, is_done, name};
 
 /// How often is looked for files.
 const LOOK: Duration = Duration::from_secs(1);
@@ -106,13 +106,15 @@ async fn look(gate: &Gate, spool: &dyn Spool, seen: &mut HashMap<String, Seen>) 
 async fn take(gate: &Gate, spool: &dyn Spool, file: &str, path: &Path, hash: &str, modified: Timestamp) -> Result<()> {
     let event = spool.event(file, hash, modified);
     let item = name(Use::Item, &gate.name, &event.key());
-    if gate.store.get(&item).await?.is_some() {
-        return Ok(());
-    }
-    if gate.maker(&item).await?.is_none() {
-        gate.accept(vec![event], SystemClock.now()).await?;
-        failpoint::hit("ingress_spooled");
-        return Ok(());
+    match gate.store.get(&item).await? {
+        Some(stored) if is_done(&stored.document) => {}
+        Some(_) => return Ok(()),
+        None if gate.maker(&item).await?.is_some() => {}
+        None => {
+            gate.accept(vec![event], SystemClock.now()).await?;
+            failpoint::hit("ingress_spooled");
+            return Ok(());
+        }
     }
     let (from, to) = (path.to_owned(), spool.done().map(|done| (done.to_owned(), file.to_owned(), hash.to_owned())));
     blocking(move || away(&from, to)).await

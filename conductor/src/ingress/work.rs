@@ -15,10 +15,10 @@ use vconductor_core::failpoint;
 use vconductor_core::layers::instruments::{dead_lettered, ingress_event};
 use vconductor_core::layers::retry::RetryPolicy;
 use vconductor_core::store::{
-    Claim, ClaimRequest, Claimed, Commit, End, Failure, Made, Quota, Store, dead_letter_queue,
+    Claim, ClaimRequest, Claimed, Commit, End, Failure, Made, Quota, Save, Store, dead_letter_queue,
 };
 
-use super::item::Item;
+use super::item::{self, Item};
 use super::vcon::Finished;
 use super::{Gate, list_of};
 use crate::engine::backoff;
@@ -115,7 +115,8 @@ struct Job {
 
 /// What became of the work on an item.
 enum Outcome {
-    Vcon(Finished),
+    /// It is made here; with what is left of the item.
+    Vcon(Finished, Save),
     /// Another run has made it.
     Elsewhere,
 }
@@ -142,40 +143,45 @@ impl Job {
     }
 
     async fn make(&self, claimed: &Claimed) -> Result<Outcome> {
-        let (item, run) = (&claimed.claim.uuid, claimed.claim.run.to_string());
+        let (uuid, run) = (&claimed.claim.uuid, claimed.claim.run.to_string());
         // It came twice at the same moment, and the other one is done, or about to be.
-        if self.gate.maker(item).await?.is_some_and(|maker| maker != run) {
+        if self.gate.maker(uuid).await?.is_some_and(|maker| maker != run) {
             return Ok(Outcome::Elsewhere);
         }
         let stored = claimed.stored.as_ref().ok_or_else(|| {
             Error::permanent("the event is not stored any more")
                 .help("somebody has deleted it; the vendor may send it again")
         })?;
-        let finished = Box::pin(self.gate.make(Item::read(&stored.document)?)).await?;
-        self.gate.note_maker(item, &run).await?;
+        let read = Item::read(&stored.document)?;
+        let document = item::done(uuid, read.received)?;
+        let left = Save { uuid: uuid.clone(), document, revision: stored.revision + 1 };
+        let finished = Box::pin(self.gate.make(read)).await?;
+        self.gate.note_maker(uuid, &run).await?;
         failpoint::hit("ingress_noted");
-        Ok(Outcome::Vcon(finished))
+        Ok(Outcome::Vcon(finished, left))
     }
 
     async fn finish(&self, claim: Claim, made: Outcome) {
         let (ingress, item) = (self.gate.name.clone(), claim.uuid.clone());
         let mut commit = Commit::ending(claim, End::Done);
         let (outcome, uuid) = match made {
-            Outcome::Vcon(Finished { uuid, document }) => {
+            Outcome::Vcon(Finished { uuid, document }, left) => {
                 let lists = vec![self.gate.list.clone()];
                 commit.made.push(Made { uuid: uuid.clone(), document, lists });
+                commit.save = Some(left);
                 ("made", uuid)
             }
             Outcome::Elsewhere => ("repeated", String::new()),
         };
+        let is_made = !commit.made.is_empty();
         if !self.lease.commit(commit).await {
             return;
         }
         failpoint::hit("ingress_made");
         ingress_event(&ingress, outcome);
         tracing::info!(ingress, outcome, uuid, "an event is done");
-        // It would expire by itself, as long as vCons have a time at all.
-        if let Err(error) = self.gate.store.delete(&item).await {
+        // What another run is to make is still wanted. What is left of a done one would expire by itself.
+        if is_made && let Err(error) = self.gate.store.delete(&item).await {
             tracing::debug!(ingress, item, error = %error.chain_text(), "an item that is done is deleted later");
         }
     }

@@ -247,7 +247,7 @@ async fn redirects_lead_to_allowed_hosts_only_and_never_with_the_token() {
         let bucket = Vendor::start(bucket).await;
         // The guard of these tests opens 127.0.0.1 and no other private address.
         let host = if arrives { "127.0.0.1" } else { "127.0.0.2" };
-        let to = format!("{}/a.wav?X-Amz-Signature=0123456789", bucket.url.replace("127.0.0.1", host));
+        let to = format!("{}/a.wav?X-Amz-Signature=5ca1ab1e77", bucket.url.replace("127.0.0.1", host));
         scene.held.moved(&format!("/Recordings/{RECORDING}.wav"), &to);
         scene.recorded(&scene.url_of(RECORDING), "1").await;
         if arrives {
@@ -257,7 +257,7 @@ async fn redirects_lead_to_allowed_hosts_only_and_never_with_the_token() {
         }
         let reason = scene.door.reason().await;
         assert!(reason.contains("allowed hosts") || reason.contains("address guard"), "{reason}");
-        assert!(!reason.contains("0123456789") && bucket.calls().is_empty(), "{reason}");
+        assert!(!reason.contains("5ca1ab1e77") && bucket.calls().is_empty(), "{reason}");
     }
 }
 
