@@ -26,11 +26,16 @@ use backends::{BACKENDS, Backend, LIMITS, Place, VARIANTS};
 use cases::Case;
 use vconductor_storages as _;
 
+/// Trials at once.
+const AT_ONCE: usize = 6;
+
 fn main() {
     if crash::is_writer() {
         return crash::write_until_killed();
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // The most of a trial is waiting for a server.
+    arguments.test_threads.get_or_insert(AT_ONCE);
     let registered: BTreeMap<&str, &'static StorageEntry> = shipped().map(|entry| (entry.module, entry)).collect();
     let mut trials = vec![
         Trial::test("registry::every_example_builds", every_example_builds),

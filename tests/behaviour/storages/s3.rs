@@ -99,7 +99,7 @@ async fn moves_leave_nothing() {
     assert_eq!(server.keys().await[0], format!("2025/12/31/{uuid}.vcon"));
 }
 
-/// Which of them wins is certain only on a server that looks at conditions of deletes, which MinIO does not.
+/// Which of them wins is certain only on a server that looks at conditions of deletes, which few do.
 async fn writers_of_several_days() {
     let server = S3Server::start();
     let storages = [storage(server.options()), storage(server.options())];
@@ -233,7 +233,7 @@ async fn health_leaves_no_trace() {
 }
 
 /// s3s with a folder behind it, in this process: the same protocol, written by others. Its writes are not atomic, so the
-/// cases of concurrent writers are MinIO's.
+/// cases of concurrent writers are the other server's.
 async fn folder_server(folder: &std::path::Path) -> (String, tokio::task::JoinHandle<()>) {
     let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder).expect("a folder"));
     service.set_auth(SimpleAuth::from_single("key", "secret-of-s3s"));

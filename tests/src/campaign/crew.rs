@@ -9,8 +9,8 @@ use super::check::Deaths;
 use super::{Findings, Plan};
 use crate::conductors::{Conductor, Launch};
 
-/// A conductor that lives longer than this although it should have ended idle hangs.
-const HANGS: Duration = Duration::from_secs(120);
+/// A conductor that lives longer than this although it should have ended idle hangs, unless the campaign has more patience.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Exit code of a conductor that finds no server at its start, or cannot take its leave.
 const AWAY: i32 = 69;
@@ -38,6 +38,7 @@ pub(super) struct Crew {
     rng: fastrand::Rng,
     members: Vec<Member>,
     started: u32,
+    patience: Duration,
     pub(super) deaths: Deaths,
 }
 
@@ -46,13 +47,23 @@ impl Crew {
         let mut launch = Launch::new(&plan.binary, config, store);
         launch.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let rng = fastrand::Rng::with_seed(plan.seed);
-        Crew { launch, size: plan.conductors, points, rng, members: Vec::new(), started: 0, deaths: Deaths::new() }
+        Crew {
+            launch,
+            size: plan.conductors,
+            points,
+            rng,
+            members: Vec::new(),
+            started: 0,
+            patience: PATIENCE,
+            deaths: Deaths::new(),
+        }
     }
 
-    /// With more variables of the environment, and the logs in `logs`.
-    pub(super) fn set_up(mut self, environment: Vec<(String, String)>, logs: &Path) -> Self {
+    /// With more variables of the environment, the logs in `logs`, and patience for work that takes long.
+    pub(super) fn set_up(mut self, environment: Vec<(String, String)>, logs: &Path, patience: Duration) -> Self {
         self.launch.environment = environment;
         self.launch.logs = logs.to_owned();
+        self.patience = patience;
         self
     }
 
@@ -108,7 +119,7 @@ impl Crew {
                         ));
                     }
                 }
-                None if member.started.elapsed() > HANGS && member.point.is_none() => {
+                None if member.started.elapsed() > self.patience && member.point.is_none() => {
                     return Err(Error::permanent(format!("a conductor hangs: {}", member.conductor.tail())));
                 }
                 None => self.members.push(member),

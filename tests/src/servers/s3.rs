@@ -1,4 +1,4 @@
-//! A private S3 server: MinIO.
+//! A private S3 server: the Versity gateway on a folder.
 
 use std::future::Future;
 use std::path::Path;
@@ -15,7 +15,7 @@ use super::redis::free_port;
 /// The bucket that every server has.
 pub const BUCKET: &str = "vcons";
 
-/// A running MinIO with one bucket.
+/// A running gateway with one bucket.
 #[derive(Debug)]
 pub struct S3Server {
     folder: TempDir,
@@ -40,29 +40,25 @@ impl S3Server {
     /// Starts it again on the same data and port.
     pub fn up(&mut self) {
         assert!(self.child.is_none(), "it runs");
-        let program = std::env::var("VCONDUCTOR_MINIO").unwrap_or_else(|_| {
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/servers/minio").display().to_string()
+        let program = std::env::var("VCONDUCTOR_VERSITYGW").unwrap_or_else(|_| {
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/servers/versitygw").display().to_string()
         });
         let child = Command::new(program)
-            .args(["server", "--quiet", "--address", &format!("127.0.0.1:{}", self.port)])
-            .args(["--console-address", &format!("127.0.0.1:{}", free_port())])
+            .args(["--quiet", "--port", &format!("127.0.0.1:{}", self.port), "posix"])
             .arg(self.folder.path())
-            .env("MINIO_ROOT_USER", &self.key)
-            .env("MINIO_ROOT_PASSWORD", &self.secret)
-            .env("MINIO_BROWSER", "off")
-            .env("MINIO_UPDATE", "off")
+            .env("ROOT_ACCESS_KEY_ID", &self.key)
+            .env("ROOT_SECRET_ACCESS_KEY", &self.secret)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("MinIO is installed (scripts/servers)");
+            .expect("versitygw is installed (scripts/servers)");
         self.child = Some(child);
         let started = Instant::now();
         let client = self.client();
         on_the_side(async move {
-            // It listens before it knows its keys; a list of buckets is an answer of the whole.
             while client.list_buckets().send().await.is_err() {
-                assert!(started.elapsed() < Duration::from_secs(60), "MinIO does not come up");
+                assert!(started.elapsed() < Duration::from_secs(60), "versitygw does not come up");
                 tokio::time::sleep(Duration::from_millis(30)).await;
             }
         });

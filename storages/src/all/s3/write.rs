@@ -160,11 +160,16 @@ impl Write<'_> {
         self.point(day, None, Condition::Matches(tag)).await.map(drop)
     }
 
-    /// Whether the pointer names the day that this save has written to, and the object is there. What others tidy up is
-    /// written by others than they think, now and then, on a server that ignores conditions of deletes.
+    /// Whether the pointer names the day that this save has written to, and what is there is not older. What others tidy up
+    /// is written by others than they think, now and then, on a server that ignores conditions of deletes; and a server that
+    /// keeps tags and metadata apart may show a writer the tag of one revision beside the metadata of another.
     async fn stands(&self, day: &str) -> Result<bool> {
         let named = pointer(self.bucket, self.places, &self.stem).await?;
-        Ok(named.is_some_and(|named| named.day == day) && self.head(day).await?.is_some())
+        if named.is_none_or(|named| named.day != day) {
+            return Ok(false);
+        }
+        let found = self.head(day).await?;
+        Ok(found.is_some_and(|found| revision(Some(&found)).is_none_or(|there| there >= self.revision)))
     }
 
     /// Takes back an object of this save when a newer revision lies in another day.

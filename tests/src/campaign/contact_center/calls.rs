@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::stage::uuid;
 
 /// Seconds of each recording.
-const LENGTH: u32 = 3;
+const LENGTH: u32 = 1;
 const RATE: u32 = 8000;
 
 /// Writes recordings as WAV files.

@@ -23,6 +23,11 @@ use self::place::Place;
 use super::crew::Crew;
 use super::{Findings, POINTS, Plan, REDIS_POINTS};
 
+/// Recordings that wait at most while conductors are killed.
+const BACKLOG: usize = 24;
+/// How long the last conductors may take for what is left.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 /// What is looked at when everything is over.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -142,13 +147,15 @@ async fn killing(order: &Order, folder: &Path, place: &Place, outcome: &mut Outc
     let points = [&POINTS[..], &REDIS_POINTS].concat();
     let config = repository().join(place::CHAIN);
     let crew = Crew::new(&plan, &config, &place.redis_url(), points, &["--until-idle"]);
-    let mut crew = crew.set_up(place.environment(), folder);
+    let mut crew = crew.set_up(place.environment(), folder, PATIENCE);
     let mut findings = Findings::default();
     let mut rng = fastrand::Rng::with_seed(order.seed);
     let (mut given, mut connection) = (Vec::new(), place.connect());
     let started = Instant::now();
     while findings.total_kills() < plan.kills {
-        for _ in 0..rng.usize(4..12) {
+        let waiting: usize = connection.llen("calls").map_err(answer)?;
+        let more = if waiting < BACKLOG { rng.usize(1..8) } else { 0 };
+        for _ in 0..more {
             let number = order.calls + u32::try_from(given.len()).unwrap_or(u32::MAX);
             let (uuid, document) = calls::vcon(number);
             connection.set::<_, _, ()>(format!("vcon:{uuid}"), document).map_err(answer)?;
