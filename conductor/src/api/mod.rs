@@ -45,12 +45,7 @@ impl Api {
     ///
     /// # Errors
     /// Configuration: the address cannot be listened on. Retryable: the store is away.
-    pub async fn start(
-        address: SocketAddr,
-        store: Arc<dyn Store>,
-        keys: Keys,
-        routers: Vec<Router>,
-    ) -> Result<Self> {
+    pub async fn start(address: SocketAddr, store: Arc<dyn Store>, keys: Keys, routers: Vec<Router>) -> Result<Self> {
         let refused = |error: std::io::Error| {
             Error::configuration(format!("cannot listen on {address}: {error}"))
                 .help("name an address of this machine and a port that is free")

@@ -277,7 +277,8 @@ impl Builder<'_> {
             None => None,
         };
         let missing = || Name { value: String::new(), ..spanned(key) };
-        let module = required("module", "name the adapter, for example `module: ingress.twilio`").unwrap_or_else(missing);
+        let module =
+            required("module", "name the adapter, for example `module: ingress.twilio`").unwrap_or_else(missing);
         let list = required("list", "name the list that a chain takes from").unwrap_or_else(missing);
         let options = Options {
             node: node.get("options").cloned().unwrap_or_else(|| Node::null(&key.span)),
