@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use mongodb::bson::raw::{RawBson, RawDocumentBuf};
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use serde_json::{Value, json};
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Class, Error};
 
+use super::write::refusals;
 use super::*;
 
 const UUID: &str = "018f0000-0000-8000-8000-000000000001";
@@ -136,4 +137,21 @@ fn a_vcon_without_a_date_has_one_beside_it() {
     assert!(
         matches!(encoded(r#"{"parties":[]}"#).get("_id"), Ok(Some(id)) if RawBson::from(id).as_str() == Some(UUID))
     );
+}
+
+/// Whoever takes an error for that of another document takes the other one for saved.
+#[test]
+fn a_refusal_that_names_no_document_is_not_guessed_at() {
+    let reply = |errors: Vec<Document>| doc! {"ok": 1, "n": 1, "writeErrors": errors};
+    let duplicate = |index: Bson| doc! {"index": index, "code": 11000, "errmsg": "E11000"};
+    let one = |index| refusals(&reply(vec![duplicate(index)]), 3);
+    for index in [Bson::Int32(2), Bson::Int64(2), Bson::Double(2.0)] {
+        assert_eq!(one(index), Some(vec![(2, 11000, "E11000".to_owned())]));
+    }
+    for index in [Bson::Int32(3), Bson::Int32(-1), Bson::Double(0.5), Bson::Null] {
+        assert_eq!(one(index), None);
+    }
+    assert_eq!(refusals(&reply(vec![doc! {"code": 11000}]), 3), None);
+    assert_eq!(refusals(&reply(vec![duplicate(Bson::Int32(1)), duplicate(Bson::Int32(1))]), 3), None);
+    assert_eq!(refusals(&doc! {"ok": 1, "n": 3}, 3), Some(Vec::new()));
 }

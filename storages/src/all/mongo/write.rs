@@ -1,7 +1,7 @@
 //! Saving: a batch is one `insert` command, and one `update` command of replacements for what is there already; the server
 //! decides by revision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::collections::btree_map::Entry;
 
 use mongodb::bson::raw::{RawArrayBuf, RawDocumentBuf, cstr};
@@ -205,7 +205,13 @@ async fn insert(server: &Server, opened: &Opened, writes: &[&Write]) -> Result<V
     command.append(cstr!("documents"), documents);
     command.append(cstr!("ordered"), false);
     let reply = send(server, opened, command).await?;
-    Ok(refusals(&reply, writes.len()))
+    let refused = refusals(&reply, writes.len()).ok_or_else(|| unclear(server))?;
+    // A document that the server counts neither way must not be taken for saved.
+    let inserted = reply.get("n").and_then(whole);
+    if inserted != Some(writes.len() - refused.len()) {
+        return Err(unclear(server));
+    }
+    Ok(refused)
 }
 
 /// Sends one command. Each document replaces one that is not newer; with `insert` it is inserted where there is none,
@@ -228,7 +234,8 @@ async fn update(server: &Server, opened: &Opened, writes: &[&Write], insert: boo
     command.append(cstr!("updates"), updates);
     command.append(cstr!("ordered"), true);
     let reply = send(server, opened, command).await?;
-    let first = refusals(&reply, writes.len()).into_iter().next();
+    let refused = refusals(&reply, writes.len()).ok_or_else(|| unclear(server))?;
+    let first = refused.into_iter().next();
     Ok(first.map_or(Done::Whole, |(position, code, text)| Done::Until(position, code, text)))
 }
 
@@ -243,14 +250,31 @@ async fn send(server: &Server, opened: &Opened, mut command: RawDocumentBuf) -> 
     }
 }
 
-/// Position, code and text of what was refused.
-fn refusals(reply: &Document, writes: usize) -> Vec<(usize, i32, String)> {
+/// Position, code and text of what was refused, each position once; `None` when the reply does not say which documents it means.
+pub(super) fn refusals(reply: &Document, writes: usize) -> Option<Vec<(usize, i32, String)>> {
     let errors = reply.get_array("writeErrors").map(Vec::as_slice).unwrap_or_default();
-    let errors = errors.iter().filter_map(Bson::as_document).map(|error| {
-        let position = error.get_i32("index").ok().and_then(|index| usize::try_from(index).ok());
-        (position.filter(|position| *position < writes).unwrap_or(0), code(error), text(error))
+    let mut seen = BTreeSet::new();
+    let errors = errors.iter().map(|error| {
+        let error = error.as_document()?;
+        let position = error.get("index").and_then(whole).filter(|position| *position < writes && seen.insert(*position))?;
+        Some((position, code(error), text(error)))
     });
     errors.collect()
+}
+
+/// A count, in whichever of BSON's numbers a server writes it.
+fn whole(number: &Bson) -> Option<usize> {
+    match number {
+        Bson::Int32(number) => usize::try_from(*number).ok(),
+        Bson::Int64(number) => usize::try_from(*number).ok(),
+        Bson::Double(number) if number.fract() == 0.0 && (0.0..1e9).contains(number) => Some(*number as usize),
+        _ => None,
+    }
+}
+
+fn unclear(server: &Server) -> Error {
+    Error::retryable(format!("{}: the server does not say which documents it has written", server.place))
+        .help("it is tried again; if it lasts, look which version or proxy answers at that address")
 }
 
 fn code(error: &Document) -> i32 {

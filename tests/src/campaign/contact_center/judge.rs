@@ -38,6 +38,13 @@ pub(super) async fn all(place: &Place, outcome: &mut Outcome) -> Result<()> {
     Ok(())
 }
 
+/// Conversations that did not come out as often as they went in.
+pub(super) fn came_out(done: &[String], uuids: &[String], times: usize) -> Vec<String> {
+    let count = |uuid: &&String| (*uuid, done.iter().filter(|one| one == uuid).count());
+    let wrong = uuids.iter().map(|uuid| count(&uuid)).filter(|(_, found)| *found != times);
+    wrong.map(|(uuid, found)| format!("{uuid} went in {times} times and came out {found} times")).collect()
+}
+
 /// Where the vendors' key is and should not be: in anything that Redis has, or in any log.
 pub(super) fn secrets(place: &Place, folder: &Path) -> Result<Vec<String>> {
     let mut connection = place.connect();

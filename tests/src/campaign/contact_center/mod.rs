@@ -108,9 +108,8 @@ async fn three_times(order: &Order, folder: &Path, place: &Place, outcome: &mut 
         println!("\nand from the bare recordings");
     }
     for (uuid, document) in &bare {
-        connection.set::<_, _, ()>(format!("vcon:{uuid}"), document).map_err(answer)?;
+        give(&mut connection, uuid, document)?;
     }
-    connection.rpush::<_, _, ()>("calls", &waiting).map_err(answer)?;
     tell(order, folder, place, until_idle).await?;
     let without_slack = |mut paid: BTreeMap<&'static str, usize>| {
         // A message that the document does not know of is posted again, as it should be.
@@ -122,12 +121,7 @@ async fn three_times(order: &Order, folder: &Path, place: &Place, outcome: &mut 
     }
     // Each was done three times; from here on, each is done once.
     let done: Vec<String> = connection.lrange("done", 0, -1).map_err(answer)?;
-    for uuid in &waiting {
-        let times = done.iter().filter(|one| *one == uuid).count();
-        if times != 3 {
-            outcome.breaches.push(format!("{uuid} went in three times and came out {times} times"));
-        }
-    }
+    outcome.breaches.extend(judge::came_out(&done, &waiting, 3));
     outcome.breaches.extend(judge::conversations(place, &waiting).await?);
     (outcome.given, outcome.done) = (waiting.len() * 3, done.len());
     place.forget();
@@ -158,8 +152,7 @@ async fn killing(order: &Order, folder: &Path, place: &Place, outcome: &mut Outc
         for _ in 0..more {
             let number = order.calls + u32::try_from(given.len()).unwrap_or(u32::MAX);
             let (uuid, document) = calls::vcon(number);
-            connection.set::<_, _, ()>(format!("vcon:{uuid}"), document).map_err(answer)?;
-            connection.rpush::<_, _, ()>("calls", &uuid).map_err(answer)?;
+            give(&mut connection, &uuid, &document)?;
             given.push(uuid);
         }
         crew.fill(true);
@@ -187,12 +180,7 @@ async fn killing(order: &Order, folder: &Path, place: &Place, outcome: &mut Outc
     outcome.breaches.append(&mut findings.breaches);
     outcome.revived = revive(order, folder, place).await?;
     let done: Vec<String> = connection.lrange("done", 0, -1).map_err(answer)?;
-    for uuid in &given {
-        let times = done.iter().filter(|one| *one == uuid).count();
-        if times != 1 {
-            outcome.breaches.push(format!("{uuid} went in once and came out {times} times"));
-        }
-    }
+    outcome.breaches.extend(judge::came_out(&done, &given, 1));
     outcome.breaches.extend(judge::conversations(place, &given).await?);
     judge::payments(place, &deaths, outcome);
     outcome.given += given.len();
@@ -204,8 +192,7 @@ async fn killing(order: &Order, folder: &Path, place: &Place, outcome: &mut Outc
 async fn refused(order: &Order, folder: &Path, place: &Place, outcome: &mut Outcome) -> Result<()> {
     let (uuid, document) = calls::vcon(u32::MAX);
     let mut connection = place.connect();
-    connection.set::<_, _, ()>(format!("vcon:{uuid}"), document).map_err(answer)?;
-    connection.rpush::<_, _, ()>("calls", &uuid).map_err(answer)?;
+    give(&mut connection, &uuid, &document)?;
     place.will_be_refused();
     let before = place.paid();
     let failed = tell(order, folder, place, ["run", place::CHAIN, "--until-idle"].map(str::to_owned)).await;
@@ -221,6 +208,12 @@ async fn refused(order: &Order, folder: &Path, place: &Place, outcome: &mut Outc
     }
     outcome.breaches.extend(judge::conversations(place, &[uuid]).await?);
     Ok(())
+}
+
+/// Puts a vCon on the list, as a producer does it.
+fn give(connection: &mut redis::Connection, uuid: &str, document: &str) -> Result<()> {
+    connection.set::<_, _, ()>(format!("vcon:{uuid}"), document).map_err(answer)?;
+    connection.rpush::<_, _, ()>("calls", uuid).map_err(answer)
 }
 
 /// Runs whose conductor died three times are tried again, as an operator does it; returns how many.
