@@ -40,8 +40,8 @@ pub(super) async fn all(place: &Place, outcome: &mut Outcome) -> Result<()> {
 
 /// Conversations that did not come out as often as they went in.
 pub(super) fn came_out(done: &[String], uuids: &[String], times: usize) -> Vec<String> {
-    let count = |uuid: &&String| (*uuid, done.iter().filter(|one| one == uuid).count());
-    let wrong = uuids.iter().map(|uuid| count(&uuid)).filter(|(_, found)| *found != times);
+    let found = uuids.iter().map(|uuid| (uuid, done.iter().filter(|one| *one == uuid).count()));
+    let wrong = found.filter(|(_, found)| *found != times);
     wrong.map(|(uuid, found)| format!("{uuid} went in {times} times and came out {found} times")).collect()
 }
 
