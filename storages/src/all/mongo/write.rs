@@ -1,8 +1,8 @@
 //! Saving: a batch is one `insert` command, and one `update` command of replacements for what is there already; the server
 //! decides by revision.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mongodb::bson::raw::{RawArrayBuf, RawDocumentBuf, cstr};
 use mongodb::bson::{Bson, Document, doc};
@@ -256,7 +256,8 @@ pub(super) fn refusals(reply: &Document, writes: usize) -> Option<Vec<(usize, i3
     let mut seen = BTreeSet::new();
     let errors = errors.iter().map(|error| {
         let error = error.as_document()?;
-        let position = error.get("index").and_then(whole).filter(|position| *position < writes && seen.insert(*position))?;
+        let position =
+            error.get("index").and_then(whole).filter(|position| *position < writes && seen.insert(*position))?;
         Some((position, code(error), text(error)))
     });
     errors.collect()
