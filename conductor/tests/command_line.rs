@@ -35,8 +35,22 @@ fn vcon(uuid: &str) -> String {
 #[test]
 fn help_of_every_command() {
     let place = Place::new();
-    let commands =
-        ["", "run", "ingest", "show", "vcon", "queue", "dlq", "replay", "check", "list", "describe", "completions"];
+    let commands = [
+        "",
+        "run",
+        "ingest",
+        "show",
+        "vcon",
+        "queue",
+        "dlq",
+        "replay",
+        "keys",
+        "serve",
+        "check",
+        "list",
+        "describe",
+        "completions",
+    ];
     for command in commands {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|part| !part.is_empty()).collect();
         let done = place.run(&arguments);

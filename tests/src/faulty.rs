@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use vconductor_core::clock::Millis;
 use vconductor_core::error::{Class, Error, Result};
 use vconductor_core::run::RunId;
 use vconductor_core::store::{
-    Claim, ClaimRequest, Claimed, Commit, Committed, Coordination, DeadLetter, DeadLetterQueue, Documents, End, Hold,
-    ListStatus, NewVcon, Operations, Pending, Permit, ProcessId, Queue, Queued, Reaped, Revival, Standing, Store,
-    Stored, Taken, Want,
+    Catalogue, Claim, ClaimRequest, Claimed, Commit, Committed, Coordination, DeadLetter, DeadLetterQueue, Documents,
+    End, Hold, Keyring, ListStatus, NewVcon, Once, Operations, Pending, Permit, ProcessId, Queue, Queued, Reaped,
+    Replaced, Revival, Standing, Store, Stored, StoredKey, Taken, Term, TimeRange, Want,
 };
 
 /// A store around another one.
@@ -242,6 +243,52 @@ impl Coordination for Faulty {
 
     async fn keep_result(&self, key: &str, uuid: &str, value: Bytes, keep: Duration) -> Result<()> {
         self.inner.keep_result(key, uuid, value, keep).await
+    }
+}
+
+#[async_trait]
+impl Catalogue for Faulty {
+    async fn ingest_once(&self, once: &Once, vcons: Vec<NewVcon>) -> Result<Option<String>> {
+        self.inner.ingest_once(once, vcons).await
+    }
+
+    async fn replace(&self, uuid: &str, document: Bytes, expected: Option<u64>) -> Result<Replaced> {
+        self.inner.replace(uuid, document, expected).await
+    }
+
+    async fn revisions(&self, uuids: &[String]) -> Result<Vec<Option<u64>>> {
+        self.inner.revisions(uuids).await
+    }
+
+    async fn by_time(&self, range: TimeRange, skip: usize, limit: usize) -> Result<Vec<String>> {
+        self.inner.by_time(range, skip, limit).await
+    }
+
+    async fn search(&self, terms: &[Term]) -> Result<Vec<String>> {
+        self.inner.search(terms).await
+    }
+
+    async fn reindex(&self) -> Result<u64> {
+        self.inner.reindex().await
+    }
+}
+
+#[async_trait]
+impl Keyring for Faulty {
+    async fn keep_key(&self, key: &StoredKey) -> Result<()> {
+        self.inner.keep_key(key).await
+    }
+
+    async fn keys(&self) -> Result<Vec<StoredKey>> {
+        self.inner.keys().await
+    }
+
+    async fn forget_key(&self, id: &str) -> Result<bool> {
+        self.inner.forget_key(id).await
+    }
+
+    async fn key_used(&self, id: &str, at: Millis) -> Result<()> {
+        self.inner.key_used(id, at).await
     }
 }
 

@@ -34,6 +34,7 @@ pub(crate) fn all() -> Result<Pages> {
         "vconductor.schema.json".into(),
         serde_json::to_string_pretty(&configuration_schema(&registry))? + "\n",
     );
+    pages.insert("openapi.json".into(), serde_json::to_string_pretty(&vconductor::api::openapi())? + "\n");
     command_pages(&vconductor::cli::command(), "", &mut pages)?;
     Ok(pages)
 }
@@ -68,7 +69,7 @@ fn index(registry: &Registry) -> String {
         registry.tracers.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect(),
     );
     text.push_str("\nSee also the [checks](checks.md) of `vconductor validate`, the [metrics](metrics.md), the\n");
-    text.push_str("[rights on Redis](redis-user.md), the [command line](cli/vconductor.md) and the [JSON Schema](vconductor.schema.json) for editors.\n");
+    text.push_str("[rights on Redis](redis-user.md), the [command line](cli/vconductor.md), the [HTTP API](openapi.json) (OpenAPI) and the [JSON Schema](vconductor.schema.json) for editors.\n");
     text
 }
 

@@ -1,63 +1,227 @@
 //! The HTTP API: what other machines ask of a conductor.
 //!
-//! It has the paths of the health checks and of [`follow::source`](crate::follow::source). Every path answers with and
-//! without `/api` in front, as vcon-server's do, and everything but the health checks wants a key ([`access`]).
+//! Reading order: [`route`] says how a route is written down, [`guard`] what every call passes, [`access`] who may call;
+//! [`vcons`] and [`queues`] are vcon-server's API and what was added to it, [`body`] and [`server`] keep strangers from
+//! taking more than their share. Every path answers with and without `/api` in front, as vcon-server's do.
+//!
+//! Other routers (of [`follow::source`](crate::follow::source), of webhooks) are merged in by [`Settings::routers`]: they
+//! get the limits and the headers of every answer, and see to it themselves who may call.
 
 mod access;
+mod answer;
+mod audit;
+mod body;
+mod configuration;
+mod followed;
+mod guard;
+mod health;
+mod limits;
+mod lists;
+mod metrics;
+mod openapi;
+mod query;
+mod queues;
+mod route;
+mod server;
+mod storages;
+mod tls;
+mod vcons;
+mod version;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
-use serde_json::{Value, json};
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use vconductor_core::config::IngressAuth;
 use vconductor_core::error::{Error, Result};
+use vconductor_core::migrate::Egress;
+use vconductor_core::plugin::Storage;
 use vconductor_core::store::Store;
 
-pub use access::Keys;
-pub(crate) use access::header;
+pub use access::{Jwt, JwtSource, Keys, Scope};
+pub(crate) use access::{NewKey, header_name};
+pub use configuration::{Configuration, NotReplaced, Replace};
+pub use limits::Limits;
+pub use openapi::document as openapi;
+pub use tls::TlsFiles;
 
-use crate::follow::source::{self, Source};
+use self::access::Access;
+use self::answer::Refusal;
+use self::audit::Audit;
+use self::body::Room;
+use self::lists::Lists;
+use self::route::Route;
+use self::server::Server;
+use self::storages::Storages;
+use crate::follow::source::Source;
 
-/// The largest body: the paths there are take ids, no documents. Bytes.
-const LARGEST_BODY: usize = 1 << 20;
 /// How long calls that are under way may take to end when the process stops.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(10);
+/// How often uses of keys are written down.
+const NOTES: Duration = Duration::from_secs(60);
+
+/// What an API serves, and to whom.
+pub struct Settings {
+    /// Where it listens; port 0 takes any.
+    pub address: SocketAddr,
+    /// The files for TLS; `None`: no TLS.
+    pub tls: Option<TlsFiles>,
+    /// The bounds of calls.
+    pub limits: Limits,
+    /// Keys that open everything.
+    pub keys: Keys,
+    /// Tokens of an identity provider that are taken.
+    pub jwt: Option<Jwt>,
+    /// Keys of partners by ingress list.
+    pub ingress_auth: Vec<IngressAuth>,
+    /// Lists that the configuration names.
+    pub lists: BTreeSet<String>,
+    /// How much may wait on a list; what comes on top is refused.
+    pub list_limits: BTreeMap<String, u64>,
+    /// Storages to read from, in order, what is not in the store any more; and to delete from.
+    pub storages: Vec<(String, Arc<dyn Storage>)>,
+    /// The form in which vCons are handed out.
+    pub form: Egress,
+    /// How long a vCon is kept after its last run; `None`: for ever.
+    pub keep: Option<Duration>,
+    /// The configuration, as it is shown and replaced.
+    pub configuration: Option<Configuration>,
+    /// The file of the audit log; `None`: the log of the process.
+    pub audit: Option<PathBuf>,
+    /// Other routers. Their paths are served with and without `/api`, too.
+    pub routers: Vec<Router>,
+}
+
+impl Settings {
+    /// An API with these keys and nothing else.
+    pub fn new(address: SocketAddr, keys: Keys) -> Self {
+        Settings {
+            address,
+            tls: None,
+            limits: Limits::default(),
+            keys,
+            jwt: None,
+            ingress_auth: Vec::new(),
+            lists: BTreeSet::new(),
+            list_limits: BTreeMap::new(),
+            storages: Vec::new(),
+            form: Egress::AsIs,
+            keep: Some(Duration::from_secs(3600)),
+            configuration: None,
+            audit: None,
+            routers: Vec::new(),
+        }
+    }
+}
+
+/// What handlers share.
+struct Shared {
+    store: Arc<dyn Store>,
+    access: Access,
+    limits: Limits,
+    room: Room,
+    lists: Lists,
+    storages: Storages,
+    form: Egress,
+    keep: Option<Duration>,
+    configuration: Option<Configuration>,
+    audit: Audit,
+    metrics: PrometheusHandle,
+    source: Arc<Source>,
+    draining: AtomicBool,
+}
+
+/// What handlers share.
+#[derive(Clone)]
+struct Context(Arc<Shared>);
+
+impl std::ops::Deref for Context {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Context {
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
 
 /// A server at work.
 pub struct Api {
     address: SocketAddr,
-    source: Arc<Source>,
+    secure: bool,
+    context: Context,
     stop: CancellationToken,
-    served: JoinHandle<std::io::Result<()>>,
+    served: JoinHandle<()>,
+    chores: Vec<JoinHandle<()>>,
 }
 
 impl Api {
     /// Listens and answers.
     ///
     /// # Errors
-    /// Configuration: the address cannot be listened on. Retryable: the store is away.
-    pub async fn start(address: SocketAddr, store: Arc<dyn Store>, keys: Keys) -> Result<Self> {
+    /// Configuration: the address cannot be listened on, a file cannot be used, or no key opens anything. Retryable: the
+    /// store is away.
+    pub async fn start(settings: Settings, store: Arc<dyn Store>) -> Result<Self> {
+        let Settings { address, limits, .. } = settings;
         let refused = |error: std::io::Error| {
             Error::configuration(format!("cannot listen on {address}: {error}"))
                 .help("name an address of this machine and a port that is free")
         };
+        let tls = settings.tls.as_ref().map(TlsFiles::acceptor).transpose()?;
+        let secure = tls.is_some();
+        let access =
+            Access::new(settings.keys, settings.jwt, &settings.ingress_auth, Arc::clone(&store), &limits).await?;
+        if !access.has_any().await? {
+            return Err(Error::configuration("the HTTP API has no key, so nobody could be told from anybody").help(
+                "make one with `vconductor keys create`, or set CONSERVER_API_TOKEN, or CONSERVER_API_TOKEN_FILE to a file \
+                 with one key per line",
+            ));
+        }
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let source = Source::open(store).await?;
+        let context = Context(Arc::new(Shared {
+            access,
+            limits,
+            room: Room::new(&limits),
+            lists: Lists::new(settings.lists, settings.list_limits),
+            storages: Storages::new(settings.storages),
+            form: settings.form,
+            keep: settings.keep,
+            configuration: settings.configuration,
+            audit: Audit::open(settings.audit.as_deref())?,
+            metrics: metrics::record()?,
+            source: Source::open(Arc::clone(&store)).await?,
+            draining: AtomicBool::new(false),
+            store,
+        }));
         let stop = CancellationToken::new();
-        let service = routes(Arc::clone(&source), Arc::new(keys));
-        let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
-        let served = tokio::spawn(async move { server.await });
-        Ok(Api { address, source, stop, served })
+        let router = router(&context, settings.routers, secure);
+        let server = Server { router, tls, limits, stop: stop.clone() };
+        let served = tokio::spawn(server.run(listener));
+        let noting = context.clone();
+        let notes = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(NOTES).await;
+                noting.access.note_uses().await;
+            }
+        });
+        let chores = vec![notes, tokio::spawn(metrics::tidy(context.metrics.clone()))];
+        Ok(Api { address, secure, context, stop, served, chores })
     }
 
     /// Where it listens.
@@ -65,29 +229,60 @@ impl Api {
         self.address
     }
 
+    /// Where it is found.
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.secure { "https" } else { "http" }, self.address)
+    }
+
+    /// What makes it say of itself that calls should go elsewhere.
+    pub fn drain(&self) -> Drain {
+        Drain(self.context.clone())
+    }
+
     /// Takes no more calls, lets those under way end, and gives back what is handed out.
     pub async fn stop(mut self) {
+        self.drain().start();
         self.stop.cancel();
         if tokio::time::timeout(GRACE, &mut self.served).await.is_err() {
+            tracing::warn!("calls that are still under way are cut off");
             self.served.abort();
         }
-        self.source.close().await;
+        self.chores.iter().for_each(JoinHandle::abort);
+        self.context.access.note_uses().await;
+        self.context.source.close().await;
     }
 }
 
-fn routes(source: Arc<Source>, keys: Arc<Keys>) -> Router {
-    let with_key = source::router(source).layer(from_fn_with_state(keys, access::with_key));
-    let routes = with_key
-        .route("/health", get(async || Json(json!({"status": "healthy", "version": version()}))))
-        .route("/version", get(async || Json(version())))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY));
-    Router::new().nest("/api", routes.clone()).merge(routes).fallback(unknown)
+/// Makes an API say of itself that calls should go elsewhere; those that come are still answered.
+#[derive(Clone)]
+pub struct Drain(Context);
+
+impl Drain {
+    /// From now on.
+    pub fn start(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+    }
 }
 
-fn version() -> Value {
-    json!({"version": env!("CARGO_PKG_VERSION"), "server": "vconductor"})
+/// All routes of the API's own.
+fn routes() -> Vec<Route> {
+    let mut routes = health::routes();
+    routes.extend(metrics::routes());
+    routes.extend(vcons::routes());
+    routes.extend(queues::routes());
+    routes.extend(configuration::routes());
+    routes.extend(followed::routes());
+    routes.extend(openapi::routes());
+    routes
 }
 
-async fn unknown() -> Response {
-    (StatusCode::NOT_FOUND, Json(json!({"detail": "Not Found"}))).into_response()
+fn router(context: &Context, others: Vec<Router>, secure: bool) -> Router {
+    let routes = others.into_iter().fold(route::router(routes(), context), Router::merge);
+    Router::new()
+        .nest("/api", routes.clone())
+        .merge(routes)
+        .fallback(async || Refusal::not_found("Not Found"))
+        .method_not_allowed_fallback(async || Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"))
+        .layer(DefaultBodyLimit::max(context.limits.body))
+        .layer(from_fn_with_state(secure, guard::finish))
 }

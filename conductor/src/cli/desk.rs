@@ -39,4 +39,12 @@ impl Common {
         let store = store::open_existing(self.store.as_deref(), named).await?;
         Ok(Desk { store, configured })
     }
+
+    /// Opens the store, and makes it where it is not there.
+    pub(crate) async fn open_or_make(&self) -> Result<Desk> {
+        let configured = configuration::for_store(&self.config)?;
+        let named = configured.as_ref().and_then(|all| all.store());
+        let store = store::open(self.store.as_deref(), named).await?;
+        Ok(Desk { store, configured })
+    }
 }

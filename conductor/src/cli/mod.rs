@@ -10,10 +10,12 @@ mod describe;
 mod desk;
 mod dlq;
 mod exit;
+mod http;
 mod ingest;
 mod inputs;
 mod intake;
 mod interrupt;
+mod keys;
 mod list;
 mod logging;
 mod output;
@@ -22,8 +24,11 @@ mod progress;
 mod queue;
 mod refusal;
 mod replay;
+mod rewrite;
 mod run;
+mod serve;
 mod show;
+mod signals;
 mod store;
 mod validate;
 mod vcon;
@@ -51,6 +56,7 @@ Examples:
   vconductor check chains.yml                              # is it right?
   vconductor ingest --list calls recordings/ call.vcon     # take conversations in
   vconductor run chains.yml --until-idle                   # work until nothing is left to do
+  vconductor serve --http 0.0.0.0:8000                     # take conversations in over HTTP
   vconductor show 018f2b7c-5e1a-8c33-9d2b-2f5b6f1f7a10     # look at one
   vconductor validate --strict export/                     # does it follow the draft?
   vconductor queue                                         # how the lists stand, and why nothing moves
@@ -94,6 +100,7 @@ struct Talk {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Run),
+    Serve(serve::Serve),
     Ingest(ingest::Ingest),
     Show(show::Show),
     Vcon(vcon::Vcon),
@@ -101,6 +108,7 @@ enum Command {
     Queue(queue::Queue),
     Dlq(dlq::Dlq),
     Replay(replay::Replay),
+    Keys(keys::Keys),
     Check(check::Check),
     List(list::List),
     Describe(describe::Describe),
@@ -176,6 +184,7 @@ fn start(talk: &Talk, environment: dotenvy::Result<std::path::PathBuf>) -> Resul
 fn dispatch(command: &Command) -> Result<Exit> {
     match command {
         Command::Run(run) => block_on(run.run()),
+        Command::Serve(serve) => block_on(serve.run()),
         Command::Ingest(ingest) => block_on(ingest.run()),
         Command::Show(show) => block_on(show.run()),
         Command::Vcon(vcon) => block_on(vcon.run()),
@@ -183,6 +192,7 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Queue(queue) => block_on(queue.run()),
         Command::Dlq(dlq) => block_on(dlq.run()),
         Command::Replay(replay) => block_on(replay.run()),
+        Command::Keys(keys) => block_on(keys.run()),
         Command::Check(check) => check.run(),
         Command::List(list) => list.run(),
         Command::Describe(describe) => describe.run(),

@@ -32,6 +32,7 @@ use vconductor_core::http::HttpClient;
 use vconductor_core::store::Store;
 
 pub use protocol::{CLAIM, CONFIRM};
+pub(crate) use protocol::{ClaimAsk, Runs};
 pub(crate) use settings::check;
 pub use state::{Counts, State};
 

@@ -19,7 +19,7 @@ pub(super) const HANDOUT: &str = "application/vnd.vconductor.handout";
 
 /// What a follower wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ClaimAsk {
+pub(crate) struct ClaimAsk {
     /// Who asks. What it still has out and has not confirmed goes back first: it has forgotten it, or never got it.
     pub(super) follower: String,
     /// The egress list.
@@ -40,7 +40,7 @@ pub(super) struct Head {
 
 /// Runs to confirm.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Runs {
+pub(crate) struct Runs {
     pub(super) runs: Vec<RunId>,
 }
 

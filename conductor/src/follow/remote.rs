@@ -39,7 +39,7 @@ impl Remote {
             http,
             base,
             token: follower.auth_token.clone(),
-            header: api::header(),
+            header: api::header_name(),
             egress_list: follower.egress_list.clone(),
             limit: follower.fetch_vcon_limit,
         };

@@ -217,16 +217,52 @@ pub fn router(source: Arc<Source>) -> Router {
 }
 
 async fn claim(State(source): State<Arc<Source>>, Json(ask): Json<ClaimAsk>) -> Response {
-    match source.claim(ask).await {
-        Ok(body) => ([(header::CONTENT_TYPE, HANDOUT)], Body::from(body.freeze())).into_response(),
-        Err(error) => refusal(&error),
-    }
+    source.answer_claim(ask).await
 }
 
 async fn confirm(State(source): State<Arc<Source>>, Json(runs): Json<Runs>) -> Response {
-    match source.confirm(runs).await {
-        Ok(answer) => Json(answer).into_response(),
-        Err(error) => refusal(&error),
+    source.answer_confirm(runs).await
+}
+
+impl Source {
+    /// The answer to a claim.
+    pub(crate) async fn answer_claim(&self, ask: ClaimAsk) -> Response {
+        match self.claim(ask).await {
+            Ok(body) => ([(header::CONTENT_TYPE, HANDOUT)], Body::from(body.freeze())).into_response(),
+            Err(error) => refusal(&error),
+        }
+    }
+
+    /// The answer to a confirmation.
+    pub(crate) async fn answer_confirm(&self, runs: Runs) -> Response {
+        match self.confirm(runs).await {
+            Ok(answer) => Json(answer).into_response(),
+            Err(error) => refusal(&error),
+        }
+    }
+
+    /// Takes uuids off the head of a list for good, at most `limit`: what vcon-server's clients ask for. An answer that gets
+    /// lost on its way is lost; whoever cannot bear that follows.
+    ///
+    /// # Errors
+    /// If the store does not answer; what was taken before that is in the answer of nobody and stays taken only when its
+    /// step was done.
+    pub(crate) async fn pop(&self, list: &str, limit: usize) -> Result<Vec<String>> {
+        let mut taken = Vec::new();
+        while taken.len() < limit {
+            let wanted = (limit - taken.len()).min(MOST);
+            let quota = Quota { list: list.to_owned(), limit: wanted, weight: 1 };
+            let request = ClaimRequest { quotas: vec![quota], limit: wanted, bytes: BYTES };
+            let (_, claimed) = self.store.exchange(&self.lease.process(), Vec::new(), Some(request)).await?;
+            if claimed.is_empty() {
+                break;
+            }
+            let claims: Vec<Claim> = claimed.into_iter().map(|claimed| claimed.claim).collect();
+            let committed = self.end(claims.clone(), End::Done).await?;
+            let ended = claims.into_iter().zip(committed).filter(|(_, committed)| *committed == Committed::Done);
+            taken.extend(ended.map(|(claim, _)| claim.uuid));
+        }
+        Ok(taken)
     }
 }
 

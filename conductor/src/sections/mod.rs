@@ -5,7 +5,7 @@ mod media;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use vconductor_core::config::{Code, Config, Finding, Period, Size, Span};
+use vconductor_core::config::{Code, Config, Finding, Period, Size};
 use vconductor_core::http::HttpClient;
 use vconductor_core::http::guard::Guard;
 use vconductor_core::plugin::Services;
@@ -45,13 +45,6 @@ pub(crate) fn check(config: &Config, findings: &mut Vec<Finding>) {
         findings.push(Finding::error(Code::BadValue, &section.node.span, error.chain_text()));
     }
     media::check(config, findings);
-    let mut idle = |span: &Span, section: &str, why: &str| {
-        let message = format!("`{section}` has no effect in this build: {why}");
-        findings.push(Finding::warning(Code::NoEffect, span, message));
-    };
-    if let Some(auth) = config.ingress_auth.first() {
-        idle(&auth.list.span, "ingress_auth", "nothing is received over HTTP");
-    }
     follow::check(config, findings);
 }
 

@@ -43,6 +43,7 @@ pub(crate) fn build(root: &Node, hash: String, findings: &mut Vec<Finding>) -> C
         imports: builder.named(root, "imports", |builder, key, node| builder.import(key, node)),
         ingress_auth: builder.named(root, "ingress_auth", |builder, key, node| builder.ingress_auth(key, node)),
         followers: builder.named(root, "followers", |builder, key, node| builder.follower(key, node)),
+        written: root.clone(),
         effects: Vec::new(),
         mode: builder.mode,
     };

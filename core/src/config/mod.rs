@@ -22,6 +22,7 @@ mod node;
 mod problem;
 mod render;
 mod scalar;
+mod shown;
 mod source;
 mod typed;
 mod units;
@@ -40,6 +41,7 @@ pub use model::{
 pub use nearest::nearest;
 pub use node::{Key, Node, Style, Value};
 pub use render::{render, render_github};
+pub use shown::{HIDDEN, restored, shown};
 pub use source::{Source, Span};
 pub use typed::{Options, read};
 pub use units::{Period, Size, parse_duration, parse_size};

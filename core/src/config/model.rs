@@ -75,6 +75,8 @@ pub struct Config {
     pub ingress_auth: Vec<IngressAuth>,
     /// Other servers that vCons are pulled from.
     pub followers: Vec<Follower>,
+    /// All of it as a tree. May hold secrets; [`super::shown`] leaves them out.
+    pub written: Node,
     /// What leaving compatibility mode would change; empty outside of it.
     pub(crate) effects: Vec<Finding>,
 }

@@ -4,6 +4,7 @@
 //! * [`Keys`] reads keys and certificates in whatever form they come.
 //! * [`sign()`] and [`verify()`], with [`Trust`] for whom to believe and [`Verdict`] for what was found.
 //! * [`encrypt()`] and [`decrypt()`].
+//! * [`TokenKeys`] opens tokens of callers, which have nothing to do with vCons.
 //!
 //! The mathematics are those of aws-lc, paths of certificates those of webpki. Here is what they do not know: the shape of
 //! the documents, which header counts, and what makes a vCon acceptable.
@@ -24,6 +25,7 @@ mod seals;
 mod sign;
 #[cfg(test)]
 mod tests;
+mod token;
 mod trust;
 mod verdict;
 mod verify;
@@ -39,6 +41,7 @@ pub use keys::{Key, Keys};
 pub use payload::Payload;
 pub use seals::KeySeals;
 pub use sign::{SignOptions, sign};
+pub use token::TokenKeys;
 pub use trust::{Standing, Trust};
 pub use verdict::{SignatureVerdict, Signers, Verdict};
 pub use verify::verify;

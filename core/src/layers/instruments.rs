@@ -95,6 +95,12 @@ instruments! {
     FOLLOWER_PULLS = "vconductor_follower_pulls_total", Counter, Count, ["follower", "result"];
     /// vCons of a follower by what became of them: taken, stored, repeated, retried or dead.
     FOLLOWER_VCONS = "vconductor_follower_vcons_total", Counter, Count, ["follower", "outcome"];
+    /// Calls of the HTTP API, by the path of their route.
+    HTTP_REQUESTS = "vconductor_http_requests_total", Counter, Count, ["route", "method", "status"];
+    /// Time until the answer to a call of the HTTP API began.
+    HTTP_DURATION = "vconductor_http_request_duration_seconds", Histogram, Seconds, ["route", "method"];
+    /// vCons that the HTTP API put on a list (`other`: none of the configuration), by source: new, external, reingress or dlq_reprocess.
+    API_ENQUEUED = "vconductor_api_vcons_enqueued_total", Counter, Count, ["list", "source"];
     /// Money spent with a provider, in US dollars by the price table.
     COST = "vconductor_cost_usd_total", Gauge, Count, ["chain", "link", "provider", "model"];
     /// Calls to a model that the price table does not know: their cost is missing from the sum.
@@ -250,6 +256,19 @@ pub fn follower_pulled(follower: &str, error: Option<Class>) {
 pub fn follower_vcons(follower: &str, outcome: &'static str, count: u64) {
     if count > 0 {
         counter!(FOLLOWER_VCONS, "follower" => follower.to_owned(), "outcome" => outcome).increment(count);
+    }
+}
+
+/// Reports a call of the HTTP API; `route` is the path of the route, never the path that was called.
+pub fn http_answered(route: &'static str, method: &'static str, status: u16, took: Duration) {
+    counter!(HTTP_REQUESTS, "route" => route, "method" => method, "status" => status.to_string()).increment(1);
+    histogram!(HTTP_DURATION, "route" => route, "method" => method).record(took);
+}
+
+/// Counts vCons that the HTTP API put on a list; `source` is one of the names in [`API_ENQUEUED`].
+pub fn api_enqueued(list: &str, source: &'static str, vcons: u64) {
+    if vcons > 0 {
+        counter!(API_ENQUEUED, "list" => list.to_owned(), "source" => source).increment(vcons);
     }
 }
 

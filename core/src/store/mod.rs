@@ -7,9 +7,12 @@
 //! three times is three runs. Two runs of one uuid never overlap (the writer lease).
 
 mod bounds;
+mod catalogue;
 mod commit;
 mod coordination;
 pub mod embedded;
+mod indexed;
+mod keyring;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod status;
@@ -26,8 +29,11 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::run::{Ledger, RunId};
 
+pub use catalogue::{Catalogue, Once, Replaced, Term, TermKind, TimeRange};
 pub use commit::{Commit, Committed, End, Made, Push, Save};
 pub use coordination::{Coordination, Hold, LocalCoordination, Permit, Taken, Want};
+pub use indexed::seconds;
+pub use keyring::{Keyring, StoredKey};
 pub use status::{
     DeadLetter, DeadLetterQueue, Failure, Holder, ListStatus, Pending, Queued, Reaped, Revival, RunState, Standing,
     WaitReason, Waits,
@@ -257,7 +263,7 @@ pub trait Operations: Send + Sync {
 }
 
 /// A complete store.
-pub trait Store: Documents + Queue + Operations + Coordination {
+pub trait Store: Documents + Queue + Operations + Coordination + Catalogue + Keyring {
     /// The store as people name it, without secrets: `embedded:./vconductor-data`.
     fn describe(&self) -> String;
 }

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 use vconductor_core::Class;
 use vconductor_core::clock::{Clock, ManualClock, Millis};
 use vconductor_core::store::embedded::{EmbeddedStore, Settings};
-use vconductor_core::store::{Committed, Coordination, Documents, End, Operations, ProcessId, Queue, Store};
+use vconductor_core::store::{
+    Catalogue, Committed, Coordination, Documents, End, NewVcon, Operations, ProcessId, Queue, Store, Term, TermKind,
+};
 
 use crate::backend::{Backend, DEAD_LETTER_KEEP, Instance, LEASE};
 use crate::world::{self, ending, new_vcon, request};
@@ -176,17 +179,22 @@ async fn newer_schema(mut files: Files) {
 }
 
 async fn first_schema(mut files: Files) {
-    files.embedded().ingest(vec![new_vcon("a", &["calls"])]).await.expect("an ingest");
+    let text = r#"{"uuid":"a","created_at":"2026-01-02T03:04:05Z","parties":[{"tel":"+12025550123"}]}"#;
+    let vcon = NewVcon { document: Some(Bytes::from_static(text.as_bytes())), ..new_vcon("a", &["calls"]) };
+    files.embedded().ingest(vec![vcon]).await.expect("an ingest");
     files.store = None;
     let file = files.directory.path().join("vconductor.db");
     let connection = rusqlite::Connection::open(&file).expect("the file opens");
     let newer = "DROP TABLE limits; DROP TABLE permits; DROP TABLE counters; DROP TABLE holds; DROP TABLE results;
-                 PRAGMA user_version = 1;";
+                 DROP TABLE terms; DROP TABLE deliveries; DROP TABLE api_keys; DROP INDEX vcons_created;
+                 ALTER TABLE vcons DROP COLUMN created; PRAGMA user_version = 1;";
     connection.execute_batch(newer).expect("the file as the first version left it");
     drop(connection);
     let store = open(&files.directory, &files.clock);
     assert_eq!(store.lists().await.expect("the lists")[0].waiting, 1);
     assert_eq!(store.add("spent", 2.0, Duration::from_secs(60)).await.expect("a sum"), 2.0);
+    let term = Term { kind: TermKind::Tel, value: "+12025550123".to_owned() };
+    assert_eq!(store.search(&[term]).await.expect("a search"), ["a"], "what was there is found as well");
     drop(store);
     open(&files.directory, &files.clock);
 }

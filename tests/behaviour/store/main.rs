@@ -4,6 +4,7 @@
 //! `<backend>::<subject>::<case>`.
 
 mod backend;
+mod catalogue;
 mod commits;
 mod concurrency;
 mod coordination;
@@ -13,6 +14,7 @@ mod desk;
 mod documents;
 mod embedded;
 mod fairness;
+mod keyring;
 mod limits;
 mod limits_model;
 mod model;
@@ -76,6 +78,7 @@ fn main() {
 
 fn subjects() -> Vec<(&'static str, Vec<Case>)> {
     vec![
+        ("catalogue", catalogue::cases()),
         ("commits", commits::cases()),
         ("concurrency", concurrency::cases()),
         ("coordination", coordination::cases()),
@@ -84,6 +87,7 @@ fn subjects() -> Vec<(&'static str, Vec<Case>)> {
         ("desk", desk::cases()),
         ("documents", documents::cases()),
         ("fairness", fairness::cases()),
+        ("keyring", keyring::cases()),
         ("limits", limits::cases()),
         ("operations", operations::cases()),
         ("parking", parking::cases()),

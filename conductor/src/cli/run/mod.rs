@@ -19,8 +19,8 @@ use self::watch::{End, Watch};
 use super::configuration::{self, Configuration};
 use super::exit::{Exit, Failure, Result};
 use super::output::{self, Format, STRONG, styled};
-use super::{age, plugins, store};
-use crate::api::{Api, Keys};
+use super::{age, http, plugins, store};
+use crate::api::Api;
 use crate::engine::report::{Report, RunOutcome};
 use crate::engine::{Engine, Settings};
 use crate::follow::Followers;
@@ -42,13 +42,14 @@ Examples:
   vconductor run chains.yml --until-idle --output json   # figures for scripts
   vconductor run chains/ --store embedded:/var/lib/vconductor
   vconductor run chains.yml --grace 50s                  # longer than the links take
-  vconductor run chains.yml --http 0.0.0.0:8080          # others may follow this one
+  vconductor run chains.yml --http 0.0.0.0:8000          # with the HTTP API
 
 Environment:
   CONSERVER_CONFIG_FILE          the configuration, when none is named
-  CONSERVER_API_TOKEN            the key of the HTTP API
+  CONSERVER_API_TOKEN            a key that opens all of the HTTP API (others: vconductor keys)
   CONSERVER_API_TOKEN_FILE       a file with more of them, one per line
   CONSERVER_HEADER_NAME          the header of the key (x-conserver-api-token)
+  EGRESS_FORMAT_VERSION          0.0.1: the HTTP API hands vCons out as readers of 0.0.1 expect them
   REDIS_URL                      the store, unless --store or `store:` names one
   VCON_REDIS_EXPIRY              seconds to keep a vCon after its last run (3600; 0 = for ever)
   VCON_DLQ_EXPIRY                seconds to keep a dead letter (604800; 0 = for ever)
@@ -68,7 +69,7 @@ pub(crate) struct Run {
     /// The store, for example embedded:./vconductor-data
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// Serve the HTTP API there, for example 127.0.0.1:8080; wants CONSERVER_API_TOKEN
+    /// Serve the HTTP API there, for example 127.0.0.1:8080; wants a key
     #[arg(long, value_name = "ADDRESS")]
     http: Option<SocketAddr>,
     /// End when nothing is queued, at work, or due within 60 s
@@ -79,6 +80,8 @@ pub(crate) struct Run {
     output: Format,
     #[command(flatten)]
     times: Times,
+    #[command(flatten)]
+    api: http::Options,
 }
 
 impl Run {
@@ -91,7 +94,7 @@ impl Run {
             output::talk(&configuration.verdict());
             return Err(Failure::Silent(Exit::Configuration));
         };
-        let keys = self.http.map(|_| Keys::from_environment()).transpose()?;
+        let api = self.http.map(|address| self.api.settings(address, Some(&configuration), &registry)).transpose()?;
         let http = sections::http_client(config)?;
         let report = Arc::new(Report::default());
         let chains = chains::assembled(config, &registry, &report)?;
@@ -102,17 +105,23 @@ impl Run {
         let (flag, named) = (self.store.as_deref(), config.store.as_ref().map(|store| store.value.as_str()));
         let life = store::Life { lease: self.times.lease, poison_at: self.times.poison_at, sweep: self.times.sweep };
         let store = store::open_for_work(flag, named, life).await?;
-        let api = match (self.http, keys) {
-            (Some(address), Some(keys)) => Some(Api::start(address, Arc::clone(&store), keys).await?),
-            _ => None,
+        let api = match api {
+            Some(settings) => Some(Api::start(settings, Arc::clone(&store)).await?),
+            None => None,
         };
         output::say(self.start_line(&configuration, config, &*store, api.as_ref()));
         let followers = Followers::start(&config.followers, &store, &http, &store::folder(flag, named)?).await?;
         let services = sections::services(config, http, Arc::clone(&store) as _)?;
         let settings = self.times.apply(&settings()?);
         let engine = Arc::new(Engine::new(Arc::clone(&store), services, chains, Arc::clone(&report), settings));
-        let watch =
-            Watch::new(engine, Arc::clone(&store), Arc::clone(&followers), Arc::clone(&report), self.until_idle);
+        let watch = Watch::new(
+            engine,
+            Arc::clone(&store),
+            Arc::clone(&followers),
+            Arc::clone(&report),
+            self.until_idle,
+            api.as_ref().map(Api::drain),
+        );
         let end = watch.until_end().await;
         followers.stop().await;
         if let Some(api) = api {
@@ -142,7 +151,7 @@ impl Run {
         text.push_str(&format!("\n  generation     {}", config.hash.get(..12).unwrap_or(&config.hash)));
         text.push_str(&format!("\n  store          {}", store.describe()));
         if let Some(api) = api {
-            text.push_str(&format!("\n  http           http://{}", api.address()));
+            text.push_str(&format!("\n  http           {}", api.url()));
         }
         for (index, chain) in chains.enumerate() {
             text.push_str(&format!("\n  {}{chain}", if index == 0 { "chains         " } else { "               " }));

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use vconductor_core::Error;
 use vconductor_core::store::Store;
 
 use super::live;
+use crate::api::Drain;
 use crate::cli::exit::{Exit, Failure, Result};
 use crate::cli::output;
 use crate::cli::progress::Progress;
+use crate::cli::signals::Signals;
 use crate::engine::Engine;
 use crate::engine::report::Report;
 use crate::follow::Followers;
@@ -42,6 +43,8 @@ pub(super) struct Watch {
     followers: Arc<Followers>,
     report: Arc<Report>,
     until_idle: bool,
+    /// The HTTP API's, where there is one.
+    drain: Option<Drain>,
     end: End,
 }
 
@@ -52,8 +55,9 @@ impl Watch {
         followers: Arc<Followers>,
         report: Arc<Report>,
         until_idle: bool,
+        drain: Option<Drain>,
     ) -> Self {
-        Watch { engine, store, followers, report, until_idle, end: End::Stopped }
+        Watch { engine, store, followers, report, until_idle, drain, end: End::Stopped }
     }
 
     /// Runs the engine to its end.
@@ -107,6 +111,9 @@ impl Watch {
 
     /// The first signal lets runs end, the second gives them back.
     fn signalled(&self, again: bool) {
+        if let Some(drain) = &self.drain {
+            drain.start();
+        }
         if again {
             output::say("giving up what still runs; it goes back to its lists");
             self.engine.stopper().abort();
@@ -147,27 +154,5 @@ async fn moment(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
-    }
-}
-
-/// SIGTERM and SIGINT.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| Failure::new(Exit::Findings, format!("cannot listen to signals: {error}")))
-        };
-        Ok(Signals { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

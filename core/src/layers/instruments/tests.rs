@@ -57,6 +57,8 @@ fn record_everything() {
     queue_observed("calls", QueueFigures::default());
     dlq_observed("DLQ:calls", 1);
     recovered("calls", 2);
+    http_answered("/vcon/{uuid}", "GET", 200, second);
+    api_enqueued("calls", "new", 1);
     dead_lettered("DLQ:calls", Class::Poison);
     run_finished("support", RunOutcome::Ok, second);
     link_finished("support", "tag", "continue", second, 3);

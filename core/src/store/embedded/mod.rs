@@ -6,11 +6,13 @@
 //! the others commit, within milliseconds. It must not lie on a network file system.
 
 mod bell;
+mod catalogue;
 mod claim;
 mod commit;
 mod coordination;
 mod dead;
 mod fault;
+mod keyring;
 mod limits;
 mod operate;
 mod operation;
@@ -139,17 +141,24 @@ impl EmbeddedStore {
     }
 }
 
+/// How many bytes of documents these are together, if each of them can be held.
+fn check_sizes(vcons: &[NewVcon]) -> Result<usize> {
+    let sizes = vcons.iter().map(|vcon| vcon.document.as_ref().map_or(0, |document| document.len()));
+    if sizes.clone().max().is_some_and(|largest| largest > DOCUMENT_MAX) {
+        return Err(Error::permanent("the document is larger than the embedded store can hold (1 GB)")
+            .help("keep recordings outside of the vCon and refer to them by url"));
+    }
+    Ok(sizes.sum())
+}
+
 #[async_trait]
 impl Documents for EmbeddedStore {
     async fn ingest(&self, vcons: Vec<NewVcon>) -> Result<()> {
-        let sizes = vcons.iter().map(|vcon| vcon.document.as_ref().map_or(0, |document| document.len()));
-        let bytes = sizes.clone().sum();
-        if sizes.max().is_some_and(|largest| largest > DOCUMENT_MAX) {
-            return Err(Error::permanent("the document is larger than the embedded store can hold (1 GB)")
-                .help("keep recordings outside of the vCon and refer to them by url"));
-        }
-        let needs = Needs { durable: true, bytes };
-        self.writer.call(needs, move |tx| vcons.iter().try_for_each(|vcon| vcons::ingest(tx, vcon))).await
+        let needs = Needs { durable: true, bytes: check_sizes(&vcons)? };
+        let vcons = vcons::prepared(vcons);
+        let take_in =
+            move |tx: &mut Tx<'_>| vcons.iter().try_for_each(|(vcon, indexed)| vcons::ingest(tx, vcon, indexed));
+        self.writer.call(needs, take_in).await
     }
 
     async fn get(&self, uuid: &str) -> Result<Option<Stored>> {

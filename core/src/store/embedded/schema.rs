@@ -6,11 +6,12 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::fault;
+use super::{catalogue, fault};
+use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 
 /// What leads from each version of the schema to the next; the version of a file is kept in `PRAGMA user_version`.
-const STEPS: [&str; 2] = [TABLES, COORDINATION];
+const STEPS: [&str; 3] = [TABLES, COORDINATION, CATALOGUE];
 
 /// How long a connection polls for the lock that another process holds.
 const BUSY: Duration = Duration::from_secs(10);
@@ -104,6 +105,30 @@ CREATE INDEX results_uuid ON results (uuid);
 CREATE INDEX results_expiry ON results (expires_at);
 ";
 
+/// Version 3: what an API finds vCons by, deliveries that were taken in, and keys.
+///
+/// `created` is the vCon's own `created_at` in seconds. `terms` has what its parties have.
+const CATALOGUE: &str = "
+ALTER TABLE vcons ADD COLUMN created INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX vcons_created ON vcons (created, id);
+
+CREATE TABLE terms (
+    kind  TEXT NOT NULL,
+    value TEXT NOT NULL,
+    vcon  INTEGER NOT NULL,
+    PRIMARY KEY (kind, value, vcon)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX terms_vcon ON terms (vcon);
+
+CREATE TABLE deliveries (key TEXT PRIMARY KEY, mark TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_expiry ON deliveries (expires_at);
+
+CREATE TABLE api_keys (id TEXT PRIMARY KEY, record TEXT NOT NULL, used_at INTEGER) STRICT, WITHOUT ROWID;
+";
+
+/// The version that brought the index.
+const INDEXED_FROM: i64 = 3;
+
 /// What a connection is for; it decides its cache and whether it may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -186,6 +211,12 @@ pub(super) fn migrate(connection: &mut Connection, file: &Path) -> Result<()> {
     }
     for step in missing {
         transaction.execute_batch(step).map_err(explain)?;
+    }
+    if found < INDEXED_FROM {
+        let (mut after, now) = (0, SystemClock.now());
+        while let Some((last, _)) = catalogue::reindex(&transaction, after, now).map_err(explain)? {
+            after = last;
+        }
     }
     transaction.pragma_update(None, "user_version", known).map_err(explain)?;
     transaction.commit().map_err(explain)

@@ -8,20 +8,35 @@ use std::time::Duration;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::catalogue::index;
 use super::coordination;
 use super::row::number;
 use super::tx::Tx;
 use crate::clock::Millis;
 use crate::run::RunId;
+use crate::store::indexed::Indexed;
 use crate::store::{Made, NewVcon, Stored};
 
 /// So many rows are deleted in one transaction of a sweep.
 const SWEEP: i64 = 500;
 
+/// vCons with what they are found by, which is read before the writer is asked.
+pub(super) fn prepared(vcons: Vec<NewVcon>) -> Vec<(NewVcon, Indexed)> {
+    let indexed = |vcon: &NewVcon| vcon.document.as_ref().map(|document| Indexed::of(document)).unwrap_or_default();
+    vcons
+        .into_iter()
+        .map(|vcon| {
+            let found = indexed(&vcon);
+            (vcon, found)
+        })
+        .collect()
+}
+
 /// Stores and enqueues one vCon.
-pub(super) fn ingest(tx: &mut Tx<'_>, vcon: &NewVcon) -> rusqlite::Result<()> {
+pub(super) fn ingest(tx: &mut Tx<'_>, vcon: &NewVcon, indexed: &Indexed) -> rusqlite::Result<()> {
     if let Some(document) = &vcon.document {
-        save(tx, &vcon.uuid, document, tx.now)?;
+        let id = save(tx, &vcon.uuid, document, tx.now)?;
+        index(tx.db, id, indexed, tx.now)?;
     }
     if vcon.document.is_some() || vcon.keep.is_some() {
         tx.run("UPDATE vcons SET keep = ?2 WHERE uuid = ?1", params![vcon.uuid, vcon.keep.map(millis)])?;
@@ -34,7 +49,8 @@ pub(super) fn ingest(tx: &mut Tx<'_>, vcon: &NewVcon) -> rusqlite::Result<()> {
 
 /// Stores and enqueues a vCon that a run of the vCon `parent` made; it is kept as long as that one.
 pub(super) fn take_in(tx: &mut Tx<'_>, made: &Made, parent: &str, context: Option<&str>) -> rusqlite::Result<()> {
-    save(tx, &made.uuid, &made.document, tx.now)?;
+    let id = save(tx, &made.uuid, &made.document, tx.now)?;
+    index(tx.db, id, &Indexed::of(&made.document), tx.now)?;
     tx.run(
         "UPDATE vcons SET keep = (SELECT keep FROM vcons WHERE uuid = ?2) WHERE uuid = ?1",
         params![made.uuid, parent],
@@ -58,8 +74,9 @@ pub(super) fn enqueue(tx: &mut Tx<'_>, list: &str, uuid: &str, context: Option<&
     Ok(())
 }
 
-/// Writes a document; its revision becomes `revision` or one more than the stored one, whichever is greater.
-pub(super) fn save(tx: &mut Tx<'_>, uuid: &str, document: &Bytes, revision: Millis) -> rusqlite::Result<()> {
+/// Writes a document; its revision becomes `revision` or one more than the stored one, whichever is greater. Answers its
+/// row.
+pub(super) fn save(tx: &Tx<'_>, uuid: &str, document: &Bytes, revision: Millis) -> rusqlite::Result<i64> {
     let size = document.len() as i64;
     let known = tx.first("SELECT id FROM vcons WHERE uuid = ?1", [uuid], |row| row.get::<_, i64>(0))?;
     let body: &[u8] = document;
@@ -69,11 +86,15 @@ pub(super) fn save(tx: &mut Tx<'_>, uuid: &str, document: &Bytes, revision: Mill
             params![id, revision, size],
         )?;
         tx.run("UPDATE documents SET body = ?2 WHERE id = ?1", params![id, body])?;
-    } else {
-        tx.run("INSERT INTO vcons (uuid, revision, bytes) VALUES (?1, ?2, ?3)", params![uuid, revision, size])?;
-        tx.run("INSERT INTO documents (id, body) VALUES (?1, ?2)", params![tx.last_key(), body])?;
+        return Ok(id);
     }
-    Ok(())
+    tx.run(
+        "INSERT INTO vcons (uuid, revision, bytes, created) VALUES (?1, ?2, ?3, ?4)",
+        params![uuid, revision, size, tx.now / 1000],
+    )?;
+    let id = tx.last_key();
+    tx.run("INSERT INTO documents (id, body) VALUES (?1, ?2)", params![id, body])?;
+    Ok(id)
 }
 
 /// Changes how long a vCon is kept after its last run.
@@ -113,6 +134,7 @@ pub(super) fn load(db: &Connection, uuid: &str, now: Millis) -> rusqlite::Result
 pub(super) fn delete(tx: &Tx<'_>, uuid: &str) -> rusqlite::Result<bool> {
     tx.run("DELETE FROM results WHERE uuid = ?1", [uuid])?;
     tx.run("DELETE FROM documents WHERE id = (SELECT id FROM vcons WHERE uuid = ?1)", [uuid])?;
+    tx.run("DELETE FROM terms WHERE vcon = (SELECT id FROM vcons WHERE uuid = ?1)", [uuid])?;
     Ok(tx.run("DELETE FROM vcons WHERE uuid = ?1", [uuid])? > 0)
 }
 
@@ -153,6 +175,7 @@ pub(super) struct Swept {
 /// Deletes what is over: early resumptions, dead letters, and documents that no run refers to.
 pub(super) fn sweep(tx: &mut Tx<'_>) -> rusqlite::Result<Swept> {
     tx.run("DELETE FROM early_resumptions WHERE expires_at <= ?1", [tx.now])?;
+    tx.run("DELETE FROM deliveries WHERE expires_at <= ?1", [tx.now])?;
     coordination::sweep(tx)?;
     let mut letters = 0;
     if let Some(keep) = tx.settings.dead_letter_keep.filter(|keep| !keep.is_zero()) {

@@ -1,7 +1,6 @@
 //! Documents: taking in, reading, deleting, and switching to another one.
 
 use redis::{Pipeline, Value, cmd};
-use serde::Deserialize;
 
 use super::commit::{millis, store};
 use super::lane::text_of;
@@ -9,55 +8,19 @@ use super::load::{self, JSON, read_json, stored};
 use super::wire::{list, maybe_number, number, refused, text};
 use super::{Inner, bulk, fault, keys, scripts};
 use crate::error::{Error, Result};
+use crate::store::indexed::Indexed;
 use crate::store::{Claim, NewVcon, Stored};
-
-/// What the index wants to know of a vCon.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Indexed {
-    created_at: serde_json::Value,
-    parties: Vec<Party>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Party {
-    tel: serde_json::Value,
-    mailto: serde_json::Value,
-    name: serde_json::Value,
-}
 
 /// Stores and enqueues vCons, all in one transaction.
 pub(super) async fn ingest(inner: &Inner, vcons: Vec<NewVcon>) -> Result<()> {
     if vcons.is_empty() {
         return Ok(());
     }
-    let json = kinds(inner, &vcons).await?;
     let mut pipe = Pipeline::new();
     pipe.cmd("MULTI");
-    let mut rung: Vec<&str> = Vec::new();
-    for (vcon, json) in vcons.iter().zip(json) {
-        if let Some(document) = &vcon.document {
-            store(&mut pipe, &vcon.uuid, document, json);
-            index(inner, &mut pipe, &vcon.uuid, document);
-        }
-        for list in &vcon.lists {
-            if !rung.contains(&list.as_str()) {
-                rung.push(list);
-            }
-        }
-        let mut call = taken_in(inner, &vcon.uuid, vcon.document.is_some(), vcon.keep.map(millis));
-        call.arg(vcon.context.as_deref().unwrap_or_default()).arg(inner.settings.context_keep.as_secs());
-        call.arg(&vcon.lists);
-        pipe.add_command(call);
-    }
-    let new: Vec<&str> = rung.iter().copied().filter(|list| inner.announce(list)).collect();
-    if !new.is_empty() {
-        pipe.cmd("SADD").arg(keys::LISTS).arg(&new);
-    }
+    let rung = take_in(inner, &mut pipe, &vcons).await?;
     pipe.cmd("EXEC");
-    let large = |vcon: &NewVcon| vcon.document.as_ref().is_some_and(|document| document.len() >= inner.settings.large);
-    let sent = if vcons.iter().any(large) { bulk::ask(inner, &pipe).await } else { inner.wire.ask(&pipe).await };
+    let sent = if has_large(inner, &vcons) { bulk::ask(inner, &pipe).await } else { inner.wire.ask(&pipe).await };
     let result = sent.and_then(|values| match values.last() {
         Some(Value::Array(results)) => match results.iter().find_map(refused) {
             Some(error) => Err(inner.wire.explain(error)),
@@ -73,6 +36,37 @@ pub(super) async fn ingest(inner: &Inner, vcons: Vec<NewVcon>) -> Result<()> {
         inner.bell.ring(list);
     }
     Ok(())
+}
+
+/// Whether any of the documents is large.
+pub(super) fn has_large(inner: &Inner, vcons: &[NewVcon]) -> bool {
+    vcons.iter().any(|vcon| vcon.document.as_ref().is_some_and(|document| bulk::is_large(inner, document)))
+}
+
+/// Adds the commands that take vCons in, as a part of a transaction; answers the lists that they are put on.
+pub(super) async fn take_in<'v>(inner: &Inner, pipe: &mut Pipeline, vcons: &'v [NewVcon]) -> Result<Vec<&'v str>> {
+    let json = kinds(inner, vcons).await?;
+    let mut rung: Vec<&str> = Vec::new();
+    for (vcon, json) in vcons.iter().zip(json) {
+        if let Some(document) = &vcon.document {
+            store(pipe, &vcon.uuid, document, json);
+            index(inner, pipe, &vcon.uuid, document);
+        }
+        for list in &vcon.lists {
+            if !rung.contains(&list.as_str()) {
+                rung.push(list);
+            }
+        }
+        let mut call = taken_in(inner, &vcon.uuid, vcon.document.is_some(), vcon.keep.map(millis));
+        call.arg(vcon.context.as_deref().unwrap_or_default()).arg(inner.settings.context_keep.as_secs());
+        call.arg(&vcon.lists);
+        pipe.add_command(call);
+    }
+    let new: Vec<&str> = rung.iter().copied().filter(|list| inner.announce(list)).collect();
+    if !new.is_empty() {
+        pipe.cmd("SADD").arg(keys::LISTS).arg(&new);
+    }
+    Ok(rung)
 }
 
 /// What goes with a vCon that is taken in; context and lists may follow. Sent whole, since it runs inside a transaction.
@@ -105,41 +99,13 @@ async fn kinds(inner: &Inner, vcons: &[NewVcon]) -> Result<Vec<bool>> {
 
 /// The index that vcon-server and its tools search in.
 pub(super) fn index(inner: &Inner, pipe: &mut Pipeline, uuid: &str, document: &[u8]) {
-    // What is no vCon is stored all the same; only nothing can be found by.
-    let indexed: Indexed = serde_json::from_slice(document).unwrap_or_default();
-    let created = seconds(&indexed.created_at).unwrap_or_else(|| inner.now() / 1000);
+    let indexed = Indexed::of(document);
+    let created = indexed.created.unwrap_or_else(|| inner.now() / 1000);
     pipe.cmd("ZADD").arg(&inner.settings.sorted_set).arg(created).arg(keys::document(uuid));
-    for party in &indexed.parties {
-        for (kind, value) in [("tel", &party.tel), ("mailto", &party.mailto), ("name", &party.name)] {
-            let value = match value {
-                serde_json::Value::String(text) if !text.is_empty() => text.clone(),
-                serde_json::Value::Number(number) => number.to_string(),
-                _ => continue,
-            };
-            let key = format!("{kind}:{value}");
-            pipe.cmd("SADD").arg(&key).arg(uuid);
-            pipe.cmd("EXPIRE").arg(&key).arg(inner.settings.index_keep.as_secs());
-        }
-    }
-}
-
-/// The time of a `created_at` in seconds, as vcon-server's API reads it: a text of ISO 8601 (taken as UTC without an
-/// offset, as midnight without a time), or a number of seconds or, from 2e10 on, of milliseconds, also as text.
-fn seconds(created_at: &serde_json::Value) -> Option<i64> {
-    let of_number = |number: f64| {
-        let seconds = if number.abs() > 2e10 { number / 1000.0 } else { number };
-        seconds.is_finite().then(|| seconds.floor() as i64)
-    };
-    match created_at {
-        serde_json::Value::String(text) => text
-            .parse::<jiff::Timestamp>()
-            .or_else(|_| format!("{text}Z").parse())
-            .or_else(|_| format!("{text}T00:00:00Z").parse())
-            .map(|time: jiff::Timestamp| time.as_second())
-            .ok()
-            .or_else(|| of_number(text.trim().parse().ok()?)),
-        serde_json::Value::Number(number) => of_number(number.as_f64()?),
-        _ => None,
+    for term in &indexed.terms {
+        let key = keys::term(term);
+        pipe.cmd("SADD").arg(&key).arg(uuid);
+        pipe.cmd("EXPIRE").arg(&key).arg(inner.settings.index_keep.as_secs());
     }
 }
 
@@ -295,30 +261,4 @@ pub(super) async fn switch(inner: &Inner, claim: &Claim, uuid: &str) -> Result<O
         held.target = (held.uuid != uuid).then(|| (uuid.to_owned(), copy));
     });
     Ok(stored(Some(document), i64::try_from(copy.revision).ok(), inner.now()))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn created_at_is_read_as_vcon_servers_api_reads_it() {
-        for (created_at, read) in [
-            (json!("2026-01-02T03:04:05Z"), Some(1_767_323_045)),
-            (json!("2026-01-02T03:04:05.999+00:00"), Some(1_767_323_045)),
-            (json!("2026-01-02T05:04:05+02:00"), Some(1_767_323_045)),
-            (json!("2026-01-02T03:04:05"), Some(1_767_323_045)),
-            (json!("2026-01-02"), Some(1_767_312_000)),
-            (json!(1_767_323_045), Some(1_767_323_045)),
-            (json!(1_767_323_045.9), Some(1_767_323_045)),
-            (json!(1_767_323_045_123_i64), Some(1_767_323_045)),
-            (json!("1767323045"), Some(1_767_323_045)),
-            (json!("last week"), None),
-            (json!(null), None),
-        ] {
-            assert_eq!(seconds(&created_at), read, "{created_at}");
-        }
-    }
 }

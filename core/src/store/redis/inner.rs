@@ -12,6 +12,7 @@ use super::crowd::{self, Crowd};
 use super::lane::{Lane, Wanted};
 use super::memory::{EndKind, Memory};
 use super::settings::{Encoding, Settings};
+use super::watched::Connection;
 use super::wire::Wire;
 use super::{bulk, process, sweep};
 use crate::clock::{Clock, Millis, SystemClock};
@@ -48,6 +49,8 @@ pub(super) struct Inner {
     pub(super) met: Mutex<(String, i64)>,
     /// Where the sweep goes on.
     pub(super) swept: Mutex<sweep::Place>,
+    /// The connection of [`super::watched`].
+    pub(super) watched: AsyncMutex<Option<Connection>>,
     pub(super) has_json: bool,
     /// Whether saves may send the end of a document alone.
     pub(super) tails: bool,

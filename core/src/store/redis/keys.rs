@@ -4,6 +4,8 @@
 //! and the index. Everything derived from a list `L` starts with `{L}:`, so that it shares the slot of `L` in
 //! a cluster; a list whose name has a `{tag}` of its own gets suffixes after it instead.
 
+use crate::store::Term;
+
 /// Processes by the end of their lease.
 pub(super) const PROCESSES: &str = "vconductor:processes";
 /// Lists that were ever claimed from, pushed to or paused.
@@ -16,6 +18,11 @@ pub(super) const DEAD: &str = "vconductor:dead";
 pub(super) const BELL: &str = "vconductor:bell";
 /// Stored documents by their arrival.
 pub(super) const DOCUMENTS: &str = "vconductor:documents";
+
+/// The keys of the API by their id.
+pub(super) const API_KEYS: &str = "vconductor:api_keys";
+/// When keys of the API were last used.
+pub(super) const API_KEYS_USED: &str = "vconductor:api_keys:used";
 
 /// What is held until somebody mends it. It has the tag of everything that conductors share besides the queue, as
 /// limits and their permits do (`lua/take.lua`).
@@ -34,6 +41,16 @@ pub(super) fn result(key: &str) -> String {
 /// The keys of the results that were kept for a vCon.
 pub(super) fn results(uuid: &str) -> String {
     ["{vcon:", uuid, "}:results"].concat()
+}
+
+/// A delivery that was taken in.
+pub(super) fn once(key: &str) -> String {
+    ["{vconductor:shared}:once:", key].concat()
+}
+
+/// The vCons that have a party for a term, as vcon-server names the set.
+pub(super) fn term(term: &Term) -> String {
+    format!("{}:{}", term.kind.as_str(), term.value)
 }
 
 /// What the keys derived from a list start with.

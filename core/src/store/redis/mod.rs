@@ -16,6 +16,7 @@
 mod address;
 mod bell;
 mod bulk;
+mod catalogue;
 mod claim;
 pub mod cluster;
 mod commit;
@@ -26,6 +27,7 @@ mod documents;
 mod fault;
 mod foreign;
 mod inner;
+mod keyring;
 mod keys;
 mod lane;
 mod load;
@@ -37,6 +39,7 @@ mod scripts;
 mod settings;
 mod sweep;
 mod tail;
+mod watched;
 mod wire;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize};
@@ -106,6 +109,7 @@ impl RedisStore {
             pumping: AtomicBool::new(false),
             met: Mutex::default(),
             swept: Mutex::default(),
+            watched: AsyncMutex::default(),
             has_json: server.json,
             eviction: server.eviction,
             ahead: AtomicI64::new(0),

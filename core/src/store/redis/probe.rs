@@ -47,9 +47,11 @@ pub(super) const NEEDED: &[&str] = &[
     "RENAME vconductor:probe vconductor:probe",
     "RPUSH vconductor:probe e",
     "SADD vconductor:probe m",
+    "SCAN 0 COUNT 1",
     "SCRIPT LOAD return",
     "SET vconductor:probe v",
     "SETRANGE vconductor:probe 0 v",
+    "SINTER vconductor:probe",
     "SISMEMBER vconductor:probe m",
     "SMEMBERS vconductor:probe",
     "SREM vconductor:probe m",
@@ -63,6 +65,7 @@ pub(super) const NEEDED: &[&str] = &[
     "ZRANGEBYLEX vconductor:probe - +",
     "ZRANGEBYSCORE vconductor:probe 0 0",
     "ZREM vconductor:probe m",
+    "ZREVRANGEBYSCORE vconductor:probe 0 0",
     "ZSCORE vconductor:probe m",
 ];
 

@@ -1,0 +1,141 @@
+//! Taking in: a vCon and its places on lists are safe in one step before anybody is told so.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use vconductor_core::layers::instruments;
+use vconductor_core::store::{NewVcon, Once};
+
+use super::check::Checked;
+use crate::api::Context;
+use crate::api::answer::{Invalid, Refusal, Result};
+use crate::api::lists;
+
+/// The header that makes a repeated post recognisable.
+const KEY: &str = "idempotency-key";
+/// The longest key, in bytes.
+const LONGEST: usize = 255;
+/// How long posts are remembered.
+const REMEMBERED: Duration = Duration::from_secs(86_400);
+/// What a failure is called, as vcon-server calls it.
+const FAILED: &str = "Failed to store vCon";
+
+/// Whether a vCon was taken in now, or by an earlier post with the same key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    Now,
+    Before,
+}
+
+/// What vCons are taken in for.
+pub(super) struct Batch<'a> {
+    pub(super) lists: Vec<String>,
+    /// Whose keys for repetitions they are: two callers may choose the same ones.
+    pub(super) caller: &'a str,
+    /// As metrics call it: `new` or `external`.
+    pub(super) source: &'static str,
+    /// The parameter that names the lists.
+    pub(super) parameter: &'static str,
+    /// Which part of a post it is.
+    pub(super) part: usize,
+}
+
+/// Stores and enqueues one vCon.
+pub(super) async fn accept(
+    context: &Context,
+    headers: &HeaderMap,
+    checked: &Checked,
+    batch: Batch<'_>,
+) -> Result<Taken> {
+    accept_batch(context, headers, std::slice::from_ref(checked), batch).await
+}
+
+/// Stores and enqueues vCons, all or none.
+pub(super) async fn accept_batch(
+    context: &Context,
+    headers: &HeaderMap,
+    checked: &[Checked],
+    batch: Batch<'_>,
+) -> Result<Taken> {
+    for list in &batch.lists {
+        lists::named(list, batch.parameter)?;
+    }
+    let once = repetition(headers, checked, &batch)?;
+    let count = checked.len() as u64;
+    for list in &batch.lists {
+        context.lists.room(&*context.store, list, count).await?;
+    }
+    let vcons = checked.iter().map(|checked| NewVcon {
+        uuid: checked.uuid.clone(),
+        document: Some(checked.text.clone()),
+        lists: batch.lists.clone(),
+        keep: context.keep,
+        context: None,
+    });
+    let vcons = vcons.collect();
+    let failed = |error| Refusal::of(&error, FAILED);
+    let before = match &once {
+        None => context.store.ingest(vcons).await.map(|()| None).map_err(failed)?,
+        Some(once) => context.store.ingest_once(once, vcons).await.map_err(failed)?,
+    };
+    match (before, once) {
+        (Some(mark), Some(once)) if mark == once.mark => Ok(Taken::Before),
+        (Some(_), _) => Err(Refusal::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "This Idempotency-Key was used for something else; use a new one for every post",
+        )),
+        (None, _) => {
+            for list in &batch.lists {
+                instruments::api_enqueued(context.lists.label(list), batch.source, count);
+            }
+            Ok(Taken::Now)
+        }
+    }
+}
+
+fn repetition(headers: &HeaderMap, checked: &[Checked], batch: &Batch<'_>) -> Result<Option<Once>> {
+    let Some(value) = headers.get(KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=LONGEST).contains(&key.len()));
+    let Some(key) = key else {
+        let message = "An Idempotency-Key has 1 to 255 visible ASCII characters";
+        return Err(Invalid::new("idempotency_key", json!(["header", "Idempotency-Key"]), message, json!(null)).into());
+    };
+    let part = batch.part.to_string();
+    let lists = batch.lists.join("\n");
+    let content = checked.iter().flat_map(|checked| [checked.uuid.as_bytes(), &checked.text]);
+    Ok(Some(Once {
+        key: format!("post:{}", digest([batch.caller.as_bytes(), key.as_bytes(), part.as_bytes()])),
+        mark: digest(std::iter::once(lists.as_bytes()).chain(content)),
+        keep: REMEMBERED,
+    }))
+}
+
+/// SHA-256 of parts in hex; where one ends and the next begins counts.
+fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let hash = parts
+        .into_iter()
+        .fold(Sha256::new(), |hash, part| hash.chain_update((part.len() as u64).to_be_bytes()).chain_update(part));
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Puts stored vCons on a list, all in one step.
+pub(in crate::api) async fn enqueue_stored(context: &Context, list: &str, uuids: Vec<String>) -> Result<()> {
+    let count = uuids.len() as u64;
+    if count == 0 {
+        return Ok(());
+    }
+    context.lists.room(&*context.store, list, count).await?;
+    let vcons = uuids.into_iter().map(|uuid| NewVcon {
+        uuid,
+        document: None,
+        lists: vec![list.to_owned()],
+        keep: None,
+        context: None,
+    });
+    let stored = context.store.ingest(vcons.collect()).await;
+    stored.map_err(|error| Refusal::of(&error, "Failed to add to ingress list"))?;
+    instruments::api_enqueued(context.lists.label(list), "reingress", count);
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! `GET /vcon/{uuid}` and `GET /vcons`: what is stored, in the form in which it is handed out.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use serde_json::json;
+use vconductor_core::error::Error;
+use vconductor_core::migrate::Egress;
+use vconductor_core::store::{NewVcon, Stored};
+use vconductor_core::vcon::Vcon;
+
+use crate::api::Context;
+use crate::api::answer::{Invalid, Refusal, Result};
+use crate::api::query::{Query, uuid};
+use crate::api::route::{Required, Route, Verb};
+
+/// The most vCons of one answer.
+const MOST: usize = 1000;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::new(Verb::Get, "/vcon/{uuid}", Required::Read, "Reads a vCon", one)
+            .gives(200, "The vCon; its revision is the ETag", "Vcon")
+            .gives(404, "There is none", "Problem"),
+        Route::new(Verb::Get, "/vcons", Required::Read, "Reads several vCons", several)
+            .many("vcon_uuids", "Uuid", "Which ones, 1000 at most")
+            .gives(200, "The vCons in the order of the question, null for each that is not there", "Vcons")
+            .gives(422, "None is named, too many are, or one is no uuid", "Problem"),
+    ]
+}
+
+async fn one(State(context): State<Context>, Path(text): Path<String>) -> Result<Response> {
+    let uuid = uuid(&text, json!(["path", "vcon_uuid"]))?;
+    let found = find(&context, &uuid).await.map_err(|error| Refusal::of(&error, "Failed to read vCon"))?;
+    let Some(stored) = found else { return Err(Refusal::not_found("vCon not found")) };
+    let mut response = in_form(context.form, stored.document).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(tag) = HeaderValue::from_str(&etag(stored.revision)) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    Ok(response)
+}
+
+/// The ETag of a revision.
+pub(super) fn etag(revision: u64) -> String {
+    format!("\"{revision}\"")
+}
+
+/// What is stored; what is not is had back from a storage, and kept for a while.
+pub(super) async fn find(context: &Context, uuid: &str) -> Result<Option<Stored>, Error> {
+    if let Some(stored) = context.store.get(uuid).await? {
+        return Ok(Some(stored));
+    }
+    let Some(document) = context.storages.load(uuid).await else { return Ok(None) };
+    let vcon = NewVcon {
+        uuid: uuid.to_owned(),
+        document: Some(document.clone()),
+        lists: Vec::new(),
+        keep: context.keep,
+        context: None,
+    };
+    context.store.ingest(vec![vcon]).await?;
+    // Read again for its revision, unless it is gone already.
+    Ok(Some(context.store.get(uuid).await?.unwrap_or(Stored { document, revision: 0 })))
+}
+
+/// A document in the form in which it is handed out. One that cannot be written in it goes as it is.
+pub(super) fn in_form(form: Egress, document: Bytes) -> Bytes {
+    if form == Egress::AsIs {
+        return document;
+    }
+    Vcon::read(document.clone()).and_then(|vcon| form.text(&vcon)).unwrap_or(document)
+}
+
+async fn several(State(context): State<Context>, query: Query) -> Result<Response> {
+    let place = || json!(["query", "vcon_uuids"]);
+    let uuids = query.all("vcon_uuids").map(|text| uuid(text, place())).collect::<Result<Vec<_>, _>>()?;
+    if uuids.is_empty() {
+        return Err(Invalid::missing("vcon_uuids").into());
+    }
+    if uuids.len() > MOST {
+        let message = format!("List should have at most {MOST} items, not {}", uuids.len());
+        return Err(Invalid::new("too_long", place(), message, json!(uuids.len())).into());
+    }
+    // One document at a time is in memory; an answer that cannot be finished breaks off.
+    let parts = stream::unfold((context, uuids.into_iter(), 0_usize), |(context, mut uuids, number)| async move {
+        let Some(uuid) = uuids.next() else {
+            return (number != usize::MAX).then_some((Ok(Bytes::from_static(b"]")), (context, uuids, usize::MAX)));
+        };
+        let part = find(&context, &uuid).await.map(|found| {
+            let document = found.map_or(Bytes::from_static(b"null"), |stored| in_form(context.form, stored.document));
+            let opening: &[u8] = if number == 0 { b"[" } else { b"," };
+            Bytes::from([opening, &document].concat())
+        });
+        if let Err(error) = &part {
+            tracing::warn!(error = %error.chain_text(), uuid, "an answer breaks off");
+        }
+        Some((part, (context, uuids, number + 1)))
+    });
+    Ok(([(header::CONTENT_TYPE, "application/json")], Body::from_stream(parts)).into_response())
+}
+
+/// Whether a vCon that is not in the store can be had back from a storage.
+pub(in crate::api) async fn is_known(context: &Context, uuid: &str) -> Result<bool, Error> {
+    Ok(find(context, uuid).await?.is_some())
+}
