@@ -17,6 +17,7 @@ pub mod catalog;
 pub mod cli;
 pub mod engine;
 pub mod follow;
+pub mod ingress;
 pub mod reference;
 mod sections;
 

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use vconductor_ingress as _;
 use vconductor_links as _;
 use vconductor_storages as _;
 

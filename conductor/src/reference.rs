@@ -1,7 +1,7 @@
 //! Reference pages and the JSON Schema for editors, made from the plugins' own options structs.
 
 use serde_json::{Map, Value, json};
-use vconductor_core::plugin::{Effect, LinkEntry, Registry, StorageEntry, TracerEntry};
+use vconductor_core::plugin::{Effect, IngressEntry, LinkEntry, Registry, StorageEntry, TracerEntry};
 
 /// One option of a plugin as its schema tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +116,11 @@ pub fn tracer_page(entry: &TracerEntry) -> String {
     page(entry.module, "", (entry.schema)().as_value(), "tracers", "")
 }
 
+/// The page of an ingress adapter.
+pub fn ingress_page(entry: &IngressEntry) -> String {
+    page(entry.module, "", (entry.schema)().as_value(), "ingress", entry.example)
+}
+
 fn page(module: &str, facts: &str, schema: &Value, section: &str, example: &str) -> String {
     let mut text = format!("# `{module}`\n\n{}\n", manual(schema));
     if !facts.is_empty() {
@@ -158,6 +163,7 @@ pub fn configuration_schema(registry: &Registry) -> Value {
     let links = registry.links.values().map(|entry| (entry.module, (entry.schema)().as_value().clone()));
     let storages = registry.storages.values().map(|entry| (entry.module, (entry.schema)().as_value().clone()));
     let tracers = registry.tracers.values().map(|entry| (entry.module, (entry.schema)().as_value().clone()));
+    let ingress = registry.ingress.values().map(|entry| (entry.module, (entry.schema)().as_value().clone()));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "vConductor configuration",
@@ -166,8 +172,22 @@ pub fn configuration_schema(registry: &Registry) -> Value {
             "links": section(links),
             "storages": section(storages),
             "tracers": section(tracers),
+            "ingress": with_list(section(ingress)),
         },
     })
+}
+
+/// A section whose entries name the list that they put vCons on.
+fn with_list(mut section: Value) -> Value {
+    let entry = &mut section["additionalProperties"];
+    entry["required"] = json!(["module", "list"]);
+    entry["properties"]["list"] = json!({ "type": "string", "description": "The list that vCons are put on." });
+    entry["properties"]["give_up_after"] = json!({
+        "type": ["number", "string"], "description": "How long what cannot be fetched is tried again. Default 1d.",
+    });
+    entry["properties"]["max_size"] =
+        json!({ "type": ["number", "string"], "description": "The largest recording that is fetched. Default 256MB." });
+    section
 }
 
 fn section(plugins: impl Iterator<Item = (&'static str, Value)>) -> Value {

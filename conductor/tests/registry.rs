@@ -8,13 +8,14 @@ use std::process::Command;
 use serde_json::Value;
 
 #[test]
-fn the_shipped_binary_has_every_link_and_storage_of_the_folders() {
+fn the_shipped_binary_has_every_plugin_of_the_folders() {
     let listed = Command::new(env!("CARGO_BIN_EXE_vconductor")).args(["list", "--output", "json"]).output().unwrap();
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     let shipped: BTreeSet<String> =
         listed.as_array().unwrap().iter().map(|plugin| plugin["module"].as_str().unwrap().to_owned()).collect();
     let mut expected = names("links/src/all", "links.");
     expected.extend(names("storages/src/all", "storage."));
+    expected.extend(names("ingress/src/all", "ingress."));
     assert!(expected.len() > 10, "{expected:?}");
     assert_eq!(shipped, expected);
 }

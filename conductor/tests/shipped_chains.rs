@@ -15,6 +15,14 @@ const VARIABLES: [(&str, &str); 8] = [
     ("S3_BUCKET", "vcons"),
 ];
 
+/// What chains/telephony.yml asks for.
+const TELEPHONY: [(&str, &str); 4] = [
+    ("TWILIO_ACCOUNT_SID", "AC0123456789abcdef0123456789abcdef"),
+    ("TWILIO_AUTH_TOKEN", "token"),
+    ("TWILIO_PUBLIC_URL", "https://hooks.example.com/ingress/twilio_main"),
+    ("RECORDINGS_FOLDER", "/var/spool/vconductor"),
+];
+
 fn check(file: &str, variables: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vconductor"))
         .args(["check", file, "--deny-warnings"])
@@ -31,7 +39,8 @@ fn text(output: &Output) -> String {
 
 #[test]
 fn the_shipped_chains_are_right() {
-    for (file, variables) in [("quickstart.yml", &[][..]), ("contact-center.yml", &VARIABLES)] {
+    let shipped = [("quickstart.yml", &[][..]), ("contact-center.yml", &VARIABLES), ("telephony.yml", &TELEPHONY)];
+    for (file, variables) in shipped {
         let checked = check(file, variables);
         assert_eq!(checked.status.code(), Some(0), "{file}: {}", text(&checked));
     }

@@ -14,6 +14,7 @@ pub mod failpoint;
 pub mod format;
 pub mod http;
 pub mod import;
+pub mod ingress;
 pub mod jose;
 pub mod jq;
 pub mod language;

@@ -14,5 +14,6 @@ pub mod trace;
 #[path = "../vendors/mod.rs"]
 pub mod vendors;
 
+use vconductor_ingress as _;
 use vconductor_links as _;
 use vconductor_storages as _;

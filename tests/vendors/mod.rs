@@ -24,11 +24,14 @@ pub mod anthropic;
 pub mod deepgram;
 pub mod groq_audio;
 pub mod hugging_face;
+pub mod media_host;
 pub mod openai_audio;
 pub mod openai_language;
 pub mod said;
 pub mod slack;
+pub mod telnyx;
 pub mod text_generation;
+pub mod twilio;
 pub mod vfun;
 
 pub use call::{Call, Field, Form, only_members};

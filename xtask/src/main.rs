@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use vconductor_ingress as _;
 use vconductor_links as _;
 use vconductor_storages as _;
 

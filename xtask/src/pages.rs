@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Command;
-use vconductor::reference::{configuration_schema, link_page, storage_page, summary, tracer_page};
+use vconductor::reference::{configuration_schema, ingress_page, link_page, storage_page, summary, tracer_page};
 use vconductor_core::layers::instruments;
 use vconductor_core::plugin::Registry;
 use vconductor_core::store::redis::commands_needed;
@@ -25,6 +25,9 @@ pub(crate) fn all() -> Result<Pages> {
     }
     for (module, entry) in &registry.tracers {
         pages.insert(plugin_path("tracers", module), tracer_page(entry));
+    }
+    for (module, entry) in &registry.ingress {
+        pages.insert(plugin_path("ingress", module), ingress_page(entry));
     }
     pages.insert("README.md".into(), index(&registry));
     pages.insert("metrics.md".into(), metrics());
@@ -67,6 +70,10 @@ fn index(registry: &Registry) -> String {
     section(
         "Tracers",
         registry.tracers.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect(),
+    );
+    section(
+        "Ingress",
+        registry.ingress.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect(),
     );
     text.push_str("\nSee also the [checks](checks.md) of `vconductor validate`, the [metrics](metrics.md), the\n");
     text.push_str("[rights on Redis](redis-user.md), the [command line](cli/vconductor.md), the [HTTP API](openapi.json) (OpenAPI) and the [JSON Schema](vconductor.schema.json) for editors.\n");

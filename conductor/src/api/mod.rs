@@ -171,7 +171,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// Listens and answers.
+    /// Listens and answers. What `routers` serve is not behind the keys.
     ///
     /// # Errors
     /// Configuration: the address cannot be listened on, a file cannot be used, or no key opens anything. Retryable: the

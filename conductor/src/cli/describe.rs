@@ -15,7 +15,7 @@ Examples:
   vconductor describe webhook
   vconductor describe storage.file --output json     # the JSON Schema of its options";
 
-/// Show what a link, storage or tracer does, its options and an example
+/// Show what a link, storage, tracer or ingress adapter does, its options and an example
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Describe {
@@ -44,6 +44,7 @@ fn schema(plugin: Plugin) -> Value {
         Plugin::Link(entry) => (entry.schema)(),
         Plugin::Storage(entry) => (entry.schema)(),
         Plugin::Tracer(entry) => (entry.schema)(),
+        Plugin::Ingress(entry) => (entry.schema)(),
     }
     .to_value()
 }
@@ -53,6 +54,7 @@ fn text(plugin: Plugin, schema: &Value, width: usize) -> String {
         Plugin::Link(entry) => (entry.module, "links", entry.example),
         Plugin::Storage(entry) => (entry.module, "storages", entry.example),
         Plugin::Tracer(entry) => (entry.module, "tracers", ""),
+        Plugin::Ingress(entry) => (entry.module, "ingress", entry.example),
     };
     let mut text = format!("{}  {}\n\n", styled(STRONG, module), styled(DIM, facts(plugin)));
     for paragraph in manual(schema).split("\n\n") {
@@ -90,6 +92,7 @@ fn facts(plugin: Plugin) -> String {
         }
         Plugin::Storage(_) => "storage".to_owned(),
         Plugin::Tracer(_) => "tracer".to_owned(),
+        Plugin::Ingress(_) => "ingress adapter".to_owned(),
     }
 }
 

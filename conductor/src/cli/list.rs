@@ -16,7 +16,7 @@ Examples:
   vconductor list storages
   vconductor list links --output jsonl | jq -r .module";
 
-/// List the links, storages and tracers of this binary
+/// List the links, storages, tracers and ingress adapters of this binary
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct List {
@@ -33,6 +33,7 @@ enum Kind {
     Links,
     Storages,
     Tracers,
+    Ingress,
 }
 
 /// One plugin as it is listed.
@@ -79,6 +80,14 @@ fn rows(registry: &Registry, kind: Option<Kind>) -> Vec<Row> {
     if wanted(Kind::Tracers) {
         rows.extend(registry.tracers.values().map(|entry| Row {
             kind: "tracer",
+            module: entry.module,
+            effect: None,
+            summary: summary((entry.schema)().as_value()),
+        }));
+    }
+    if wanted(Kind::Ingress) {
+        rows.extend(registry.ingress.values().map(|entry| Row {
+            kind: "ingress",
             module: entry.module,
             effect: None,
             summary: summary((entry.schema)().as_value()),

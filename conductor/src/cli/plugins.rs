@@ -1,7 +1,7 @@
 //! The plugins that are linked into this binary, and finding one by its name.
 
 use vconductor_core::config::nearest;
-use vconductor_core::plugin::{LinkEntry, Registry, StorageEntry, TracerEntry};
+use vconductor_core::plugin::{IngressEntry, LinkEntry, Registry, StorageEntry, TracerEntry};
 
 use super::exit::{Exit, Failure, Result};
 
@@ -20,15 +20,18 @@ pub(crate) enum Plugin {
     Storage(&'static StorageEntry),
     /// A tracer.
     Tracer(&'static TracerEntry),
+    /// An ingress adapter.
+    Ingress(&'static IngressEntry),
 }
 
-/// The plugin of a module name; its prefix (`links.`, `storage.`, `tracers.`) may be left out where that is unambiguous.
+/// The plugin of a module name; its prefix (`links.`, `storage.`, `tracers.`, `ingress.`) may be left out where that is unambiguous.
 pub(crate) fn find(registry: &Registry, name: &str) -> Result<Plugin> {
     let all = || {
         let links = registry.links.iter().map(|(module, entry)| (*module, Plugin::Link(entry)));
         let storages = registry.storages.iter().map(|(module, entry)| (*module, Plugin::Storage(entry)));
         let tracers = registry.tracers.iter().map(|(module, entry)| (*module, Plugin::Tracer(entry)));
-        links.chain(storages).chain(tracers)
+        let ingress = registry.ingress.iter().map(|(module, entry)| (*module, Plugin::Ingress(entry)));
+        links.chain(storages).chain(tracers).chain(ingress)
     };
     if let Some((_, plugin)) = all().find(|(module, _)| *module == name) {
         return Ok(plugin);

@@ -16,14 +16,14 @@ const RENEW: Duration = Duration::from_secs(10);
 const LEAVE: Duration = Duration::from_secs(3);
 
 /// A registered process. Its renewal is a task of the runtime, so that a runtime that is stuck does not look alive.
-pub(super) struct Lease {
+pub(crate) struct Lease {
     store: Arc<dyn Store>,
     process: RwLock<ProcessId>,
     over: CancellationToken,
 }
 
 impl Lease {
-    pub(super) async fn take(store: Arc<dyn Store>) -> Result<Arc<Self>> {
+    pub(crate) async fn take(store: Arc<dyn Store>) -> Result<Arc<Self>> {
         let process = ProcessId::random();
         store.register(&process).await?;
         let lease = Arc::new(Lease { store, process: RwLock::new(process), over: CancellationToken::new() });
@@ -31,7 +31,7 @@ impl Lease {
         Ok(lease)
     }
 
-    pub(super) fn process(&self) -> ProcessId {
+    pub(crate) fn process(&self) -> ProcessId {
         self.process.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -48,7 +48,7 @@ impl Lease {
                 Ok(Ok(true)) => RENEW,
                 Ok(Ok(false)) => self.replace().await,
                 Ok(Err(error)) => {
-                    tracing::warn!(error = %error.chain_text(), "the followers' lease cannot be renewed now");
+                    tracing::warn!(error = %error.chain_text(), "the lease of what works beside the engine cannot be renewed now");
                     Duration::from_secs(1)
                 }
                 Err(_) => Duration::from_secs(1),
@@ -61,7 +61,7 @@ impl Lease {
         let process = ProcessId::random();
         match self.store.register(&process).await {
             Ok(()) => {
-                tracing::warn!(%process, "the followers' lease was lost; going on under a new name");
+                tracing::warn!(%process, "the lease of what works beside the engine was lost; going on under a new name");
                 *self.process.write().unwrap_or_else(PoisonError::into_inner) = process;
                 RENEW
             }
@@ -71,7 +71,11 @@ impl Lease {
 
     /// Ends a claim, waiting while the store is away. False: it is not ours any more.
     pub(super) async fn end(&self, claim: Claim, pushes: Vec<Push>, end: End) -> bool {
-        let commit = Commit { pushes, ..Commit::ending(claim, end) };
+        self.commit(Commit { pushes, ..Commit::ending(claim, end) }).await
+    }
+
+    /// Makes a commit, waiting while the store is away. False: the claim is not ours any more.
+    pub(crate) async fn commit(&self, commit: Commit) -> bool {
         let mut attempt = 0;
         loop {
             match self.store.exchange(&commit.claim.process, vec![commit.clone()], None).await {
@@ -86,14 +90,14 @@ impl Lease {
     }
 
     /// Gives back what is still held.
-    pub(super) async fn leave(&self) {
+    pub(crate) async fn leave(&self) {
         self.over.cancel();
         match tokio::time::timeout(LEAVE, self.store.deregister(&self.process())).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(error = %error.chain_text(), "what the followers held is recovered later");
+                tracing::warn!(error = %error.chain_text(), "what was held beside the engine is recovered later");
             }
-            Err(_) => tracing::warn!("the store does not answer; what the followers held is recovered later"),
+            Err(_) => tracing::warn!("the store does not answer; what was held beside the engine is recovered later"),
         }
     }
 }

@@ -12,7 +12,7 @@
 
 mod fetch;
 mod journal;
-mod lease;
+pub(crate) mod lease;
 mod protocol;
 mod pull;
 mod remote;

@@ -15,7 +15,7 @@ use vconductor_core::store::Coordination;
 use vconductor_core::{Error, Result};
 
 pub(crate) use self::media::{OffloadConfig, offload};
-use crate::follow;
+use crate::{follow, ingress};
 
 /// The section `http`: the client that all links share.
 #[derive(Debug, Default, Deserialize)]
@@ -46,6 +46,7 @@ pub(crate) fn check(config: &Config, findings: &mut Vec<Finding>) {
     }
     media::check(config, findings);
     follow::check(config, findings);
+    ingress::check(config, findings);
 }
 
 /// The client that all links share, as the section `http` wants it.

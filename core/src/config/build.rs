@@ -1,5 +1,7 @@
 //! Makes the typed configuration out of the tree: sections, plugins, followers and keys of partners.
 
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 
 use super::build_chain;
@@ -7,15 +9,20 @@ use super::code::Code;
 use super::compat;
 use super::finding::{Finding, Level};
 use super::mode::{Mode, NATIVE_SECTIONS};
-use super::model::{Config, Follower, IngressAuth, Name, PluginConfig};
+use super::model::{Config, Follower, IngressAuth, IngressConfig, Name, PluginConfig};
 use super::nearest::nearest;
 use super::node::{Key, Node, Value};
 use super::typed::{self, Options};
-use super::units::Period;
+use super::units::{Period, Size};
 use crate::secret::Secret;
 
 /// Sections that vcon-server knows.
 const SECTIONS: &[&str] = &["links", "storages", "chains", "tracers", "imports", "ingress_auth", "followers"];
+
+/// How long what an ingress cannot fetch is tried again, unless the configuration says otherwise.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(86_400);
+/// The largest recording of an ingress, unless the configuration says otherwise.
+const LARGEST_RECORDING: u64 = 256 << 20;
 
 /// Builds the configuration. What cannot be read is left out and reported.
 pub(crate) fn build(root: &Node, hash: String, findings: &mut Vec<Finding>) -> Config {
@@ -42,6 +49,7 @@ pub(crate) fn build(root: &Node, hash: String, findings: &mut Vec<Finding>) -> C
         chains: builder.named(root, "chains", build_chain::chain),
         imports: builder.named(root, "imports", |builder, key, node| builder.import(key, node)),
         ingress_auth: builder.named(root, "ingress_auth", |builder, key, node| builder.ingress_auth(key, node)),
+        ingress: builder.named(root, "ingress", |builder, key, node| Some(builder.ingress(key, node))),
         followers: builder.named(root, "followers", |builder, key, node| builder.follower(key, node)),
         written: root.clone(),
         effects: Vec::new(),
@@ -252,6 +260,35 @@ impl Builder<'_> {
             }
         }
         Some(IngressAuth { list: spanned(key), keys })
+    }
+
+    fn ingress(&mut self, key: &Key, node: &Node) -> IngressConfig {
+        let path = format!("ingress.{}", key.name);
+        if self.map(node, &path) {
+            self.known_keys(node, &path, &["module", "list", "give_up_after", "max_size", "options"]);
+        }
+        let is_map = matches!(node.value, Value::Null | Value::Mapping(_));
+        let mut required = |name: &str, help: &str| match node.get(name).filter(|node| !node.is_null()) {
+            Some(written) => self.name(written, &format!("{path}.{name}")),
+            None if is_map => {
+                let message = format!("`{path}` lacks the required key `{name}`");
+                self.findings.push(Finding::error(Code::MissingKey, &key.span, message).help(help));
+                None
+            }
+            None => None,
+        };
+        let missing = || Name { value: String::new(), ..spanned(key) };
+        let module =
+            required("module", "name the adapter, for example `module: ingress.twilio`").unwrap_or_else(missing);
+        let list = required("list", "name the list that a chain takes from").unwrap_or_else(missing);
+        let options = Options {
+            node: node.get("options").cloned().unwrap_or_else(|| Node::null(&key.span)),
+            path: format!("{path}.options"),
+        };
+        self.map(&options.node, &options.path);
+        let give_up_after = self.field::<Period>(node, "give_up_after", &path).map_or(GIVE_UP_AFTER, |period| period.0);
+        let max_size = self.field::<Size>(node, "max_size", &path).map_or(LARGEST_RECORDING, |size| size.0);
+        IngressConfig { name: spanned(key), module, list, give_up_after, max_size, options }
     }
 
     fn follower(&mut self, key: &Key, node: &Node) -> Option<Follower> {

@@ -35,8 +35,8 @@ pub use interpolate::{Environment, ProcessEnvironment};
 pub use load::{Loaded, load, load_text};
 pub use mode::Mode;
 pub use model::{
-    Budget, ChainConfig, Config, Follower, IngressAuth, Name, OnError, OnExceed, OnSigned, PluginConfig, RetryConfig,
-    Step, StepLink, StorageRef, compat_effects,
+    Budget, ChainConfig, Config, Follower, IngressAuth, IngressConfig, Name, OnError, OnExceed, OnSigned, PluginConfig,
+    RetryConfig, Step, StepLink, StorageRef, compat_effects,
 };
 pub use nearest::nearest;
 pub use node::{Key, Node, Style, Value};

@@ -73,6 +73,8 @@ pub struct Config {
     pub imports: Vec<Name>,
     /// Keys of partners by ingress list.
     pub ingress_auth: Vec<IngressAuth>,
+    /// Ingress adapters by name.
+    pub ingress: Vec<IngressConfig>,
     /// Other servers that vCons are pulled from.
     pub followers: Vec<Follower>,
     /// All of it as a tree. May hold secrets; [`super::shown`] leaves them out.
@@ -281,6 +283,23 @@ pub struct IngressAuth {
     pub list: Name,
     /// Any of these keys opens it.
     pub keys: Vec<Secret>,
+}
+
+/// A named ingress adapter.
+#[derive(Debug, Clone)]
+pub struct IngressConfig {
+    /// Its name, which is the end of its path.
+    pub name: Name,
+    /// The plugin, for example `ingress.twilio`; empty where it was left out, which is an error finding.
+    pub module: Name,
+    /// The list that its vCons are put on; empty where it was left out, which is an error finding.
+    pub list: Name,
+    /// How long what cannot be fetched is tried again.
+    pub give_up_after: Duration,
+    /// The largest recording that is fetched, in bytes.
+    pub max_size: u64,
+    /// Its options as written.
+    pub options: Options,
 }
 
 /// Another server that vCons are pulled from.

@@ -245,6 +245,13 @@ impl HttpClient {
         headers: &HeaderMap,
         trusted: bool,
     ) -> Result<reqwest::Response> {
+        if let Some(hosts) = &request.hosts
+            && !url.host_str().is_some_and(|host| hosts.contains(host))
+        {
+            let host = url.host_str().unwrap_or_default();
+            return Err(Error::permanent(format!("{}: `{host}` is none of the allowed hosts", request.shown()))
+                .help("the URL came from outside the configuration; name the host there if it is right"));
+        }
         let client = if trusted {
             &self.shared.open
         } else {

@@ -11,13 +11,14 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
+use super::hosts::Hosts;
 use super::network::{Network, not_public};
 use crate::{Error, Result};
 
 /// What URLs from outside may reach. The default: https to public addresses only.
 #[derive(Debug, Clone, Default)]
 pub struct Guard {
-    allowed_hosts: Vec<String>,
+    allowed_hosts: Hosts,
     allowed_networks: Vec<Network>,
     allow_private: bool,
     allow_http: bool,
@@ -34,13 +35,7 @@ impl Guard {
             self.allowed_networks.push(destination.parse()?);
             return Ok(self);
         }
-        let host = normal_host(destination);
-        let name = host.strip_prefix("*.").unwrap_or(&host);
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c)) {
-            return Err(Error::configuration(format!("`{destination}` is neither a host name nor a network"))
-                .help("write a host (media.example.com), *.example.com, or a network (10.1.0.0/16)"));
-        }
-        self.allowed_hosts.push(host);
+        self.allowed_hosts.push(destination)?;
         Ok(self)
     }
 
@@ -85,7 +80,7 @@ impl Guard {
 
     /// Whether `host` may be reached at `address`; the error says why not.
     pub(super) fn check_address(&self, host: &str, address: IpAddr) -> Result<(), String> {
-        if self.allow_private || self.allows_host(host) {
+        if self.allow_private || self.allowed_hosts.contains(host) {
             return Ok(());
         }
         match not_public(address) {
@@ -99,18 +94,6 @@ impl Guard {
         let canonical = address.to_canonical();
         self.allowed_networks.iter().any(|network| network.contains(address) || network.contains(canonical))
     }
-
-    fn allows_host(&self, host: &str) -> bool {
-        let host = normal_host(host);
-        self.allowed_hosts.iter().any(|allowed| match allowed.strip_prefix("*.") {
-            Some(parent) => host.strip_suffix(parent).is_some_and(|front| front.ends_with('.')),
-            None => *allowed == host,
-        })
-    }
-}
-
-fn normal_host(host: &str) -> String {
-    host.trim_end_matches('.').to_ascii_lowercase()
 }
 
 fn literal_address(host: &str) -> Option<IpAddr> {

@@ -9,6 +9,7 @@ use reqwest::{Method, Url};
 use serde::Serialize;
 
 use super::display::{shown_origin, shown_url};
+use super::hosts::Hosts;
 use crate::secret::Secret;
 use crate::{Error, Result};
 
@@ -23,6 +24,7 @@ pub struct Request {
     pub(super) max_body: Option<usize>,
     pub(super) provider: bool,
     pub(super) trusted: bool,
+    pub(super) hosts: Option<Hosts>,
     secret_path: bool,
     hidden: Vec<String>,
 }
@@ -44,6 +46,7 @@ impl Request {
             max_body: None,
             provider: false,
             trusted: false,
+            hosts: None,
             secret_path: false,
             hidden: Vec::new(),
         })
@@ -70,6 +73,13 @@ impl Request {
     #[must_use]
     pub fn trusted(mut self) -> Self {
         self.trusted = true;
+        self
+    }
+
+    /// Lets the request, and every redirect of it, go to these hosts only, on top of what the address guard says.
+    #[must_use]
+    pub fn only_to(mut self, hosts: Hosts) -> Self {
+        self.hosts = Some(hosts);
         self
     }
 

@@ -101,6 +101,10 @@ instruments! {
     HTTP_DURATION = "vconductor_http_request_duration_seconds", Histogram, Seconds, ["route", "method"];
     /// vCons that the HTTP API put on a list (`other`: none of the configuration), by source: new, external, reingress or dlq_reprocess.
     API_ENQUEUED = "vconductor_api_vcons_enqueued_total", Counter, Count, ["list", "source"];
+    /// Deliveries to an ingress by what became of them: accepted, repeated, ignored, unproved, unreadable or unavailable.
+    INGRESS_DELIVERIES = "vconductor_ingress_deliveries_total", Counter, Count, ["ingress", "outcome"];
+    /// Events of an ingress by what became of them: made (a vCon), repeated, retried or dead.
+    INGRESS_EVENTS = "vconductor_ingress_events_total", Counter, Count, ["ingress", "outcome"];
     /// Money spent with a provider, in US dollars by the price table.
     COST = "vconductor_cost_usd_total", Gauge, Count, ["chain", "link", "provider", "model"];
     /// Calls to a model that the price table does not know: their cost is missing from the sum.
@@ -270,6 +274,16 @@ pub fn api_enqueued(list: &str, source: &'static str, vcons: u64) {
     if vcons > 0 {
         counter!(API_ENQUEUED, "list" => list.to_owned(), "source" => source).increment(vcons);
     }
+}
+
+/// Counts a delivery to an ingress; `outcome` is one of the names in [`INGRESS_DELIVERIES`].
+pub fn ingress_delivered(ingress: &str, outcome: &'static str) {
+    counter!(INGRESS_DELIVERIES, "ingress" => ingress.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// Counts an event of an ingress; `outcome` is one of the names in [`INGRESS_EVENTS`].
+pub fn ingress_event(ingress: &str, outcome: &'static str) {
+    counter!(INGRESS_EVENTS, "ingress" => ingress.to_owned(), "outcome" => outcome).increment(1);
 }
 
 /// Reports a wait for a rate limit.

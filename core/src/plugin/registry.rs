@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{LinkEntry, StorageEntry, TracerEntry};
+use super::{IngressEntry, LinkEntry, StorageEntry, TracerEntry};
 
 /// All registered plugins by module name.
 #[derive(Debug, Default, Clone)]
@@ -13,6 +13,8 @@ pub struct Registry {
     pub storages: BTreeMap<&'static str, &'static StorageEntry>,
     /// Tracers.
     pub tracers: BTreeMap<&'static str, &'static TracerEntry>,
+    /// Ingress adapters.
+    pub ingress: BTreeMap<&'static str, &'static IngressEntry>,
 }
 
 /// Two plugins claim one name, or there are none at all.
@@ -69,6 +71,9 @@ impl Registry {
         }
         for entry in inventory::iter::<TracerEntry> {
             add(&mut registry.tracers, entry.module, entry, |entry| entry.file)?;
+        }
+        for entry in inventory::iter::<IngressEntry> {
+            add(&mut registry.ingress, entry.module, entry, |entry| entry.file)?;
         }
         if registry.links.is_empty() {
             return Err(RegistryError::Empty);

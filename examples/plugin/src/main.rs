@@ -4,6 +4,7 @@ mod shout;
 
 use std::process::ExitCode;
 
+use vconductor_ingress as _;
 use vconductor_links as _;
 use vconductor_storages as _;
 

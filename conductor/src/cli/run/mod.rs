@@ -18,12 +18,13 @@ use self::times::Times;
 use self::watch::{End, Watch};
 use super::configuration::{self, Configuration};
 use super::exit::{Exit, Failure, Result};
-use super::output::{self, Format, STRONG, styled};
+use super::output::{self, Format, STRONG, WARN, styled};
 use super::{age, http, plugins, store};
 use crate::api::Api;
 use crate::engine::report::{Report, RunOutcome};
 use crate::engine::{Engine, Settings};
 use crate::follow::Followers;
+use crate::ingress::{self, Ingresses};
 use crate::sections;
 
 const ABOUT: &str = "\
@@ -105,11 +106,19 @@ impl Run {
         let (flag, named) = (self.store.as_deref(), config.store.as_ref().map(|store| store.value.as_str()));
         let life = store::Life { lease: self.times.lease, poison_at: self.times.poison_at, sweep: self.times.sweep };
         let store = store::open_for_work(flag, named, life).await?;
+        let ingresses = Ingresses::start(config, &store, &http, settings()?.keep).await?;
         let api = match api {
-            Some(settings) => Some(Api::start(settings, Arc::clone(&store)).await?),
+            Some(mut settings) => {
+                settings.routers.push(ingress::router(Arc::clone(&ingresses)));
+                Some(Api::start(settings, Arc::clone(&store)).await?)
+            }
             None => None,
         };
         output::say(self.start_line(&configuration, config, &*store, api.as_ref()));
+        if api.is_none() && ingresses.wants_requests() {
+            let help = "start with --http, for example --http 0.0.0.0:8080";
+            output::complain(WARN, "warning", "requests to the ingress adapters cannot arrive", Some(help));
+        }
         let followers = Followers::start(&config.followers, &store, &http, &store::folder(flag, named)?).await?;
         let services = sections::services(config, http, Arc::clone(&store) as _)?;
         let settings = self.times.apply(&settings()?);
@@ -121,9 +130,11 @@ impl Run {
             Arc::clone(&report),
             self.until_idle,
             api.as_ref().map(Api::drain),
-        );
+        )
+        .and_lists(ingresses.lists());
         let end = watch.until_end().await;
         followers.stop().await;
+        ingresses.stop().await;
         if let Some(api) = api {
             api.stop().await;
         }
@@ -164,6 +175,10 @@ impl Run {
                 follower.name,
                 age::short(follower.pulling_interval)
             ));
+        }
+        for (index, configured) in config.ingress.iter().enumerate() {
+            let head = if index == 0 { "ingress        " } else { "               " };
+            text.push_str(&format!("\n  {head}{} -> {}", configured.name, configured.list));
         }
         text
     }

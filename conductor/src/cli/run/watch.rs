@@ -41,6 +41,8 @@ pub(super) struct Watch {
     engine: Arc<Engine>,
     store: Arc<dyn Store>,
     followers: Arc<Followers>,
+    /// Lists besides those of chains and followers on which something may be left to do.
+    lists: Vec<String>,
     report: Arc<Report>,
     until_idle: bool,
     /// The HTTP API's, where there is one.
@@ -57,7 +59,13 @@ impl Watch {
         until_idle: bool,
         drain: Option<Drain>,
     ) -> Self {
-        Watch { engine, store, followers, report, until_idle, drain, end: End::Stopped }
+        Watch { engine, store, followers, lists: Vec::new(), report, until_idle, drain, end: End::Stopped }
+    }
+
+    /// Also waits for what is on these lists.
+    pub(super) fn and_lists(mut self, lists: Vec<String>) -> Self {
+        self.lists = lists;
+        self
     }
 
     /// Runs the engine to its end.
@@ -135,7 +143,8 @@ impl Watch {
     async fn is_idle(&self) -> bool {
         let pending = async {
             // In the order in which vCons move, so that none passes behind our back.
-            let followed = self.store.pending(&self.followers.lists(), HORIZON).await?;
+            let before = [self.followers.lists(), self.lists.clone()].concat();
+            let followed = self.store.pending(&before, HORIZON).await?;
             let pending = self.engine.pending(HORIZON).await?;
             Ok::<_, Error>(followed.is_idle() && pending.is_idle())
         };
