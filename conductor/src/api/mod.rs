@@ -15,10 +15,12 @@ mod configuration;
 mod followed;
 mod guard;
 mod health;
+mod history;
 mod limits;
 mod lists;
 mod metrics;
 mod openapi;
+mod page;
 mod query;
 mod queues;
 mod route;
@@ -270,9 +272,11 @@ fn routes() -> Vec<Route> {
     routes.extend(metrics::routes());
     routes.extend(vcons::routes());
     routes.extend(queues::routes());
+    routes.extend(history::routes());
     routes.extend(configuration::routes());
     routes.extend(followed::routes());
     routes.extend(openapi::routes());
+    routes.extend(page::routes());
     routes
 }
 

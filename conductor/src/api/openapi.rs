@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 use super::route::{Answer, Content, Parameter, Required, Route, Verb};
 use super::version;
 
+mod history;
+
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::new(Verb::Get, "/openapi.json", Required::Nothing, "Describes this API (OpenAPI 3.1)", served).gives(
         200,
@@ -116,7 +118,7 @@ fn reference(schema: &str) -> Value {
 
 fn schemas() -> Value {
     let uuid = || reference("Uuid");
-    json!({
+    let mut schemas = json!({
         "Text": {"type": "string"},
         "Object": {"type": "object"},
         "Count": {"type": "integer", "minimum": 0},
@@ -188,7 +190,22 @@ fn schemas() -> Value {
                 "next_cursor": {"anyOf": [uuid(), {"type": "null"}]},
             },
         },
-    })
+    });
+    let more = [
+        ("Share", json!({"type": "number", "minimum": 0, "maximum": 1})),
+        ("Format", json!({"enum": ["json", "text", "vtt", "srt"]})),
+        ("Binary", json!({"type": "string", "format": "binary"})),
+        ("Sid", json!({"type": "string", "pattern": "^GT[0-9a-fA-F]{32}$"})),
+        ("Call", history::call()),
+        ("Calls", history::page("calls", &reference("Call"))),
+        ("Transcript", history::transcript()),
+        ("Conversation", history::conversation(reference("Call"), &reference("Transcript"))),
+        ("Transcripts", history::page("transcripts", &reference("Conversation"))),
+    ];
+    for (name, schema) in more {
+        schemas[name] = schema;
+    }
+    schemas
 }
 
 #[cfg(test)]

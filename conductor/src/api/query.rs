@@ -28,6 +28,15 @@ impl Query {
         Query(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
     }
 
+    /// The same with some parameters under other names; those that have them already are gone.
+    pub(super) fn renamed(&self, names: &[(&str, &str)]) -> Self {
+        let other = |(name, value): &(String, String)| {
+            let (_, own) = names.iter().find(|(theirs, _)| theirs == name)?;
+            Some(((*own).to_owned(), value.clone()))
+        };
+        Query(self.0.iter().filter_map(other).collect())
+    }
+
     /// All values of a parameter.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())

@@ -107,8 +107,12 @@ impl Route {
     {
         let service = on(verb.filter(), handler);
         let parameters = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|name| {
-            let about = if name == "uuid" { "The vCon" } else { "The run" };
-            Parameter { name, place: "path", schema: "Uuid", required: true, repeated: false, about }
+            let (schema, about) = match name {
+                "uuid" => ("Uuid", "The vCon"),
+                "sid" => ("Sid", "The vCon, as Twilio would name it"),
+                _ => ("Uuid", "The run"),
+            };
+            Parameter { name, place: "path", schema, required: true, repeated: false, about }
         });
         let parameters = parameters.collect();
         Route { verb, path, required, about, parameters, takes: None, answers: Vec::new(), service }

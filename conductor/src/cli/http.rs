@@ -11,6 +11,7 @@ use vconductor_core::http::HttpClient;
 use vconductor_core::migrate::Egress;
 use vconductor_core::plugin::{Asked, Registry, Storage};
 use vconductor_core::secret::Secret;
+use vconductor_core::store::Durability;
 
 use super::configuration::Configuration;
 use super::exit::{Exit, Failure, Result};
@@ -48,6 +49,11 @@ pub(crate) struct Options {
     /// Refuse vCons for a list with 429 while N wait on it; may be given several times
     #[arg(long, value_name = "LIST=N", value_parser = list_limit)]
     list_limit: Vec<(String, u64)>,
+    /// How safe a vCon must be before it is answered with 2xx: memory (the store has it), aof (it is in Redis's file, on the
+    /// disk), replica (a replica of Redis has it, too); goes over `durability:` in the configuration. The embedded store
+    /// always is at aof
+    #[arg(long, value_name = "LEVEL", value_parser = str::parse::<Durability>)]
+    durability: Option<Durability>,
     /// Write calls that change something or are refused to this file, one JSON object per line
     #[arg(long, value_name = "FILE")]
     audit_log: Option<PathBuf>,
@@ -85,6 +91,11 @@ impl Options {
 }
 
 impl Options {
+    /// How safe a vCon must be before it is answered with 2xx.
+    pub(crate) fn durability(&self, config: Option<&Config>) -> Durability {
+        self.durability.or_else(|| config?.durability).unwrap_or_default()
+    }
+
     fn jwt(&self) -> Result<Option<Jwt>> {
         let secret = std::env::var("VCONDUCTOR_JWT_SECRET").ok().filter(|secret| !secret.is_empty());
         let source = match (&self.jwt_keys, secret) {

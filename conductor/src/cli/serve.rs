@@ -86,7 +86,7 @@ impl Serve {
         };
         let settings = self.api.settings(self.http, configuration.as_ref(), &registry)?;
         let named = config.and_then(|config| config.store.as_ref()).map(|store| store.value.as_str());
-        let store = store::open(self.store.as_deref(), named).await?;
+        let store = store::open_to_serve(self.store.as_deref(), named, self.api.durability(config)).await?;
         let mut signals = Signals::listen()?;
         let api = Api::start(settings, std::sync::Arc::clone(&store)).await?;
         output::say(start_line(&*store, &api));

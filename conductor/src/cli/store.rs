@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vconductor_core::store::Store;
 use vconductor_core::store::embedded::{self, EmbeddedStore};
 use vconductor_core::store::redis::{self, Encoding, RedisStore};
+use vconductor_core::store::{Durability, Store};
 
 use super::exit::{Exit, Failure, Result};
 use super::output;
@@ -34,12 +34,26 @@ pub(crate) struct Life {
 
 /// Opens the store: `--store` over `store:` of the configuration over `REDIS_URL` over the embedded one.
 pub(crate) async fn open(flag: Option<&str>, configured: Option<&str>) -> Result<Arc<dyn Store>> {
-    open_place(place(&chosen(flag, configured))?, None).await
+    open_place(place(&chosen(flag, configured))?, None, Durability::default()).await
 }
 
-/// Opens the store as [`open`] does, for a conductor.
-pub(crate) async fn open_for_work(flag: Option<&str>, configured: Option<&str>, life: Life) -> Result<Arc<dyn Store>> {
-    open_place(place(&chosen(flag, configured))?, Some(life)).await
+/// Opens the store as [`open`] does, for the HTTP API, which takes in what is as safe as this.
+pub(crate) async fn open_to_serve(
+    flag: Option<&str>,
+    configured: Option<&str>,
+    durability: Durability,
+) -> Result<Arc<dyn Store>> {
+    open_place(place(&chosen(flag, configured))?, None, durability).await
+}
+
+/// Opens the store as [`open_to_serve`] does, for a conductor.
+pub(crate) async fn open_for_work(
+    flag: Option<&str>,
+    configured: Option<&str>,
+    durability: Durability,
+    life: Life,
+) -> Result<Arc<dyn Store>> {
+    open_place(place(&chosen(flag, configured))?, Some(life), durability).await
 }
 
 /// Opens the store as [`open`] does, to look into it: one that is not there is not made.
@@ -51,7 +65,7 @@ pub(crate) async fn open_existing(flag: Option<&str>, configured: Option<&str>) 
         return Err(Failure::new(Exit::Findings, format!("there is no store in {}", directory.display()))
             .help("name another one with --store, or take vCons in with `vconductor ingest`"));
     }
-    open_place(place, None).await
+    open_place(place, None, Durability::default()).await
 }
 
 /// The folder for what this machine must remember besides the store.
@@ -62,8 +76,12 @@ pub(crate) fn folder(flag: Option<&str>, configured: Option<&str>) -> Result<Pat
     })
 }
 
-async fn open_place(place: Place, life: Option<Life>) -> Result<Arc<dyn Store>> {
+async fn open_place(place: Place, life: Option<Life>, durability: Durability) -> Result<Arc<dyn Store>> {
     match place {
+        Place::Directory(_) if durability == Durability::Replica => {
+            Err(Failure::new(Exit::Configuration, "an embedded store has no replica, but `durability` is replica")
+                .help("what it takes in is on the disk: set `durability` to aof, or use a store on Redis"))
+        }
         Place::Directory(directory) => {
             let mut settings = embedded::Settings { dead_letter_keep: dead_letter_keep()?, ..Default::default() };
             if let Some(life) = life {
@@ -72,7 +90,7 @@ async fn open_place(place: Place, life: Option<Life>) -> Result<Arc<dyn Store>> 
             Ok(EmbeddedStore::open(&directory, settings)?)
         }
         Place::Redis(url) => {
-            let mut settings = redis_settings()?;
+            let mut settings = redis::Settings { durability, ..redis_settings()? };
             if let Some(life) = life {
                 (settings.lease, settings.poison_at) = (life.lease, life.poison_at);
                 // What would expire before the sweep after next is kept, also if that one comes late.

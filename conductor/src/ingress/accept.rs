@@ -57,6 +57,10 @@ impl Gate {
                 context: None,
             });
         }
+        if repeated {
+            // What is known may not have been safe when it came first.
+            self.store.ingest(Vec::new()).await?;
+        }
         if items.is_empty() {
             return Ok(match (repeated, told) {
                 (true, _) => Taken::Repeated,

@@ -40,6 +40,7 @@ pub(crate) fn build(root: &Node, hash: String, findings: &mut Vec<Finding>) -> C
     let mut config = Config {
         hash,
         store: root.get("store").and_then(|node| builder.name(node, "store")),
+        durability: root.get("durability").and_then(|node| builder.read(node, "durability")),
         media: builder.section(root, "media"),
         http: builder.section(root, "http"),
         prices: root.get("prices").and_then(|node| builder.read(node, "prices")).unwrap_or_default(),

@@ -194,6 +194,7 @@ fn each_of_our_keys_ends_compatibility_mode() {
         ("store: redis://x", "store", 1),
         ("media: {}", "media", 1),
         ("prices: []", "prices", 1),
+        ("durability: aof", "durability", 1),
         ("http: {}", "http", 1),
         ("chains: {a: {links: [], weight: 1}}", "chains.a.weight", 1),
         ("chains: {a: {links: [], concurrency: 1}}", "chains.a.concurrency", 1),

@@ -5,7 +5,7 @@ use super::node::{Key, Node, Value};
 use super::source::Span;
 
 /// Top-level keys that vcon-server does not know.
-pub(crate) const NATIVE_SECTIONS: &[&str] = &["store", "media", "http", "prices", "ingress"];
+pub(crate) const NATIVE_SECTIONS: &[&str] = &["store", "durability", "media", "http", "prices", "ingress"];
 /// Keys of a chain that vcon-server does not know.
 pub(crate) const NATIVE_CHAIN_KEYS: &[&str] = &["concurrency", "weight", "retry", "budget"];
 

@@ -14,6 +14,7 @@ use super::typed::Options;
 use super::units::Period;
 use crate::price::{self, Price};
 use crate::secret::Secret;
+use crate::store::Durability;
 
 /// A text with its place. Prints as it was written, so that an interpolated secret is never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct Config {
     pub hash: String,
     /// Which store to use (`embedded:PATH`, `redis://...`). May hold a password.
     pub store: Option<Name>,
+    /// How safe a vCon must be before whoever gave it is told that it is taken.
+    pub durability: Option<Durability>,
     /// The section `media`.
     pub media: Option<Options>,
     /// The section `http`.

@@ -10,6 +10,7 @@ mod bounds;
 mod catalogue;
 mod commit;
 mod coordination;
+mod durability;
 pub mod embedded;
 mod indexed;
 mod keyring;
@@ -32,6 +33,7 @@ use crate::run::{Ledger, RunId};
 pub use catalogue::{Catalogue, Once, Replaced, Term, TermKind, TimeRange};
 pub use commit::{Commit, Committed, End, Made, Push, Save};
 pub use coordination::{Coordination, Hold, LocalCoordination, Permit, Taken, Want};
+pub use durability::Durability;
 pub use indexed::seconds;
 pub use keyring::{Keyring, StoredKey};
 pub use status::{

@@ -10,6 +10,7 @@ mod assemble;
 mod attribute;
 mod captions;
 mod fields;
+mod figures;
 mod find;
 mod language;
 mod prose;
@@ -25,6 +26,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 pub use attribute::attribute;
+pub use figures::figures;
 pub use find::{Found, Place, find};
 pub use read::{of_body, read, read_text};
 pub use write::{sub_rip, text, web_vtt};

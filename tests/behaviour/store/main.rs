@@ -27,6 +27,7 @@ mod redis_cluster;
 mod redis_contract;
 mod redis_coordination;
 mod redis_crowd;
+mod redis_durability;
 mod redis_faults;
 mod redis_json;
 mod redis_large;
@@ -60,6 +61,7 @@ fn main() {
     trials.extend(redis_contract::trials());
     trials.extend(redis_coordination::trials());
     trials.extend(redis_crowd::trials());
+    trials.extend(redis_durability::trials());
     trials.extend(redis_faults::trials());
     trials.extend(redis_json::trials());
     trials.extend(redis_large::trials());

@@ -7,6 +7,7 @@
 mod access;
 mod crash;
 mod drain;
+mod history;
 mod limits;
 mod repeated;
 mod replace;
@@ -35,6 +36,7 @@ fn subjects() -> Vec<(&'static str, Vec<Case>)> {
     vec![
         ("access", access::cases()),
         ("drain", drain::cases()),
+        ("history", history::cases()),
         ("limits", limits::cases()),
         ("repeated", repeated::cases()),
         ("replace", replace::cases()),

@@ -105,7 +105,7 @@ impl Run {
         }
         let (flag, named) = (self.store.as_deref(), config.store.as_ref().map(|store| store.value.as_str()));
         let life = store::Life { lease: self.times.lease, poison_at: self.times.poison_at, sweep: self.times.sweep };
-        let store = store::open_for_work(flag, named, life).await?;
+        let store = store::open_for_work(flag, named, self.api.durability(Some(config)), life).await?;
         let ingresses = Ingresses::start(config, &store, &http, settings()?.keep).await?;
         let api = match api {
             Some(mut settings) => {

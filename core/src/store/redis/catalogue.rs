@@ -11,7 +11,7 @@ use super::documents::{self, index};
 use super::load::JSON;
 use super::watched::{Verdict, transact};
 use super::wire::{list, maybe_number, number, text};
-use super::{Inner, RedisStore, fault, keys};
+use super::{Inner, RedisStore, durability, fault, keys};
 use crate::error::{Error, Result};
 use crate::store::{Catalogue, NewVcon, Once, Replaced, Term, TimeRange};
 
@@ -21,11 +21,18 @@ const SCAN: usize = 500;
 #[async_trait]
 impl Catalogue for RedisStore {
     async fn ingest_once(&self, once: &Once, vcons: Vec<NewVcon>) -> Result<Option<String>> {
-        ingest_once(&self.inner, once, &vcons).await
+        let begun = durability::begin(&self.inner);
+        // What was taken in before may not have been safe then.
+        let known = ingest_once(&self.inner, once, &vcons).await?;
+        durability::settle(&self.inner, begun).await?;
+        Ok(known)
     }
 
     async fn replace(&self, uuid: &str, document: Bytes, expected: Option<u64>) -> Result<Replaced> {
-        replace(&self.inner, uuid, &document, expected).await
+        let begun = durability::begin(&self.inner);
+        let replaced = replace(&self.inner, uuid, &document, expected).await?;
+        durability::settle(&self.inner, begun).await?;
+        Ok(replaced)
     }
 
     async fn revisions(&self, uuids: &[String]) -> Result<Vec<Option<u64>>> {

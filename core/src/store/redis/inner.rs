@@ -9,6 +9,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, oneshot};
 use super::bell::Bell;
 use super::claim::Rota;
 use super::crowd::{self, Crowd};
+use super::durability::Safety;
 use super::lane::{Lane, Wanted};
 use super::memory::{EndKind, Memory};
 use super::settings::{Encoding, Settings};
@@ -49,6 +50,8 @@ pub(super) struct Inner {
     pub(super) met: Mutex<(String, i64)>,
     /// Where the sweep goes on.
     pub(super) swept: Mutex<sweep::Place>,
+    /// Whether what is taken in is safe.
+    pub(super) safety: Safety,
     /// The connection of [`super::watched`].
     pub(super) watched: AsyncMutex<Option<Connection>>,
     pub(super) has_json: bool,

@@ -28,6 +28,9 @@ pub(super) const API_KEYS_USED: &str = "vconductor:api_keys:used";
 /// limits and their permits do (`lua/take.lua`).
 pub(super) const HOLDS: &str = "{vconductor:shared}:holds";
 
+/// What is written behind what a replica is to have.
+pub(super) const SETTLED: &str = "{vconductor:shared}:settled";
+
 /// A counter.
 pub(super) fn counter(name: &str) -> String {
     ["{vconductor:shared}:counter:", name].concat()

@@ -24,6 +24,7 @@ mod coordination;
 mod crowd;
 mod desk;
 mod documents;
+mod durability;
 mod fault;
 mod foreign;
 mod inner;
@@ -87,6 +88,7 @@ impl RedisStore {
     pub async fn connect(url: &str, settings: Settings) -> Result<Arc<Self>> {
         let mut wire = Wire::new(url, &settings)?;
         let server = probe::probe(&wire, &settings).await?;
+        let safety = durability::check(&wire, settings.durability).await?;
         wire.found(&server);
         tracing::debug!(place = %wire.place, server = %server.name, json = server.json, "connected");
         let wire = Arc::new(wire);
@@ -109,6 +111,7 @@ impl RedisStore {
             pumping: AtomicBool::new(false),
             met: Mutex::default(),
             swept: Mutex::default(),
+            safety,
             watched: AsyncMutex::default(),
             has_json: server.json,
             eviction: server.eviction,
@@ -143,7 +146,9 @@ impl RedisStore {
 #[async_trait]
 impl Documents for RedisStore {
     async fn ingest(&self, vcons: Vec<NewVcon>) -> Result<()> {
-        documents::ingest(&self.inner, vcons).await
+        let begun = durability::begin(&self.inner);
+        documents::ingest(&self.inner, vcons).await?;
+        durability::settle(&self.inner, begun).await
     }
 
     async fn get(&self, uuid: &str) -> Result<Option<Stored>> {

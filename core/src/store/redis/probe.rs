@@ -371,7 +371,9 @@ mod tests {
             }
         }
         // Looked for by other means, or not needed.
-        for command in ["INFO", "ROLE", "SENTINEL", "LEFT", "RIGHT", "SUBSCRIBE", "PUBLISH", "WITHSCORES"] {
+        for command in
+            ["INFO", "CONFIG", "WAIT", "ROLE", "SENTINEL", "LEFT", "RIGHT", "SUBSCRIBE", "PUBLISH", "WITHSCORES"]
+        {
             used.remove(command);
         }
         let named = NEEDED.iter().chain(NEEDED_OF_JSON).chain(AT_ONCE).map(|call| call.split(' ').next().unwrap());

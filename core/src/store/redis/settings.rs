@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
+use crate::store::Durability;
+
 /// How documents are kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Encoding {
@@ -33,6 +35,8 @@ pub struct Settings {
     pub document_keep: Duration,
     /// The sorted set of all vCons (`VCON_SORTED_SET_NAME`).
     pub sorted_set: String,
+    /// How safe what is taken in must be; a server that cannot give that is refused.
+    pub durability: Durability,
     /// How new documents are kept.
     pub encoding: Encoding,
     /// How far ahead a sweep looks for documents on lists that would expire; more than two sweeps.
@@ -40,7 +44,7 @@ pub struct Settings {
     /// How long a connection may take to be made.
     pub connect_timeout: Duration,
     /// How long an answer may take. A heartbeat waits for a third of the lease, an idle list's bell a little longer
-    /// than it listens.
+    /// than it listens. A replica may take as long to have what was written.
     pub response_timeout: Duration,
     /// How long one large document may take.
     pub bulk_timeout: Duration,
@@ -63,6 +67,7 @@ impl Default for Settings {
             context_keep: Duration::from_secs(86_400),
             document_keep: Duration::from_secs(3600),
             sorted_set: "vcons".to_owned(),
+            durability: Durability::Memory,
             encoding: Encoding::Auto,
             horizon: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(2),
