@@ -19,7 +19,11 @@ struct Served {
 
 impl Served {
     fn start(place: &Place, arguments: &[&str]) -> Self {
-        let mut command = place.command(&[&["serve", "--http", "127.0.0.1:0", "--drain", "0"], arguments].concat());
+        Served::begin(place, &[&["serve", "--http", "127.0.0.1:0", "--drain", "0"], arguments].concat())
+    }
+
+    fn begin(place: &Place, arguments: &[&str]) -> Self {
+        let mut command = place.command(arguments);
         command.env("CONSERVER_API_TOKEN", KEY).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -91,6 +95,38 @@ fn a_server_without_a_configuration_serves_and_ends_in_good_order() {
     assert_eq!(served.child.wait().unwrap().code(), Some(0));
     let queue = place.run(&["queue", "--store", "embedded:./data", "--output", "json"]);
     assert!(queue.stdout.contains("calls"), "{}", queue.stdout);
+}
+
+#[test]
+fn runs_are_told_as_they_happen_and_listeners_keep_nobody_up() {
+    let place = Place::new();
+    let chain = "store: embedded:./data\nlinks: {new: {module: links.tag, options: {tags: [new]}}}\nchains:\n  c: {links: [new], \
+                 ingress_lists: [calls], egress_lists: [done]}\n";
+    place.write("chains.yml", chain);
+    let mut served = Served::begin(&place, &["run", "chains.yml", "--http", "127.0.0.1:0"]);
+    let mut stream = TcpStream::connect(&served.address).unwrap();
+    let path = "/runs/events?outcome=done&chain=c";
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nx-conserver-api-token: {KEY}\r\n\r\n").unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(lines.next().as_deref(), Some("HTTP/1.1 200 OK"));
+    lines.find(String::is_empty).unwrap();
+    let uuid = "018f2b7c-5e1a-8c33-9d2b-000000000001";
+    let vcon = format!("{{\"uuid\":\"{uuid}\",\"created_at\":\"2026-01-02\",\"parties\":[]}}");
+    assert_eq!(served.call("POST", "/vcon?ingress_lists=calls", &vcon).0, 201);
+    let event = lines.find_map(|line| Some(line.strip_prefix("data:")?.trim().to_owned())).unwrap();
+    let event: Value = serde_json::from_str(&event).unwrap();
+    assert_eq!(
+        [&event["uuid"], &event["list"], &event["chain"], &event["outcome"]],
+        [uuid, "calls", "c", "done"],
+        "{event}"
+    );
+    let (status, text) = served.call("GET", "/runs?list_name=done", "");
+    let standing: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((status, &standing["lists"][0]["waiting"]), (200, &json!(1)), "{text}");
+    let began = std::time::Instant::now();
+    assert!(Command::new("kill").arg(served.child.id().to_string()).status().unwrap().success());
+    assert_eq!(served.child.wait().unwrap().code(), Some(0));
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod page;
 mod query;
 mod queues;
 mod route;
+mod runs;
 mod server;
 mod storages;
 mod tls;
@@ -66,6 +67,7 @@ use self::lists::Lists;
 use self::route::Route;
 use self::server::Server;
 use self::storages::Storages;
+use crate::engine::report::Report;
 use crate::follow::source::Source;
 
 /// How long calls that are under way may take to end when the process stops.
@@ -99,6 +101,8 @@ pub struct Settings {
     pub keep: Option<Duration>,
     /// The configuration, as it is shown and replaced.
     pub configuration: Option<Configuration>,
+    /// The runs of an engine in this process.
+    pub report: Option<Arc<Report>>,
     /// The file of the audit log; `None`: the log of the process.
     pub audit: Option<PathBuf>,
     /// Other routers. Their paths are served with and without `/api`, too.
@@ -121,6 +125,7 @@ impl Settings {
             form: Egress::AsIs,
             keep: Some(Duration::from_secs(3600)),
             configuration: None,
+            report: None,
             audit: None,
             routers: Vec::new(),
         }
@@ -140,6 +145,8 @@ struct Shared {
     configuration: Option<Configuration>,
     audit: Audit,
     metrics: PrometheusHandle,
+    report: Option<Arc<Report>>,
+    stop: CancellationToken,
     source: Arc<Source>,
     draining: AtomicBool,
 }
@@ -196,6 +203,7 @@ impl Api {
         }
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
+        let stop = CancellationToken::new();
         let context = Context(Arc::new(Shared {
             access,
             limits,
@@ -207,11 +215,12 @@ impl Api {
             configuration: settings.configuration,
             audit: Audit::open(settings.audit.as_deref())?,
             metrics: metrics::record()?,
+            report: settings.report,
+            stop: stop.clone(),
             source: Source::open(Arc::clone(&store)).await?,
             draining: AtomicBool::new(false),
             store,
         }));
-        let stop = CancellationToken::new();
         let router = router(&context, settings.routers, secure);
         let server = Server { router, tls, limits, stop: stop.clone() };
         let served = tokio::spawn(server.run(listener));
@@ -272,6 +281,7 @@ fn routes() -> Vec<Route> {
     routes.extend(metrics::routes());
     routes.extend(vcons::routes());
     routes.extend(queues::routes());
+    routes.extend(runs::routes());
     routes.extend(history::routes());
     routes.extend(configuration::routes());
     routes.extend(followed::routes());

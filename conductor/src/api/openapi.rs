@@ -192,6 +192,14 @@ fn schemas() -> Value {
         },
     });
     let more = [
+        (
+            "Standing",
+            json!({
+                "type": "object",
+                "required": ["lists"],
+                "properties": {"lists": {"type": "array", "items": {"type": "object", "required": ["list", "waiting", "holders", "waits"]}}},
+            }),
+        ),
         ("Share", json!({"type": "number", "minimum": 0, "maximum": 1})),
         ("Format", json!({"enum": ["json", "text", "vtt", "srt"]})),
         ("Binary", json!({"type": "string", "format": "binary"})),

@@ -215,13 +215,18 @@ impl Lane {
         };
         self.listened = None;
         failpoint::hit("after-ack");
-        for ((chain, bytes, took, outcome), result) in ended.into_iter().zip(&results[given_back..]) {
+        let results = commits.iter().zip(&results).skip(given_back);
+        for ((chain, bytes, took, outcome), (commit, result)) in ended.into_iter().zip(results) {
             self.places.end(bytes);
-            match result {
-                Ended::Done => self.shared.report.run(&self.chains.chains[chain].name, outcome, took),
-                Ended::Refused => self.shared.report.run(&self.chains.chains[chain].name, RunOutcome::Dead, took),
-                Ended::Lost => self.shared.report.lost(),
-            }
+            let outcome = match result {
+                Ended::Done => outcome,
+                Ended::Refused => RunOutcome::Dead,
+                Ended::Lost => {
+                    self.shared.report.lost();
+                    continue;
+                }
+            };
+            self.shared.report.run(&commit.claim, &self.chains.chains[chain].name, outcome, took);
         }
         self.start(reserved, claimed, &identity.over, arrived)
     }

@@ -8,6 +8,7 @@ pub mod assemble;
 mod book;
 mod budget;
 pub mod chain;
+pub mod events;
 mod failure;
 mod heartbeat;
 mod holds;

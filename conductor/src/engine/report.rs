@@ -5,9 +5,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use tokio::sync::broadcast;
 use vconductor_core::error::{Error, Result};
 use vconductor_core::layers::instruments;
 use vconductor_core::plugin::Outcome;
+use vconductor_core::store::Claim;
+
+use super::events::{Events, RunEvent};
 
 /// How a passage ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,11 +155,12 @@ impl Figures {
 pub struct Report {
     figures: Mutex<Figures>,
     started: Instant,
+    events: Events,
 }
 
 impl Default for Report {
     fn default() -> Self {
-        Report { figures: Mutex::default(), started: Instant::now() }
+        Report { figures: Mutex::default(), started: Instant::now(), events: Events::default() }
     }
 }
 
@@ -209,7 +214,13 @@ impl Report {
         }
     }
 
-    pub(super) fn run(&self, chain: &str, outcome: RunOutcome, took: Duration) {
+    /// What becomes of runs from now on.
+    pub fn listen(&self) -> broadcast::Receiver<RunEvent> {
+        self.events.listen()
+    }
+
+    pub(super) fn run(&self, claim: &Claim, chain: &str, outcome: RunOutcome, took: Duration) {
+        self.events.tell(claim, chain, outcome, took);
         if let Some(counted) = outcome.counted() {
             instruments::run_finished(chain, counted, took);
         }

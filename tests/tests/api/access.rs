@@ -47,6 +47,8 @@ const TABLE: &[(&str, &str)] = &[
     ("get /vcons/ndjson", "read"),
     ("get /stats/queue", "read"),
     ("get /vcon/count", "read"),
+    ("get /runs", "read"),
+    ("get /runs/events", "read"),
     ("get /calls", "read"),
     ("get /calls/{uuid}/audio", "read"),
     ("get /transcripts", "read"),

@@ -6,17 +6,31 @@ use axum::response::{IntoResponse as _, Response};
 use super::route::{Required, Route, Verb};
 
 /// What the page may do: run and be styled by its own files, and call its own server.
-const POLICY: &str =
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src blob:; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src blob:; frame-ancestors 'none'";
 
 pub(super) fn routes() -> Vec<Route> {
     let file = |path, about, handler: fn() -> std::future::Ready<Response>, media| {
         Route::new(Verb::Get, path, Required::Nothing, about, handler).gives_as(200, "The file", media, "Text")
     };
     vec![
-        file("/docs", "Shows this API on a page", || ready("text/html; charset=utf-8", include_str!("page.html")), "text/html"),
-        file("/docs/page.js", "Is the page's script", || ready("text/javascript; charset=utf-8", include_str!("page.js")), "text/javascript"),
-        file("/docs/page.css", "Is the page's style", || ready("text/css; charset=utf-8", include_str!("page.css")), "text/css"),
+        file(
+            "/docs",
+            "Shows this API on a page",
+            || ready("text/html; charset=utf-8", include_str!("page.html")),
+            "text/html",
+        ),
+        file(
+            "/docs/page.js",
+            "Is the page's script",
+            || ready("text/javascript; charset=utf-8", include_str!("page.js")),
+            "text/javascript",
+        ),
+        file(
+            "/docs/page.css",
+            "Is the page's style",
+            || ready("text/css; charset=utf-8", include_str!("page.css")),
+            "text/css",
+        ),
     ]
 }
 

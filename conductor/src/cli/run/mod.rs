@@ -109,6 +109,7 @@ impl Run {
         let ingresses = Ingresses::start(config, &store, &http, settings()?.keep).await?;
         let api = match api {
             Some(mut settings) => {
+                settings.report = Some(Arc::clone(&report));
                 settings.routers.push(ingress::router(Arc::clone(&ingresses)));
                 Some(Api::start(settings, Arc::clone(&store)).await?)
             }
