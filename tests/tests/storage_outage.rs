@@ -17,7 +17,8 @@ use vconductor_tests::servers::postgres::PostgresServer;
 use vconductor_tests::servers::s3::{BUCKET, S3Server, content};
 use vconductor_tests::stage::{Stage, uuid, vcon};
 
-const LIMIT: Duration = Duration::from_secs(120);
+/// How long is waited for each vCon, and in any case: while a server is away, each of its runs waits for time-outs.
+const LIMITS: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(120));
 
 fn vcons(few: u32) -> u32 {
     let asked = std::env::var("VCONDUCTOR_OUTAGE_VCONS").ok();
@@ -53,21 +54,22 @@ async fn outage(server: &mut dyn Server, module: &str, options: Value, log: &str
          {{ingress_lists: [in], egress_lists: [out], links: [paid], storages: [{{storage: target, retry: {{attempts: 2, \
          base: 100ms, cap: 100ms}}}}, other]}}\n"
     );
+    let limit = LIMITS.1 + LIMITS.0 * number;
     let started = Instant::now();
     let conductor = stage.start(&yaml);
     let written = |log: &str| seen(log).iter().filter(|line| line.starts_with("save ")).count();
     let other = format!("{log}-other");
-    conductor.until("it is at work", LIMIT, async || written(&other) as u32 >= number / 4).await;
+    conductor.until("it is at work", limit, async || written(&other) as u32 >= number / 4).await;
     server.kill();
-    conductor.until("the other storage has all", LIMIT, async || written(&other) as u32 >= number).await;
+    conductor.until("the other storage has all", limit, async || written(&other) as u32 >= number).await;
     conductor
-        .until("runs wait for the storage", LIMIT, async || !stage.dead("DLQ:storage:target").await.is_empty())
+        .until("runs wait for the storage", limit, async || !stage.dead("DLQ:storage:target").await.is_empty())
         .await;
     let handed_on = stage.pending("out").await.waiting;
     assert!(handed_on < u64::from(number), "egress of what is not stored is withheld");
     server.up();
-    conductor.until("all are drained", LIMIT, async || stage.dead("DLQ:storage:target").await.is_empty()).await;
-    conductor.until_idle(LIMIT).await;
+    conductor.until("all are drained", limit, async || stage.dead("DLQ:storage:target").await.is_empty()).await;
+    conductor.until_idle(limit).await;
     conductor.stop().await;
     println!("{number} vCons with an outage of {module} took {:?}", started.elapsed());
     let out = stage.take("out").await;
@@ -150,11 +152,13 @@ async fn large_bodies_go_to_s3_once_and_the_run_waits_for_it() {
     );
     server.kill();
     let conductor = stage.start(&yaml);
-    conductor.until("runs wait for the media", LIMIT, async || stage.dead("DLQ:storage:media").await.len() == 6).await;
+    conductor
+        .until("runs wait for the media", LIMITS.1, async || stage.dead("DLQ:storage:media").await.len() == 6)
+        .await;
     assert!(stored("offload-other", &uuid(0)).is_none(), "no storage gets the body");
     server.up();
-    conductor.until("all went out", LIMIT, async || stage.pending("out").await.waiting == 6).await;
-    conductor.until_idle(LIMIT).await;
+    conductor.until("all went out", LIMITS.1, async || stage.pending("out").await.waiting == 6).await;
+    conductor.until_idle(LIMITS.1).await;
     conductor.stop().await;
     let other = server.client();
     let keys = server.keys().await;

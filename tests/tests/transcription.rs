@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use vconductor_tests::campaign::long_recording;
 use vconductor_tests::stage::{Stage, uuid};
 use vconductor_tests::vendors::openai_audio::OpenAiAudio;
 use vconductor_tests::vendors::{Fault, Vendor};
@@ -132,4 +133,17 @@ async fn a_refused_key_is_asked_about_once_and_its_runs_wait() {
         let document = stage.document(&uuid(number)).await;
         assert_eq!(document["analysis"], json!([]));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_recording_is_cut_and_comes_back_on_one_time_line() {
+    let binary = Path::new(env!("CARGO_BIN_EXE_conductor_under_test"));
+    let found = long_recording::run(binary, 7).await.expect("a transcript");
+    println!("{found:?}");
+    assert_eq!(found.breaches, Vec::<String>::new());
+    // Cut in the silence after five minutes, for both channels.
+    assert_eq!(found.parts, 4);
+    assert!(found.at_once > 1, "one after the other");
+    assert!(found.largest < 25_000_000, "{} bytes", found.largest);
+    assert!(found.memory < 300 << 20, "{} bytes", found.memory);
 }

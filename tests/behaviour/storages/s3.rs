@@ -2,7 +2,9 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::middleware::{Next, from_fn};
 use libtest_mimic::Trial;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
@@ -33,6 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("media_are_kept_once_and_compared", media_are_kept_once),
         trial("health_leaves_no_trace", health_leaves_no_trace),
         trial("another_server_will_do", another_server_will_do),
+        trial("what_the_server_mixed_up_is_written_again", mixed_up_revisions_are_written_again),
         trial("without_conditional_writes_one_writer_is_right", without_conditional_writes),
         trial("a_server_that_ignores_conditions_is_named", ignored_conditions_are_named),
     ]
@@ -235,29 +238,69 @@ async fn health_leaves_no_trace() {
 /// s3s with a folder behind it, in this process: the same protocol, written by others. Its writes are not atomic, so the
 /// cases of concurrent writers are the other server's.
 async fn folder_server(folder: &std::path::Path) -> (String, tokio::task::JoinHandle<()>) {
+    let (url, task) = serve(folder_router(folder)).await;
+    client(&url, "key", "secret-of-s3s").create_bucket().bucket(BUCKET).send().await.expect("a bucket");
+    (url, task)
+}
+
+fn folder_router(folder: &std::path::Path) -> axum::Router {
     let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder).expect("a folder"));
     service.set_auth(SimpleAuth::from_single("key", "secret-of-s3s"));
     let service = service.build();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let served = axum::Router::new().fallback(move |request: axum::extract::Request| {
+    axum::Router::new().fallback(move |request: axum::extract::Request| {
         let service = service.clone();
         async move {
             let (parts, body) = request.into_parts();
             let request = axum::http::Request::from_parts(parts, s3s::Body::http_body_unsync(body));
             service.call(request).await.expect("s3s answers")
         }
-    });
-    let task = tokio::spawn(async move { axum::serve(listener, served).await.expect("it serves") });
-    client(&url, "key", "secret-of-s3s").create_bucket().bucket(BUCKET).send().await.expect("a bucket");
+    })
+}
+
+async fn serve(router: axum::Router) -> (String, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
     (url, task)
+}
+
+fn folder_options(url: &str) -> Value {
+    json!({"aws_access_key_id": "key", "aws_secret_access_key": "secret-of-s3s", "aws_bucket": BUCKET,
+        "endpoint_url": url, "aws_region": "us-east-1"})
+}
+
+/// A writer of revision 2 that was shown the tag of revision 3 beside the metadata of revision 1 writes over revision 3,
+/// before its writer has the answer.
+async fn mixed_up_revisions_are_written_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (inside, _task) = folder_server(folder.path()).await;
+    let (uuid, over, late) = (new_uuid(), client(&inside, "key", "secret-of-s3s"), Arc::new(AtomicUsize::new(0)));
+    let (key, older) = (format!("2026/09/10/{uuid}.vcon"), small(&uuid, 2).vcon.to_bytes());
+    let writes = Arc::clone(&late);
+    let mix = from_fn(move |request: axum::extract::Request, next: Next| {
+        let is_third = request.headers().get("x-amz-meta-vcon-revision").is_some_and(|revision| revision == "3");
+        let (over, key, older, writes) = (over.clone(), key.clone(), older.clone(), Arc::clone(&writes));
+        async move {
+            let answer = next.run(request).await;
+            if is_third && answer.status().is_success() && writes.fetch_add(1, Ordering::Relaxed) == 0 {
+                let put = over.put_object().bucket(BUCKET).key(key).metadata("vcon-revision", "2");
+                put.body(older.to_vec().into()).send().await.expect("put");
+            }
+            answer
+        }
+    });
+    let (url, _mixed) = serve(folder_router(folder.path()).layer(mix)).await;
+    let storage = storage(folder_options(&url));
+    storage.save(&small(&uuid, 1)).await.expect("saved");
+    storage.save(&small(&uuid, 3)).await.expect("saved");
+    assert_eq!(late.load(Ordering::Relaxed), 2, "it is written once more");
+    assert_eq!(storage.load(&uuid).await.expect("loads").expect("is there"), small(&uuid, 3).vcon.to_bytes());
 }
 
 async fn another_server_will_do() {
     let folder = tempfile::tempdir().expect("a folder");
     let (url, _task) = folder_server(folder.path()).await;
-    let options = json!({"aws_access_key_id": "key", "aws_secret_access_key": "secret-of-s3s", "aws_bucket": BUCKET,
-        "endpoint_url": url, "aws_region": "us-east-1"});
+    let options = folder_options(&url);
     let storage = storage(options.clone());
     storage.health().await.unwrap_or_else(|error| panic!("{}", error.chain_text()));
     let uuid = new_uuid();

@@ -5,6 +5,7 @@ mod check;
 pub mod contact_center;
 mod crew;
 mod held;
+pub mod long_recording;
 mod nemesis;
 mod producer;
 

@@ -4,16 +4,27 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tracing_subscriber::fmt::MakeWriter;
 use vconductor_tests::vendors::anthropic::Anthropic;
+use vconductor_tests::vendors::deepgram::Deepgram;
+use vconductor_tests::vendors::openai_audio::OpenAiAudio;
 use vconductor_tests::vendors::slack::Slack;
 use vconductor_tests::vendors::text_generation::TextGeneration;
 
 use super::*;
 
-const SECRETS: [&str; 5] =
-    ["planted-openai-key", "planted-anthropic-key", "planted-usage-token", "planted-slack-token", "planted-face-key"];
+const SECRETS: [&str; 7] = [
+    "planted-openai-key",
+    "planted-anthropic-key",
+    "planted-usage-token",
+    "planted-slack-token",
+    "planted-face-key",
+    "planted-audio-key",
+    "planted-deepgram-key",
+];
 
 /// Everything that is logged in this process.
 #[derive(Clone, Default)]
@@ -78,7 +89,9 @@ async fn planted_secrets_come_out_nowhere() {
     let openai = Vendor::start(OpenAiLanguage::new(&SECRETS[..1], &speech)).await;
     let anthropic = Vendor::start(Anthropic::new(&SECRETS[1..2], &speech)).await;
     let slack = Vendor::start(Slack::new(SECRETS[3], &["alerts"])).await;
-    let face = Vendor::start(TextGeneration::new(&SECRETS[4..], "m", &speech)).await;
+    let face = Vendor::start(TextGeneration::new(&SECRETS[4..5], "m", &speech)).await;
+    let audio = Vendor::start(OpenAiAudio::new(&SECRETS[5..6])).await;
+    let deepgram = Vendor::start(Deepgram::new(&SECRETS[6..])).await;
     let url = |vendor: &Vendor, path: &str| format!("{}{path}", vendor.url);
     let question = json!({"tag_name": "a", "tag_value": "b", "evaluation_question": "c"});
     let own = |more: Value| {
@@ -112,10 +125,27 @@ async fn planted_secrets_come_out_nowhere() {
             "links.hugging_llm_link",
             json!({"HUGGINGFACE_API_KEY": SECRETS[4], "model": "m", "base_url": url(&face, "/models")}),
         ),
+        (
+            &audio,
+            "links.transcribe",
+            json!({"vendor": "openai", "api_key": SECRETS[5], "base_url": url(&audio, "/v1"), "cache": "off"}),
+        ),
+        (
+            &deepgram,
+            "links.transcribe",
+            json!({"vendor": "deepgram", "api_key": SECRETS[6], "base_url": url(&deepgram, ""), "cache": "off"}),
+        ),
     ];
     let mut vcon = call();
     let review = json!({"type": "customer_frustration", "dialog": 0, "vendor": "x", "body": "NEEDS REVIEW"});
     vcon["analysis"].as_array_mut().unwrap().push(review);
+    // A second of noise that nobody has transcribed yet.
+    let mut recorded =
+        b"RIFF\x64\x1f\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\x40\x1f\0\0".to_vec();
+    recorded.extend((0..8000).map(|sample: u32| if sample % 16 < 8 { 60 } else { 200 }));
+    let mut dialog = vcon["dialog"][0].clone();
+    dialog["body"] = URL_SAFE_NO_PAD.encode(recorded).into();
+    vcon["dialog"].as_array_mut().unwrap().push(dialog);
     let mut shown = String::new();
     for (vendor, module, options) in rows {
         let secret = SECRETS.into_iter().find(|secret| options.to_string().contains(secret)).unwrap();
