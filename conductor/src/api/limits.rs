@@ -13,7 +13,7 @@ pub struct Limits {
     pub connections: usize,
     /// How long the head of a call may take to arrive; also how long a connection may be idle.
     pub head: Duration,
-    /// How long a body may make no progress.
+    /// How long a body may make no progress, or an answer.
     pub progress: Duration,
     /// How long a call may take until its answer begins.
     pub call: Duration,

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -77,6 +78,10 @@ impl Server {
             tracing::debug!(%error, "a connection is gone already");
             return;
         }
+        // Whoever does not read his answer keeps what is written for him in memory.
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.limits.progress));
+        let stream = Box::pin(stream);
         let Some(tls) = self.tls.clone() else { return self.speak(stream, peer).await };
         match timeout(Limits::HANDSHAKE, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.speak(stream, peer).await,

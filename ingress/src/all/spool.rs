@@ -149,7 +149,7 @@ impl Folder {
             match group {
                 "from" => call.from = party_called(value),
                 "to" => call.to = party_called(value),
-                "start" => call.start = digits(value).or_else(|| time(value)),
+                "start" => call.start = start(value),
                 "direction" => call.direction = Direction::said(value),
                 "call" => value.clone_into(&mut call.id),
                 tag => drop(call.tags.insert(tag.to_owned(), value.to_owned())),
@@ -159,11 +159,12 @@ impl Folder {
     }
 }
 
-/// A time as recorders write it into names: year to second, with anything or nothing between them.
-fn digits(text: &str) -> Option<Timestamp> {
+/// A time as recorders write it into names: year to second, with anything or nothing between them, else as everywhere. Of
+/// fourteen digits none is a number of milliseconds.
+fn start(text: &str) -> Option<Timestamp> {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     if digits.len() != 14 {
-        return None;
+        return time(text);
     }
     let time = DateTime::strptime("%Y%m%d%H%M%S", &digits).ok()?;
     Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())

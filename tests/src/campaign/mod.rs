@@ -4,6 +4,7 @@
 mod check;
 pub mod contact_center;
 mod crew;
+pub mod door;
 mod held;
 pub mod long_recording;
 mod nemesis;

@@ -59,6 +59,8 @@ fn record_everything() {
     recovered("calls", 2);
     http_answered("/vcon/{uuid}", "GET", 200, second);
     api_enqueued("calls", "new", 1);
+    ingress_delivered("twilio_main", "accepted");
+    ingress_event("twilio_main", "made");
     dead_lettered("DLQ:calls", Class::Poison);
     run_finished("support", RunOutcome::Ok, second);
     link_finished("support", "tag", "continue", second, 3);

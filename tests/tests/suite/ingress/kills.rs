@@ -10,7 +10,7 @@ use vconductor_tests::stage::{Stage, uuid, vcon};
 use vconductor_tests::vendors::Vendor;
 use vconductor_tests::vendors::media_host::MediaHost;
 
-use crate::door::recording;
+use super::door::recording;
 
 /// Recordings that are told of.
 const RECORDINGS: usize = 12;

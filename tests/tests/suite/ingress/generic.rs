@@ -6,7 +6,7 @@ use vconductor_core::secret::Secret;
 use vconductor_tests::vendors::Vendor;
 use vconductor_tests::vendors::media_host::MediaHost;
 
-use crate::door::{Door, dialog, recording, tags};
+use super::door::{Door, dialog, recording, tags};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const JSON: (&str, &str) = ("content-type", "application/json");

@@ -8,7 +8,7 @@ use vconductor_tests::vendors::media_host::{Files, MediaHost};
 use vconductor_tests::vendors::telnyx::{Recordings, Telnyx};
 use vconductor_tests::vendors::{Fault, Vendor};
 
-use crate::door::{Door, dialog, recording, tags};
+use super::door::{Door, dialog, recording, tags};
 
 const KEY: &str = "KEY-planted-0123456789";
 

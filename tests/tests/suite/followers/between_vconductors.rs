@@ -15,7 +15,7 @@ use vconductor::follow::source::{Source, router};
 use vconductor_core::http::{HttpClient, Request as Call};
 use vconductor_tests::stage::{Stage, uuid, vcon};
 
-use crate::place::{Place, was_killed};
+use super::place::{Place, was_killed};
 
 const KEY: &str = "key-of-the-south";
 

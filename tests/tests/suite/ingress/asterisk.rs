@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use vconductor_tests::vendors::Vendor;
 use vconductor_tests::vendors::media_host::MediaHost;
 
-use crate::door::{Door, recording, tags};
+use super::door::{Door, recording, tags};
 
 async fn post(door: &Door, body: &Value) -> u16 {
     let user = format!("Basic {}", STANDARD.encode("pbx:p-1"));

@@ -10,7 +10,7 @@ use vconductor_tests::vendors::media_host::MediaHost;
 use vconductor_tests::vendors::twilio::{Held, Twilio};
 use vconductor_tests::vendors::{Fault, Vendor};
 
-use crate::door::{Answered, Door, dialog, form, recording, tags};
+use super::door::{Answered, Door, dialog, form, recording, tags};
 
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 const TOKEN: &str = "planted-token-0123456789";

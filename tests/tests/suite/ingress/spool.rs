@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use vconductor_tests::stage::{Stage, uuid, vcon};
 
-use crate::door::{Door, dialog, recording, tags};
+use super::door::{Door, dialog, recording, tags};
 
 fn options(folder: &Path, afterwards: &str) -> Value {
     json!({

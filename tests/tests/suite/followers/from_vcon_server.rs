@@ -7,7 +7,7 @@ use vconductor_core::error::Class;
 use vconductor_tests::servers::vcon_server::{TOKEN, Trouble, VconServer};
 use vconductor_tests::stage::{uuid, vcon};
 
-use crate::place::{Place, was_killed};
+use super::place::{Place, was_killed};
 
 fn fill(server: &VconServer, numbers: std::ops::Range<u32>) -> BTreeMap<String, usize> {
     numbers

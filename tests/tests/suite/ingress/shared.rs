@@ -12,7 +12,7 @@ use vconductor_tests::stage::Stage;
 use vconductor_tests::vendors::media_host::{Files, MediaHost};
 use vconductor_tests::vendors::{Fault, Vendor};
 
-use crate::door::{Door, recording};
+use super::door::{Door, recording};
 
 const HEADERS: [(&str, &str); 2] = [("content-type", "application/json"), ("authorization", "Bearer t")];
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use vconductor_tests::vendors::Vendor;
 use vconductor_tests::vendors::media_host::{Files, MediaHost};
 
-use crate::door::{Door, dialog, recording, tags};
+use super::door::{Door, dialog, recording, tags};
 
 struct Scene {
     door: Door,

@@ -8,7 +8,7 @@ use vconductor_core::secret::Secret;
 use vconductor_tests::vendors::Vendor;
 use vconductor_tests::vendors::media_host::MediaHost;
 
-use crate::door::{Door, form, recording, tags};
+use super::door::{Door, form, recording, tags};
 
 const PUBLIC: &str = "https://hooks.example.com/ingress/main";
 

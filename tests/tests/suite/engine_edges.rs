@@ -353,7 +353,7 @@ async fn a_storage_that_panics_over_one_vcon_takes_the_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_vcon_is_skipped_or_refused_and_never_rewritten() {
-    let text = include_str!("../fixtures/vcon/valid/synthetic-jose/jws_rs256_pyvcon_style.json");
+    let text = include_str!("../../fixtures/vcon/valid/synthetic-jose/jws_rs256_pyvcon_style.json");
     for (number, mode, paid) in [(50, "skip", 0), (51, "fail", 0)] {
         let (stage, id) = (Stage::new(), uuid(number));
         stage.give("in", &id, text).await;

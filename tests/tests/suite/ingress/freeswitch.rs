@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::door::{Door, dialog, recording, tags};
+use super::door::{Door, dialog, recording, tags};
 
 struct Scene {
     door: Door,
