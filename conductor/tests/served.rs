@@ -28,6 +28,7 @@ impl Served {
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = lines.find_map(|line| Some(line.unwrap().split_once("http://")?.1.trim().to_owned()));
+        // Nobody reads the log from here on, and it goes on all the same.
         Served { address: address.expect("the start line says where"), child }
     }
 

@@ -14,9 +14,12 @@ pub struct MediaHost {
     files: Files,
 }
 
+/// A file, and what `Authorization` must be for it.
+type File = (Bytes, Option<String>);
+
 /// What lies there. Clones see the same.
 #[derive(Debug, Clone, Default)]
-pub struct Files(Arc<Mutex<BTreeMap<String, (Bytes, Option<String>)>>>);
+pub struct Files(Arc<Mutex<BTreeMap<String, File>>>);
 
 impl Files {
     /// Puts a file at a path; anybody may fetch it.

@@ -14,8 +14,13 @@ pub(super) struct Invalid(Value);
 
 impl Invalid {
     /// `kind` and `message` are those of the reference where it has them; `place` leads to the value.
-    pub(super) fn new(kind: &str, place: impl Into<Value>, message: impl Into<String>, input: Value) -> Self {
-        Invalid(json!({"type": kind, "loc": place.into(), "msg": message.into(), "input": input}))
+    pub(super) fn new(
+        kind: &str,
+        place: impl Into<Value>,
+        message: impl Into<String>,
+        input: impl Into<Value>,
+    ) -> Self {
+        Invalid(json!({"type": kind, "loc": place.into(), "msg": message.into(), "input": input.into()}))
     }
 
     /// A parameter of the query that is not there.

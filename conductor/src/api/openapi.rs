@@ -207,7 +207,7 @@ fn schemas() -> Value {
         ("Call", history::call()),
         ("Calls", history::page("calls", &reference("Call"))),
         ("Transcript", history::transcript()),
-        ("Conversation", history::conversation(reference("Call"), &reference("Transcript"))),
+        ("Conversation", history::conversation(&reference("Call"), &reference("Transcript"))),
         ("Transcripts", history::page("transcripts", &reference("Conversation"))),
     ];
     for (name, schema) in more {

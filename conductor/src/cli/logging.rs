@@ -23,7 +23,9 @@ pub(crate) enum LogFormat {
 /// Starts logging. `--verbose` and `--quiet` beat `VCONDUCTOR_LOG`, which beats `RUST_LOG`.
 pub(crate) fn start(format: LogFormat, verbose: u8, quiet: bool) -> Result<()> {
     let filter = filter(verbose, quiet)?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(AboveLines);
+    // Whoever reads the log may go away; that must not end the work that is logged.
+    let subscriber =
+        tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(AboveLines);
     match format {
         LogFormat::Text => {
             let colour = AutoStream::choice(&io::stderr()) != ColorChoice::Never;

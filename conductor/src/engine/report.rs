@@ -128,7 +128,8 @@ pub struct Figures {
 impl ChainFigures {
     /// What its links cost in US dollars, as far as prices are known.
     pub fn cost(&self) -> f64 {
-        self.links.iter().map(|(_, calls)| calls.cost).sum()
+        // The sum of nothing is -0.
+        self.links.iter().map(|(_, calls)| calls.cost).sum::<f64>() + 0.0
     }
 
     /// The same for each finished run; `None` before the first one.
@@ -142,7 +143,7 @@ impl ChainFigures {
 impl Figures {
     /// What all calls cost in US dollars, as far as prices are known.
     pub fn cost(&self) -> f64 {
-        self.chains.values().map(ChainFigures::cost).sum()
+        self.chains.values().map(ChainFigures::cost).sum::<f64>() + 0.0
     }
 
     /// Passages with this outcome over all chains.

@@ -24,7 +24,7 @@ pub struct TokenKeys(Kind);
 
 #[derive(Debug, Clone)]
 enum Kind {
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
     Public(Keys),
 }
 
@@ -46,7 +46,7 @@ impl TokenKeys {
             return Err(Error::configuration(format!("a secret for tokens has {SHORTEST_SECRET} bytes or more"))
                 .help("make one with `openssl rand -base64 48`"));
         }
-        Ok(TokenKeys(Kind::Secret(hmac::Key::new(hmac::HMAC_SHA256, bytes))))
+        Ok(TokenKeys(Kind::Secret(Box::new(hmac::Key::new(hmac::HMAC_SHA256, bytes)))))
     }
 
     /// Public keys (RS256, PS256, ES256, EdDSA), as a JWK set has them. A public key is never taken as a secret.

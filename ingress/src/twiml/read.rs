@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use vconductor_core::import::Party;
 use vconductor_core::ingress::{
     Call, Channels, Direction, Disposition, Event, Fields, Media, Message, Phase, Recording, Refused, party_called,
     seconds, time,
@@ -173,7 +172,7 @@ fn message(sid: &str, fields: &Fields) -> Option<Message> {
     Some(Message {
         id: sid.to_owned(),
         from: sender,
-        to: vec![fields.get("To").and_then(party_called).unwrap_or_else(Party::default)],
+        to: vec![fields.get("To").and_then(party_called).unwrap_or_default()],
         text: text.to_owned(),
         sent: None,
         application: Some(application.to_owned()),

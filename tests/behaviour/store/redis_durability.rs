@@ -51,7 +51,7 @@ async fn a_server_without_its_file_is_refused() {
     let slow = RedisServer::with(&["--appendonly", "yes", "--appendfsync", "everysec"]);
     refused(&slow, Durability::Aof, "appendfsync everysec").await;
     let server = RedisServer::durable();
-    take(&*open(&server, Durability::Aof).await.expect("a store"), "a").await.expect("taken");
+    take(&open(&server, Durability::Aof).await.expect("a store"), "a").await.expect("taken");
     server.cli(&["ACL", "SETUSER", "default", "-config"]);
     refused(&server, Durability::Aof, "does not say how it writes its file").await;
 }

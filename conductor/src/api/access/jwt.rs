@@ -156,10 +156,10 @@ mod tests {
 
     use super::*;
 
-    fn caller(claims: Value, issuer: Option<&str>, audience: Option<&str>) -> Option<Caller> {
+    fn caller(claims: impl Into<Value>, issuer: Option<&str>, audience: Option<&str>) -> Option<Caller> {
         let source = JwtSource::Secret(Secret::new("x"));
         let jwt = Jwt { source, issuer: issuer.map(str::to_owned), audience: audience.map(str::to_owned) };
-        jwt.caller(claims.as_object().unwrap())
+        jwt.caller(claims.into().as_object().unwrap())
     }
 
     #[test]

@@ -66,7 +66,7 @@ async fn play(
             .map_or_else(|| "application/octet-stream".to_owned(), |kind| kind.into_owned()),
     };
     let tag = format!("\"{}\"", audio::content_hash(&bytes));
-    Ok(answer(bytes.into(), &mediatype, &tag, &method, &headers))
+    Ok(answer(&bytes.into(), &mediatype, &tag, &method, &headers))
 }
 
 /// Where a recording is that the vCon only names.
@@ -77,7 +77,7 @@ fn elsewhere(dialog: &Dialog<'_>) -> Result<Option<Response>> {
     Ok(Some((StatusCode::FOUND, [(header::LOCATION, place)]).into_response()))
 }
 
-fn answer(bytes: Bytes, mediatype: &str, tag: &str, method: &Method, headers: &HeaderMap) -> Response {
+fn answer(bytes: &Bytes, mediatype: &str, tag: &str, method: &Method, headers: &HeaderMap) -> Response {
     let size = bytes.len();
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     // A part of what was there before would not fit to it.

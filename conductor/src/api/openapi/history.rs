@@ -71,7 +71,7 @@ pub(super) fn transcript() -> Value {
 }
 
 /// A call with what was said.
-pub(super) fn conversation(call: Value, transcript: &Value) -> Value {
+pub(super) fn conversation(call: &Value, transcript: &Value) -> Value {
     json!({
         "type": "object",
         "required": ["call", "transcripts"],

@@ -249,10 +249,10 @@ mod tests {
 
     const UUID: &str = "018f2b7c-5e1a-8c33-9d2b-2f5b6f1f7a10";
 
-    fn with(members: Value) -> Result<Checked> {
+    fn with(members: impl Into<Value>) -> Result<Checked> {
         let mut vcon = json!({"vcon": "0.0.1", "uuid": UUID, "created_at": "2026-01-02T03:04:05Z",
             "parties": [{"tel": "+12025550123"}, {}], "dialog": []});
-        for (name, value) in members.as_object().unwrap() {
+        for (name, value) in members.into().as_object().unwrap() {
             vcon[name] = value.clone();
         }
         check(Bytes::from(vcon.to_string()))

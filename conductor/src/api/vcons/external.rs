@@ -43,7 +43,7 @@ async fn external(
         Err(refusal) => return Err(judged(&context, &parts.headers, body, refusal).await),
     };
     let posted = read(&parts.headers, body, &context, context.limits.body).await?;
-    let checked = check(posted.bytes.clone())?;
+    let checked = check(posted.bytes)?;
     let batch =
         Batch { lists: vec![list], caller: &caller.name, source: "external", parameter: "ingress_list", part: 0 };
     accept(&context, &parts.headers, &checked, batch).await?;
@@ -61,7 +61,7 @@ async fn judged(context: &Context, headers: &HeaderMap, body: Body, refusal: Ref
         return refusal;
     }
     match read(headers, body, context, Limits::SMALL).await {
-        Ok(posted) => check(posted.bytes.clone()).err().unwrap_or(refusal),
+        Ok(posted) => check(posted.bytes).err().unwrap_or(refusal),
         Err(_) => refusal,
     }
 }

@@ -39,7 +39,7 @@ pub(super) struct Mapped {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum Text {
-    Text(String),
+    Written(String),
     Number(serde_json::Number),
     Truth(bool),
 }
@@ -47,7 +47,7 @@ enum Text {
 impl Text {
     fn into_text(self) -> String {
         match self {
-            Text::Text(text) => text,
+            Text::Written(text) => text,
             Text::Number(number) => number.to_string(),
             Text::Truth(truth) => truth.to_string(),
         }
