@@ -72,6 +72,8 @@ use crate::follow::source::Source;
 
 /// How long calls that are under way may take to end when the process stops.
 const GRACE: Duration = Duration::from_secs(10);
+/// The largest body of calls that carry no vCon, in bytes; [`body`] reads those that do.
+const SMALL_BODY: usize = 1 << 20;
 /// How often uses of keys are written down.
 const NOTES: Duration = Duration::from_secs(60);
 
@@ -297,6 +299,6 @@ fn router(context: &Context, others: Vec<Router>, secure: bool) -> Router {
         .merge(routes)
         .fallback(async || Refusal::not_found("Not Found"))
         .method_not_allowed_fallback(async || Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"))
-        .layer(DefaultBodyLimit::max(context.limits.body))
+        .layer(DefaultBodyLimit::max(SMALL_BODY))
         .layer(from_fn_with_state(secure, guard::finish))
 }
