@@ -1,9 +1,11 @@
 //! The two paths on which other vConductors follow this one.
 
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, State};
 use axum::response::Response;
 
 use super::Context;
+use super::answer::{Refusal, Result};
 use super::route::{Required, Route, Verb};
 use crate::follow::{CLAIM, CONFIRM, ClaimAsk, Runs};
 
@@ -18,10 +20,17 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn claim(State(context): State<Context>, Json(ask): Json<ClaimAsk>) -> Response {
-    context.source.answer_claim(ask).await
+async fn claim(State(context): State<Context>, ask: Asked<ClaimAsk>) -> Result<Response> {
+    Ok(context.source.answer_claim(read(ask)?).await)
 }
 
-async fn confirm(State(context): State<Context>, Json(runs): Json<Runs>) -> Response {
-    context.source.answer_confirm(runs).await
+async fn confirm(State(context): State<Context>, runs: Asked<Runs>) -> Result<Response> {
+    Ok(context.source.answer_confirm(read(runs)?).await)
+}
+
+/// A body, or what is wrong with it.
+type Asked<T> = std::result::Result<Json<T>, JsonRejection>;
+
+fn read<T>(asked: Asked<T>) -> Result<T> {
+    asked.map(|Json(read)| read).map_err(|rejection| Refusal::new(rejection.status(), rejection.body_text()))
 }
