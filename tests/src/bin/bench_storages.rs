@@ -1,8 +1,8 @@
 //! Benchmarks of storages on real servers on this machine: a chain with one link and the storage, beside the same requests
 //! sent bare by a load generator without an engine, in turn.
 //!
-//! `bench_storages [--vcons N] [--rounds N] [s3|elasticsearch ...]`: so many vCons a round (3000), so many rounds (3), of
-//! which medians are shown.
+//! `bench_storages [--vcons N] [--rounds N] [--concurrency N] [s3|elasticsearch ...]`: so many vCons a round (3000), so many
+//! rounds (3), of which medians are shown; so many runs of the chain at once (its default).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,15 +22,16 @@ const WRITERS: usize = 4;
 
 #[tokio::main]
 async fn main() {
-    let (mut vcons, mut rounds, mut cases) = (3000, 3, Vec::new());
+    let (mut vcons, mut rounds, mut concurrency, mut cases) = (3000, 3, None, Vec::new());
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--vcons" => vcons = number(arguments.next()),
+            "--concurrency" => concurrency = Some(number(arguments.next())),
             "--rounds" => rounds = number(arguments.next()).max(1),
             "s3" | "elasticsearch" => cases.push(argument),
             other => panic!(
-                "unknown argument `{other}`; usage: bench_storages [--vcons N] [--rounds N] [s3|elasticsearch ...]"
+                "unknown argument `{other}`; usage: bench_storages [--vcons N] [--rounds N] [--concurrency N] [s3|elasticsearch ...]"
             ),
         }
     }
@@ -42,7 +43,10 @@ async fn main() {
         let (mut bare, mut engine) = (Vec::new(), Vec::new());
         // The first round warms server and client up.
         for round in 0..=rounds {
-            let (without, with) = if case == "s3" { s3(vcons, round).await } else { elasticsearch(vcons, round).await };
+            let (without, with) = match case.as_str() {
+                "s3" => s3(vcons, round, concurrency).await,
+                _ => elasticsearch(vcons, round, concurrency).await,
+            };
             if round > 0 {
                 bare.push(vcons as f64 / without.as_secs_f64());
                 engine.push(vcons as f64 / with.as_secs_f64());
@@ -82,13 +86,14 @@ fn vcon(uuid: &str) -> String {
 }
 
 /// The time that a conductor takes for so many vCons with this storage.
-async fn chain(module: &str, options: &Value, first: u32, vcons: usize) -> Duration {
+async fn chain(module: &str, options: &Value, first: u32, vcons: usize, concurrency: Option<usize>) -> Duration {
+    let concurrency = concurrency.map(|runs| format!("concurrency: {runs}, ")).unwrap_or_default();
     let stage = Stage::new();
     let ids = (0..vcons).map(|n| uuid(first + u32::try_from(n).expect("a small number")));
     stage.give_many(ids.map(|id| ("in".to_owned(), id.clone(), vcon(&id))).collect()).await;
     let yaml = format!(
         "links:\n  t: {{module: links.tag, options: {{tags: [bench]}}}}\nstorages:\n  s: {{module: {module}, options: \
-         {options}}}\nchains:\n  c: {{ingress_lists: [in], links: [t], storages: [s]}}\n"
+         {options}}}\nchains:\n  c: {{{concurrency}ingress_lists: [in], links: [t], storages: [s]}}\n"
     );
     let started = Instant::now();
     let conductor = stage.start(&yaml);
@@ -103,7 +108,7 @@ async fn chain(module: &str, options: &Value, first: u32, vcons: usize) -> Durat
     took
 }
 
-async fn s3(vcons: usize, round: usize) -> (Duration, Duration) {
+async fn s3(vcons: usize, round: usize, concurrency: Option<usize>) -> (Duration, Duration) {
     let server = S3Server::start();
     let first = u32::try_from(round * 1_000_000).expect("a small number");
     let client = server.client();
@@ -117,7 +122,7 @@ async fn s3(vcons: usize, round: usize) -> (Duration, Duration) {
     }
     writes.join_all().await;
     let bare = started.elapsed();
-    (bare, chain("storage.s3", &server.options(), first, vcons).await)
+    (bare, chain("storage.s3", &server.options(), first, vcons, concurrency).await)
 }
 
 /// What the storage sends for a new vCon.
@@ -129,11 +134,11 @@ async fn put(client: Client, id: String) {
     pointer.content_type("text/plain").body(b"2026/01/02".to_vec().into()).send().await.expect("put");
 }
 
-async fn elasticsearch(vcons: usize, round: usize) -> (Duration, Duration) {
+async fn elasticsearch(vcons: usize, round: usize, concurrency: Option<usize>) -> (Duration, Duration) {
     let (url, prefix) = (OpenSearchServer::shared(), format!("bench{round}_"));
     let options = json!({"url": url, "index_prefix": prefix});
     // Indices are made by the first writer; what is measured is the writing.
-    chain("storage.elasticsearch", &options, 900_000_000, 64).await;
+    chain("storage.elasticsearch", &options, 900_000_000, 64, concurrency).await;
     let first = u32::try_from(round * 1_000_000).expect("a small number");
     let client = reqwest::Client::new();
     let batches: Vec<Vec<String>> = (0..vcons)
@@ -153,7 +158,7 @@ async fn elasticsearch(vcons: usize, round: usize) -> (Duration, Duration) {
     }
     writes.join_all().await;
     let bare = started.elapsed();
-    (bare, chain("storage.elasticsearch", &options, first, vcons).await)
+    (bare, chain("storage.elasticsearch", &options, first, vcons, concurrency).await)
 }
 
 /// What the storage sends for new vCons: records, then parts.

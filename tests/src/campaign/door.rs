@@ -134,19 +134,25 @@ impl Server {
     }
 }
 
-/// Does all of it to a server of its own.
+/// Does all of it to a server of its own, and shows each part when it is done; how many breaches there were.
 ///
 /// # Errors
 /// What could not be set up.
-pub async fn run(binary: &Path, size: Size, folder: &Path) -> Outcome<Vec<Part>> {
+pub async fn run(binary: &Path, size: Size, folder: &Path, show: impl Fn(&Part)) -> Outcome<usize> {
     let server = Server::start(binary, folder)?;
-    let mut parts = vec![server.part("at rest", async { Ok((String::new(), Vec::new())) }).await?];
-    parts.push(server.part("idle connections", idle(&server, size.idle)).await?);
-    parts.push(server.part("slow heads", slow_heads(&server, size.slow)).await?);
-    parts.push(server.part("large uploads", uploads(&server, size.uploads)).await?);
-    parts.push(server.part("slow readers", slow_readers(&server, size.slow.min(size.uploads.0 * 4))).await?);
-    parts.push(server.part("afterwards", async { Ok((String::new(), Vec::new())) }).await?);
-    Ok(parts)
+    let nothing = async || Ok((String::new(), Vec::new()));
+    let mut breaches = 0;
+    let mut ended = |part: Part| {
+        show(&part);
+        breaches += part.breaches.len();
+    };
+    ended(server.part("at rest", nothing()).await?);
+    ended(server.part("idle connections", idle(&server, size.idle)).await?);
+    ended(server.part("slow heads", slow_heads(&server, size.slow)).await?);
+    ended(server.part("large uploads", uploads(&server, size.uploads)).await?);
+    ended(server.part("slow readers", slow_readers(&server, size.slow.min(size.uploads.0 * 4))).await?);
+    ended(server.part("afterwards", nothing()).await?);
+    Ok(breaches)
 }
 
 /// Connections on which nothing comes; the server hangs up.

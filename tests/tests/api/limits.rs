@@ -16,6 +16,7 @@ cases![
     a_body_may_be_gzip_but_no_bomb,
     a_head_that_is_too_large_is_refused,
     slow_heads_and_bodies_are_cut_off_and_others_are_served,
+    an_answer_that_nobody_reads_is_cut_off,
     one_key_may_be_slowed_down,
     many_large_bodies_at_once_are_all_stored,
     it_speaks_tls,
@@ -99,6 +100,24 @@ async fn slow_heads_and_bodies_are_cut_off_and_others_are_served(world: World) {
         let text = String::from_utf8_lossy(&text);
         assert!(text.is_empty() || text.contains(" 408 "), "{text}");
     }
+}
+
+async fn an_answer_that_nobody_reads_is_cut_off(world: World) {
+    const SIZE: usize = 30 << 20;
+    let server = world.serve_with(|settings| settings.limits.progress = Duration::from_millis(700)).await;
+    assert_eq!(server.post("/vcon", padded(1, SIZE)).await.status, 201);
+    let mut stream = TcpStream::connect(server.api.address()).await.expect("a connection");
+    let key = crate::world::TOKEN;
+    let call = format!("GET /vcon/{} HTTP/1.1\r\nhost: x\r\nx-conserver-api-token: {key}\r\n\r\n", uuid(1));
+    stream.write_all(call.as_bytes()).await.expect("it is sent");
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    // What lies in the buffers of the connection still comes; then it ends, or breaks.
+    let (mut read, mut buffer) = (0, vec![0; 1 << 16]);
+    while let Ok(more @ 1..) = stream.read(&mut buffer).await {
+        read += more;
+    }
+    assert!(read < SIZE, "all of it was kept for somebody who did not read");
+    assert_eq!(server.get(&format!("/vcon/{}", uuid(1))).await.text.len(), padded(1, SIZE).len(), "others get it");
 }
 
 async fn one_key_may_be_slowed_down(world: World) {

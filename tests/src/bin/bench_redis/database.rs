@@ -83,7 +83,7 @@ impl ToSql for Jsonb {
     tokio_postgres::types::to_sql_checked!();
 }
 
-/// Documents a second.
+/// Documents a second, inserted as the storage inserts those that are new.
 pub(crate) async fn mongo(server: &MongoServer, count: usize, size: usize) -> Outcome<f64> {
     let client = server.client().await;
     let taken = Arc::new(AtomicUsize::new(0));
@@ -93,14 +93,14 @@ pub(crate) async fn mongo(server: &MongoServer, count: usize, size: usize) -> Ou
         let (taken, database) = (Arc::clone(&taken), client.database("conserver"));
         writers.spawn(async move {
             while let Some(batch) = next(&taken, count) {
-                let updates: Vec<Document> = batch
+                let documents: Vec<Document> = batch
                     .map(|number| {
                         let mut document: Document = serde_json::from_slice(&document(number, size))?;
                         document.insert("_id", uuid(number));
-                        Outcome::Ok(doc! {"q": {"_id": uuid(number)}, "u": document, "upsert": true})
+                        Outcome::Ok(document)
                     })
                     .collect::<Outcome<_>>()?;
-                database.run_command(doc! {"update": "vcons", "updates": updates}).await?;
+                database.run_command(doc! {"insert": "vcons", "documents": documents, "ordered": false}).await?;
             }
             Outcome::Ok(())
         });
