@@ -33,11 +33,10 @@ impl Room {
         Room(Arc::new(Semaphore::new((bytes / STEP).min(Semaphore::MAX_PERMITS))))
     }
 
-    async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
-        let full = || {
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many large bodies at once; send this one again later")
-                .after(5)
-        };
+    /// Takes room for so many bytes; 503 when there is none for a while.
+    pub(super) async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
+        let full =
+            || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too many large vCons at once; come again later").after(5);
         let steps = u32::try_from(bytes.div_ceil(STEP)).map_err(|_| full())?;
         let taken = timeout(Limits::ROOM, Arc::clone(&self.0).acquire_many_owned(steps)).await;
         taken.map_err(|_| full())?.map_err(|_| full())
@@ -48,7 +47,7 @@ impl Room {
 #[derive(Debug)]
 pub(super) struct Posted {
     pub(super) bytes: Bytes,
-    _room: Vec<OwnedSemaphorePermit>,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl FromRequest<Context> for Posted {
@@ -64,10 +63,11 @@ impl FromRequest<Context> for Posted {
 pub(super) async fn read(headers: &HeaderMap, body: Body, context: &Context, most: usize) -> Result<Posted> {
     let compressed = is_compressed(headers)?;
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|declared| declared > most as u64) {
+    let declared = declared.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+    if declared.is_some_and(|declared| declared > most) {
         return Err(too_large(most));
     }
-    let (bytes, mut room) = gather(body, context, most).await?;
+    let (bytes, room) = gather(body, context, most, declared).await?;
     // By its first bytes too: `application/vcon+gzip` says nothing about an encoding.
     if !compressed && !is_gzip(&bytes) {
         return Ok(Posted { bytes, _room: room });
@@ -84,16 +84,21 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, context: &Context, mos
     }
     let needed = inflated.bytes.len().div_ceil(STEP);
     drop(wide.split(wide.num_permits().saturating_sub(needed)));
-    room.clear();
-    room.push(wide);
-    Ok(Posted { bytes: inflated.bytes.into(), _room: room })
+    drop(room);
+    Ok(Posted { bytes: inflated.bytes.into(), _room: Some(wide) })
 }
 
-async fn gather(mut body: Body, context: &Context, most: usize) -> Result<(Bytes, Vec<OwnedSemaphorePermit>)> {
+/// The room is taken at once and for all of the body: bodies that had a part of theirs each would wait for each other.
+async fn gather(
+    mut body: Body,
+    context: &Context,
+    most: usize,
+    declared: Option<usize>,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>)> {
     let broken = || Refusal::new(StatusCode::BAD_REQUEST, "the body broke off");
     let late = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
-    let (mut first, mut gathered) = (Bytes::new(), BytesMut::new());
-    let (mut length, mut reserved, mut room) = (0_usize, Limits::SMALL, Vec::new());
+    let (mut first, mut gathered, mut length) = (Bytes::new(), BytesMut::new(), 0_usize);
+    let mut room = None;
     while let Some(frame) = timeout(context.limits.progress, body.frame()).await.map_err(|_| late())? {
         let Ok(data) = frame.map_err(|_| broken())?.into_data() else { continue };
         length += data.len();
@@ -101,11 +106,16 @@ async fn gather(mut body: Body, context: &Context, most: usize) -> Result<(Bytes
             linger(body).await;
             return Err(too_large(most));
         }
-        if length > reserved {
-            // Doubled, so that a body takes its room in few steps.
-            let step = (length - reserved).max(reserved).min(most - reserved.min(most)).max(STEP);
-            room.push(context.room.take(step).await?);
-            reserved += step;
+        if length > Limits::SMALL && room.is_none() {
+            // One that does not say its length may become the largest.
+            match context.room.take(declared.unwrap_or(most)).await {
+                Ok(taken) => room = Some(taken),
+                Err(refusal) => {
+                    linger(body).await;
+                    return Err(refusal);
+                }
+            }
+            gathered.reserve(declared.unwrap_or_default());
         }
         if first.is_empty() && gathered.is_empty() {
             first = data;
@@ -115,6 +125,9 @@ async fn gather(mut body: Body, context: &Context, most: usize) -> Result<(Bytes
             }
             gathered.extend_from_slice(&data);
         }
+    }
+    if let Some(room) = &mut room {
+        drop(room.split(room.num_permits().saturating_sub(length.div_ceil(STEP))));
     }
     Ok((if gathered.is_empty() { first } else { gathered.freeze() }, room))
 }

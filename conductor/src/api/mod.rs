@@ -20,6 +20,7 @@ mod limits;
 mod lists;
 mod metrics;
 mod openapi;
+mod paced;
 mod page;
 mod query;
 mod queues;
@@ -64,6 +65,7 @@ use self::answer::Refusal;
 use self::audit::Audit;
 use self::body::Room;
 use self::lists::Lists;
+use self::paced::Answers;
 use self::route::Route;
 use self::server::Server;
 use self::storages::Storages;
@@ -140,6 +142,7 @@ struct Shared {
     access: Access,
     limits: Limits,
     room: Room,
+    answers: Answers,
     lists: Lists,
     storages: Storages,
     form: Egress,
@@ -210,6 +213,7 @@ impl Api {
             access,
             limits,
             room: Room::new(&limits),
+            answers: Answers::new(&limits),
             lists: Lists::new(settings.lists, settings.list_limits),
             storages: Storages::new(settings.storages),
             form: settings.form,

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use axum::body::Body as Content;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -15,6 +14,7 @@ use super::pages::read;
 use super::summary::has_audio;
 use crate::api::Context;
 use crate::api::answer::{Refusal, Result};
+use crate::api::paced::{Held, paced};
 use crate::api::query::{Query, uuid};
 use crate::api::route::{Required, Route, Verb};
 
@@ -45,9 +45,14 @@ async fn play(
         None => None,
     };
     let failed = |error| Refusal::of(&error, "Failed to read vCon");
-    let Some(vcon) = read(&context, &uuid).await.map_err(failed)? else {
-        return Err(Refusal::not_found("vCon not found"));
+    let read = async {
+        let vcon = read(&context, &uuid).await.map_err(failed)?;
+        let vcon = vcon.ok_or_else(|| Refusal::not_found("vCon not found"))?;
+        let size = vcon.to_bytes();
+        Ok((vcon, size))
     };
+    // As much as the whole vCon: the recording is a part of it.
+    let (vcon, _, held) = context.answers.read(read).await?;
     let mut dialogs = vcon.dialogs();
     let found = dialogs.find(|dialog| has_audio(dialog) && wanted.is_none_or(|wanted| dialog.index() == wanted));
     let Some(dialog) = found else { return Err(Refusal::not_found("There is no recording")) };
@@ -66,7 +71,7 @@ async fn play(
             .map_or_else(|| "application/octet-stream".to_owned(), |kind| kind.into_owned()),
     };
     let tag = format!("\"{}\"", audio::content_hash(&bytes));
-    Ok(answer(&bytes.into(), &mediatype, &tag, &method, &headers))
+    Ok(answer(&bytes.into(), held, &mediatype, &tag, &method, &headers))
 }
 
 /// Where a recording is that the vCon only names.
@@ -77,16 +82,16 @@ fn elsewhere(dialog: &Dialog<'_>) -> Result<Option<Response>> {
     Ok(Some((StatusCode::FOUND, [(header::LOCATION, place)]).into_response()))
 }
 
-fn answer(bytes: &Bytes, mediatype: &str, tag: &str, method: &Method, headers: &HeaderMap) -> Response {
+fn answer(bytes: &Bytes, held: Held, mediatype: &str, tag: &str, method: &Method, headers: &HeaderMap) -> Response {
     let size = bytes.len();
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     // A part of what was there before would not fit to it.
     let is_same = text(header::IF_RANGE).is_none_or(|known| known == tag);
     let wanted = text(header::RANGE).filter(|_| is_same && method == Method::GET).and_then(|text| range(text, size));
     let mut response = match &wanted {
-        None => bytes.clone().into_response(),
+        None => paced(bytes.clone(), held),
         Some(None) => StatusCode::RANGE_NOT_SATISFIABLE.into_response(),
-        Some(Some(part)) => (StatusCode::PARTIAL_CONTENT, Content::from(bytes.slice(part.clone()))).into_response(),
+        Some(Some(part)) => (StatusCode::PARTIAL_CONTENT, paced(bytes.slice(part.clone()), held)).into_response(),
     };
     let part = match wanted {
         None => None,

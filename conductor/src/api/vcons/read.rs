@@ -14,6 +14,7 @@ use vconductor_core::vcon::Vcon;
 
 use crate::api::Context;
 use crate::api::answer::{Invalid, Refusal, Result};
+use crate::api::paced::{Held, paced};
 use crate::api::query::{Query, uuid};
 use crate::api::route::{Required, Route, Verb};
 
@@ -34,11 +35,15 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn one(State(context): State<Context>, Path(text): Path<String>) -> Result<Response> {
     let uuid = uuid(&text, json!(["path", "vcon_uuid"]))?;
-    let found = find(&context, &uuid).await.map_err(|error| Refusal::of(&error, "Failed to read vCon"))?;
-    let Some(stored) = found else { return Err(Refusal::not_found("vCon not found")) };
-    let mut response = in_form(context.form, stored.document).into_response();
+    let read = async {
+        let found = find(&context, &uuid).await.map_err(|error| Refusal::of(&error, "Failed to read vCon"))?;
+        let stored = found.ok_or_else(|| Refusal::not_found("vCon not found"))?;
+        Ok((stored.revision, in_form(context.form, stored.document)))
+    };
+    let (revision, document, held) = context.answers.read(read).await?;
+    let mut response = paced(document, held);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Ok(tag) = HeaderValue::from_str(&etag(stored.revision)) {
+    if let Ok(tag) = HeaderValue::from_str(&etag(revision)) {
         response.headers_mut().insert(header::ETAG, tag);
     }
     Ok(response)
@@ -86,19 +91,28 @@ async fn several(State(context): State<Context>, query: Query) -> Result<Respons
         return Err(Invalid::new("too_long", place(), message, json!(uuids.len())).into());
     }
     // One document at a time is in memory; an answer that cannot be finished breaks off.
-    let parts = stream::unfold((context, uuids.into_iter(), 0_usize), |(context, mut uuids, number)| async move {
+    let begin = (context, uuids.into_iter(), 0_usize, Held::None);
+    let parts = stream::unfold(begin, |(context, mut uuids, number, before)| async move {
+        // What was handed on last is written when more is asked for.
+        drop(before);
         let Some(uuid) = uuids.next() else {
-            return (number != usize::MAX).then_some((Ok(Bytes::from_static(b"]")), (context, uuids, usize::MAX)));
+            let end = (context, uuids, usize::MAX, None);
+            return (number != usize::MAX).then_some((Ok(Bytes::from_static(b"]")), end));
         };
-        let part = find(&context, &uuid).await.map(|found| {
+        let read = async {
+            let found = find(&context, &uuid).await.map_err(|error| Refusal::of(&error, "Failed to read vCon"))?;
             let document = found.map_or(Bytes::from_static(b"null"), |stored| in_form(context.form, stored.document));
             let opening: &[u8] = if number == 0 { b"[" } else { b"," };
-            Bytes::from([opening, &document].concat())
-        });
-        if let Err(error) = &part {
-            tracing::warn!(error = %error.chain_text(), uuid, "an answer breaks off");
-        }
-        Some((part, (context, uuids, number + 1)))
+            Ok(((), Bytes::from([opening, &document].concat())))
+        };
+        let (part, held) = match context.answers.read(read).await {
+            Ok(((), part, held)) => (Ok(part), held),
+            Err(refusal) => {
+                tracing::warn!(uuid, reason = %refusal.detail(), "an answer breaks off");
+                (Err(std::io::Error::other("a vCon cannot be read")), None)
+            }
+        };
+        Some((part, (context, uuids, number + 1, held)))
     });
     Ok(([(header::CONTENT_TYPE, "application/json")], Body::from_stream(parts)).into_response())
 }
