@@ -17,6 +17,7 @@ cases![
     a_head_that_is_too_large_is_refused,
     slow_heads_and_bodies_are_cut_off_and_others_are_served,
     an_answer_that_nobody_reads_is_cut_off,
+    answers_that_wait_for_their_readers_take_no_more_than_their_room,
     one_key_may_be_slowed_down,
     many_large_bodies_at_once_are_all_stored,
     it_speaks_tls,
@@ -118,6 +119,32 @@ async fn an_answer_that_nobody_reads_is_cut_off(world: World) {
     }
     assert!(read < SIZE, "all of it was kept for somebody who did not read");
     assert_eq!(server.get(&format!("/vcon/{}", uuid(1))).await.text.len(), padded(1, SIZE).len(), "others get it");
+}
+
+async fn answers_that_wait_for_their_readers_take_no_more_than_their_room(world: World) {
+    // Two of them fit.
+    let server = world
+        .serve_with(|settings| {
+            settings.limits.body = 25 << 20;
+            settings.limits.bodies = 1;
+        })
+        .await;
+    assert_eq!(server.post("/vcon", padded(1, 24 << 20)).await.status, 201);
+    assert_eq!(server.post("/vcon", vcon(&uuid(2))).await.status, 201);
+    let call =
+        format!("GET /vcon/{} HTTP/1.1\r\nhost: x\r\nx-conserver-api-token: {}\r\n\r\n", uuid(1), crate::world::TOKEN);
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(server.api.address()).await.expect("a connection");
+        stream.write_all(call.as_bytes()).await.expect("it is sent");
+        stream.read_exact(&mut [0; 16]).await.expect("the answer has begun");
+        slow.push(stream);
+    }
+    let third = server.get(&format!("/vcon/{}", uuid(1))).await;
+    assert!(third.status == 503 && third.header("retry-after").is_some(), "{}", third.status);
+    assert_eq!(server.get(&format!("/vcon/{}", uuid(2))).await.status, 200, "small ones are not held up");
+    drop(slow);
+    assert_eq!(server.get(&format!("/vcon/{}", uuid(1))).await.status, 200, "the room is given back");
 }
 
 async fn one_key_may_be_slowed_down(world: World) {

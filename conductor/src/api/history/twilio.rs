@@ -193,7 +193,7 @@ fn told(sid: &str, vcon: &Vcon, found: &[Found], words: bool) -> Vec<Value> {
 }
 
 fn sentence(sid: &str, index: usize, turn: &Turn, later: f64, words: bool) -> Value {
-    // Twilio writes seconds as text.
+    // As text: Twilio's client libraries (twilio-oai, intelligence_v2) read decimals.
     let seconds = |time: Option<f64>| time.map(|time| format!("{:.3}", time + later));
     let hash = Sha256::digest(format!("{sid}/{index}"));
     let digits: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();

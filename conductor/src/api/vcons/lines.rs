@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::accept::{Batch, Taken, accept_batch};
@@ -16,6 +17,8 @@ use super::read::in_form;
 use crate::api::Context;
 use crate::api::access::Caller;
 use crate::api::answer::{Refusal, Result};
+use crate::api::limits::Limits;
+use crate::api::paced::Held;
 use crate::api::query::{Query, uuid};
 use crate::api::route::{Required, Route, Verb};
 
@@ -59,28 +62,36 @@ async fn export(State(context): State<Context>, query: Query) -> Result<Response
         true => Refusal::of(&error, "Failed to list vCons"),
         false => Refusal::new(StatusCode::GONE, error.message()),
     })?;
-    let start = (context, first.into_iter(), None::<String>);
+    let start = (context, first.into_iter(), None::<String>, Held::None);
     let lines = stream::unfold(Some(start), |state| async move {
-        let (context, mut page, mut last) = state?;
+        let (context, mut page, mut last, before) = state?;
+        // What was handed on last is written when more is asked for.
+        drop(before);
+        let broken = |refusal: Refusal| {
+            tracing::warn!(reason = %refusal.detail(), "an answer breaks off");
+            Some((Err(std::io::Error::other("vCons cannot be read")), None))
+        };
         loop {
             let Some(uuid) = page.next() else {
                 let after = last.take()?;
                 match context.store.documents(Some(after), PAGE).await {
                     Ok(next) if next.is_empty() => return None,
                     Ok(next) => page = next.into_iter(),
-                    Err(error) => return Some((Err(error), None)),
+                    Err(error) => return broken(Refusal::of(&error, "Failed to list vCons")),
                 }
                 continue;
             };
             last = Some(uuid.clone());
-            match context.store.get(&uuid).await {
-                Ok(Some(stored)) => {
-                    let line = in_one_line(&in_form(context.form, stored.document));
-                    return Some((Ok(line), Some((context, page, last))));
-                }
-                // Deleted meanwhile.
-                Ok(None) => {}
-                Err(error) => return Some((Err(error), None)),
+            let read = async {
+                let found = context.store.get(&uuid).await;
+                let found = found.map_err(|error| Refusal::of(&error, "Failed to read vCon"))?;
+                // An empty line: deleted meanwhile.
+                Ok(((), found.map_or_else(Bytes::new, |stored| in_one_line(&in_form(context.form, stored.document)))))
+            };
+            match context.answers.read(read).await {
+                Ok(((), line, _)) if line.is_empty() => {}
+                Ok(((), line, held)) => return Some((Ok(line), Some((context, page, last, held)))),
+                Err(refusal) => return broken(refusal),
             }
         }
     });
@@ -117,7 +128,7 @@ async fn import(
         batches: 0,
         told: Vec::new(),
     };
-    let mut lines = Lines { body, buffer: BytesMut::new(), seen: 0, ended: false };
+    let mut lines = Lines { body, buffer: BytesMut::new(), seen: 0, ended: false, room: None };
     let mut number = 0;
     while let Some(line) = lines.next(&context).await? {
         number += 1;
@@ -204,6 +215,8 @@ struct Lines {
     /// Bytes of the buffer that hold no line break.
     seen: usize,
     ended: bool,
+    /// For a line that is large.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Lines {
@@ -223,6 +236,12 @@ impl Lines {
             if self.buffer.len() > context.limits.body {
                 let message = format!("a line may have {} bytes", context.limits.body);
                 return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message));
+            }
+            match self.buffer.len() > Limits::SMALL {
+                // It may become the largest.
+                true if self.room.is_none() => self.room = Some(context.room.take(context.limits.body).await?),
+                true => {}
+                false => self.room = None,
             }
             match timeout(context.limits.progress, self.body.frame()).await {
                 Err(_) => return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),

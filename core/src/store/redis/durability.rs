@@ -142,12 +142,16 @@ async fn replicated(inner: &Inner, begun: u64) -> Result<()> {
         (barrier.last, barrier.failed) = (last, passed.err().map(|error| error.chain_text()));
     }
     if safety.changes.load(Ordering::SeqCst) != begun {
-        return Err(Error::retryable("another server has taken the place of the one that it was written to")
-            .help("it may be lost or not; give it again"));
+        return Err(Error::retryable(format!(
+            "{}: another server has taken the place of the one that it was written to",
+            inner.wire.place
+        ))
+        .help("it may be lost or not; give it again"));
     }
     match &barrier.failed {
         None => Ok(()),
-        Some(why) => Err(Error::retryable(format!("it is not on a replica yet: {why}"))),
+        Some(why) => Err(Error::retryable(format!("it is on {}, but on no replica yet: {why}", inner.wire.place))
+            .help("look whether the replica runs and follows (`INFO replication`); give the vCon again with its Idempotency-Key")),
     }
 }
 
