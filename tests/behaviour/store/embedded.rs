@@ -101,9 +101,10 @@ impl Instance for Files {
 type Test = fn(Files) -> std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 10] = [
+    let tests: [(&str, Test); 11] = [
         ("a_failing_operation_does_not_spoil_its_neighbours", |files| Box::pin(isolation(files))),
         ("a_full_disk_can_be_tried_again_and_loses_nothing", |files| Box::pin(full_disk(files))),
+        ("a_new_file_can_be_opened_by_many_at_once", |files| Box::pin(opened_by_many(files))),
         ("a_newer_schema_is_refused", |files| Box::pin(newer_schema(files))),
         ("a_file_of_the_first_schema_is_brought_up_to_date", |files| Box::pin(first_schema(files))),
         ("a_damaged_file_is_explained", |files| Box::pin(damaged(files))),
@@ -165,6 +166,22 @@ async fn full_disk(files: Files) {
     let (_, claimed) =
         store.exchange(&process, Vec::new(), Some(request(&[("calls", 9999, 1)], 9999))).await.expect("work goes on");
     assert_eq!(world::uuids(&claimed), stored);
+}
+
+async fn opened_by_many(files: Files) {
+    let first_of_all = |round: usize| {
+        let path = files.directory.path().join(round.to_string());
+        let barrier = std::sync::Barrier::new(6);
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    EmbeddedStore::open(&path, settings(&files.clock)).expect("each of them opens the store");
+                });
+            }
+        });
+    };
+    (0..40).for_each(first_of_all);
 }
 
 async fn newer_schema(mut files: Files) {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::{catalogue, fault};
 use crate::clock::{Clock, SystemClock};
@@ -174,12 +174,28 @@ fn set_up(connection: &mut Connection, role: Role) -> rusqlite::Result<()> {
     if role == Role::Reader {
         return Ok(());
     }
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    write_ahead(connection)?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     // 16 MiB of log: hot pages are written back once for many commits, and a checkpoint is still short.
     connection.pragma_update(None, "wal_autocheckpoint", if role == Role::Writer { 4000 } else { 0 })?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
     Ok(())
+}
+
+/// Switches the file to a write-ahead log.
+///
+/// A new file is switched by the first who opens it. For this lock SQLite asks no busy handler, since two that
+/// both read and want to write would wait for each other: whoever comes at the same moment tries again here.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let mut tries = 0;
+    loop {
+        match connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && wait_for_lock(tries) => {
+                tries += 1;
+            }
+            result => return result,
+        }
+    }
 }
 
 /// SQLite's own handler sleeps up to 100 ms, which starves a heartbeat beside a busy writer; short naps
