@@ -19,6 +19,7 @@ pub mod engine;
 pub mod follow;
 pub mod ingress;
 pub mod reference;
+pub mod reload;
 mod sections;
 
 pub use cli::main;

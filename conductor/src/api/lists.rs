@@ -1,7 +1,7 @@
 //! The names of lists that callers may use, and how much may wait on them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
@@ -23,7 +23,7 @@ const BELIEVED: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     /// Lists of the configuration; only they are labels of metrics.
-    known: BTreeSet<String>,
+    known: RwLock<BTreeSet<String>>,
     limits: BTreeMap<String, u64>,
     counts: Mutex<HashMap<String, Count>>,
 }
@@ -36,16 +36,21 @@ struct Count {
 
 impl Lists {
     pub(super) fn new(known: BTreeSet<String>, limits: BTreeMap<String, u64>) -> Self {
-        Lists { known, limits, counts: Mutex::default() }
+        Lists { known: RwLock::new(known), limits, counts: Mutex::default() }
     }
 
     fn counts(&self) -> MutexGuard<'_, HashMap<String, Count>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// From now on these are the lists of the configuration.
+    pub(super) fn adopt(&self, known: BTreeSet<String>) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
     /// The label of a list in metrics.
     pub(super) fn label<'l>(&self, list: &'l str) -> &'l str {
-        if self.known.contains(list) { list } else { "other" }
+        if self.known.read().unwrap_or_else(PoisonError::into_inner).contains(list) { list } else { "other" }
     }
 
     /// Refuses (429) what a list with a limit has no room for.

@@ -35,8 +35,8 @@ mod version;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -50,7 +50,7 @@ use tokio_util::sync::CancellationToken;
 use vconductor_core::config::IngressAuth;
 use vconductor_core::error::{Error, Result};
 use vconductor_core::migrate::Egress;
-use vconductor_core::plugin::Storage;
+use vconductor_core::plugin::{Hook, Storage, hooks};
 use vconductor_core::store::Store;
 
 pub use access::{Jwt, JwtSource, Keys, Scope};
@@ -71,6 +71,7 @@ use self::server::Server;
 use self::storages::Storages;
 use crate::engine::report::Report;
 use crate::follow::source::Source;
+use crate::reload::Reloads;
 
 /// How long calls that are under way may take to end when the process stops.
 const GRACE: Duration = Duration::from_secs(10);
@@ -105,6 +106,8 @@ pub struct Settings {
     pub keep: Option<Duration>,
     /// The configuration, as it is shown and replaced.
     pub configuration: Option<Configuration>,
+    /// Puts a changed configuration to work.
+    pub reloads: Option<Reloads>,
     /// The runs of an engine in this process.
     pub report: Option<Arc<Report>>,
     /// The file of the audit log; `None`: the log of the process.
@@ -129,6 +132,7 @@ impl Settings {
             form: Egress::AsIs,
             keep: Some(Duration::from_secs(3600)),
             configuration: None,
+            reloads: None,
             report: None,
             audit: None,
             routers: Vec::new(),
@@ -147,10 +151,13 @@ struct Shared {
     storages: Storages,
     form: Egress,
     keep: Option<Duration>,
-    configuration: Option<Configuration>,
+    configuration: RwLock<Option<Configuration>>,
+    reloads: Option<Reloads>,
     audit: Audit,
     metrics: PrometheusHandle,
     report: Option<Arc<Report>>,
+    /// Told of vCons that come and go.
+    hooks: Arc<[Arc<dyn Hook>]>,
     stop: CancellationToken,
     source: Arc<Source>,
     draining: AtomicBool,
@@ -171,6 +178,35 @@ impl std::ops::Deref for Context {
 impl Context {
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// What of an API a configuration decides.
+pub struct Configured {
+    /// As it is shown and replaced.
+    pub configuration: Configuration,
+    /// Keys of partners by ingress list.
+    pub ingress_auth: Vec<IngressAuth>,
+    /// Lists that it names.
+    pub lists: BTreeSet<String>,
+    /// Its storages; `None`: those of before are the same.
+    pub storages: Option<Vec<(String, Arc<dyn Storage>)>>,
+}
+
+/// Gives an API another configuration.
+#[derive(Clone)]
+pub struct Adopter(Context);
+
+impl Adopter {
+    /// From the next call on.
+    pub fn adopt(&self, configured: Configured) {
+        let context = &self.0;
+        context.access.adopt(&configured.ingress_auth);
+        context.lists.adopt(configured.lists);
+        if let Some(storages) = configured.storages {
+            context.storages.adopt(storages);
+        }
+        *context.configuration.write().unwrap_or_else(PoisonError::into_inner) = Some(configured.configuration);
     }
 }
 
@@ -218,10 +254,12 @@ impl Api {
             storages: Storages::new(settings.storages),
             form: settings.form,
             keep: settings.keep,
-            configuration: settings.configuration,
+            configuration: RwLock::new(settings.configuration),
+            reloads: settings.reloads,
             audit: Audit::open(settings.audit.as_deref())?,
             metrics: metrics::record()?,
             report: settings.report,
+            hooks: hooks().into(),
             stop: stop.clone(),
             source: Source::open(Arc::clone(&store)).await?,
             draining: AtomicBool::new(false),
@@ -254,6 +292,11 @@ impl Api {
     /// What makes it say of itself that calls should go elsewhere.
     pub fn drain(&self) -> Drain {
         Drain(self.context.clone())
+    }
+
+    /// What gives it another configuration.
+    pub fn adopter(&self) -> Adopter {
+        Adopter(self.context.clone())
     }
 
     /// Takes no more calls, lets those under way end, and gives back what is handed out.

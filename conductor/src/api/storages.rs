@@ -1,6 +1,6 @@
 //! The storages behind the store: what has left the store is read from them, and what is deleted is deleted there, too.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,17 +12,29 @@ use vconductor_core::vcon::Vcon;
 /// How long one storage may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A storage and its name.
+type Named = (String, Arc<dyn Storage>);
+
 /// Storages in the order of the configuration.
-pub(super) struct Storages(Vec<(String, Arc<dyn Storage>)>);
+pub(super) struct Storages(RwLock<Arc<[Named]>>);
 
 impl Storages {
-    pub(super) fn new(storages: Vec<(String, Arc<dyn Storage>)>) -> Self {
-        Storages(storages)
+    pub(super) fn new(storages: Vec<Named>) -> Self {
+        Storages(RwLock::new(storages.into()))
+    }
+
+    /// From now on it is these.
+    pub(super) fn adopt(&self, storages: Vec<Named>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = storages.into();
+    }
+
+    fn all(&self) -> Arc<[Named]> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The document of the first storage that has it. One that fails, or answers with another vCon, is passed over.
     pub(super) async fn load(&self, uuid: &str) -> Option<Bytes> {
-        for (name, storage) in self.0.iter().filter(|(_, storage)| storage.capabilities().read) {
+        for (name, storage) in self.all().iter().filter(|(_, storage)| storage.capabilities().read) {
             match timeout(PATIENCE, storage.load(uuid)).await {
                 Ok(Ok(Some(document))) if is(&document, uuid) => return Some(document),
                 Ok(Ok(Some(_))) => tracing::warn!(storage = name, uuid, "the storage answers with another vCon"),
@@ -36,7 +48,8 @@ impl Storages {
 
     /// Deletes a document from all of them at once. What fails is told in the log.
     pub(super) async fn delete(&self, uuid: &str) {
-        let deleting = self.0.iter().filter(|(_, storage)| storage.capabilities().delete);
+        let all = self.all();
+        let deleting = all.iter().filter(|(_, storage)| storage.capabilities().delete);
         join_all(deleting.map(|(name, storage)| delete(name, &**storage, uuid))).await;
     }
 }

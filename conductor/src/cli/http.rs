@@ -16,7 +16,7 @@ use vconductor_core::store::Durability;
 use super::configuration::Configuration;
 use super::exit::{Exit, Failure, Result};
 use super::{rewrite, store};
-use crate::api::{Jwt, JwtSource, Keys, Limits, Settings, TlsFiles};
+use crate::api::{Configured, Jwt, JwtSource, Keys, Limits, Settings, TlsFiles};
 
 /// Room for bodies, in bodies of the largest size.
 const BODIES: usize = 4;
@@ -81,10 +81,11 @@ impl Options {
             settings.keep = store::seconds("VCON_REDIS_EXPIRY", &text)?;
         }
         if let Some((configuration, config)) = configuration.and_then(|all| Some((all, all.usable()?))) {
-            settings.configuration = Some(rewrite::for_api(configuration, config));
-            settings.ingress_auth.clone_from(&config.ingress_auth);
-            settings.lists = lists(config);
-            settings.storages = storages(config, registry);
+            let Configured { configuration, ingress_auth, lists, storages } =
+                configured(configuration, config, registry, true);
+            settings.configuration = Some(configuration);
+            (settings.ingress_auth, settings.lists) = (ingress_auth, lists);
+            settings.storages = storages.unwrap_or_default();
         }
         Ok(settings)
     }
@@ -116,6 +117,21 @@ impl Options {
         };
         let (issuer, audience) = (self.jwt_issuer.clone(), self.jwt_audience.clone());
         Ok(Some(Jwt { source, issuer, audience }))
+    }
+}
+
+/// What of the API a configuration decides; with its storages, if they are asked for.
+pub(crate) fn configured(
+    configuration: &Configuration,
+    config: &Config,
+    registry: &Registry,
+    with_storages: bool,
+) -> Configured {
+    Configured {
+        configuration: rewrite::for_api(configuration, config),
+        ingress_auth: config.ingress_auth.clone(),
+        lists: lists(config),
+        storages: with_storages.then(|| storages(config, registry)),
     }
 }
 

@@ -23,6 +23,7 @@ mod plugins;
 mod progress;
 mod queue;
 mod refusal;
+mod reload;
 mod replay;
 mod rewrite;
 mod run;
@@ -32,6 +33,7 @@ mod signals;
 mod store;
 mod validate;
 mod vcon;
+mod watched;
 
 use std::future::Future;
 use std::process::ExitCode;

@@ -10,8 +10,9 @@ use vconductor_core::store::Store;
 use super::configuration::{self, Configuration};
 use super::exit::{Exit, Failure, Result};
 use super::output::{self, STRONG, styled};
+use super::reload::Reloader;
 use super::signals::Signals;
-use super::{age, http, plugins, store};
+use super::{age, http, plugins, reload, store};
 use crate::api::Api;
 
 const ABOUT: &str = "\
@@ -23,6 +24,7 @@ elsewhere. A CONFIG is needed only for its store, its storages (to read back wha
 
 Nobody gets in without a key: make one with `vconductor keys create`, or set CONSERVER_API_TOKEN.
 
+SIGHUP, POST /config/reload and, with --watch, a changed file put another configuration to work; a wrong one is refused. \
 SIGTERM and Ctrl-C let calls end: /ready answers 503 for --drain, so that load balancers go elsewhere, and then no more \
 calls are taken.";
 
@@ -64,6 +66,9 @@ pub(crate) struct Serve {
     /// How long /ready says 503 before no more calls are taken
     #[arg(long, value_name = "TIME", value_parser = age::duration, default_value = "5s")]
     drain: Duration,
+    /// Reload the configuration when one of its files changes
+    #[arg(long)]
+    watch: bool,
     #[command(flatten)]
     api: http::Options,
 }
@@ -84,18 +89,30 @@ impl Serve {
                 Some(config)
             }
         };
-        let settings = self.api.settings(self.http, configuration.as_ref(), &registry)?;
+        let mut settings = self.api.settings(self.http, configuration.as_ref(), &registry)?;
+        let reloads = match configuration.as_ref().zip(config) {
+            Some((configuration, config)) => Some(reload::channel(configuration, config, &paths, self.watch)?),
+            None => None,
+        };
+        settings.reloads = reloads.as_ref().map(|(reloads, _)| reloads.clone());
         let named = config.and_then(|config| config.store.as_ref()).map(|store| store.value.as_str());
         let store = store::open_to_serve(self.store.as_deref(), named, self.api.durability(config)).await?;
         let mut signals = Signals::listen()?;
         let api = Api::start(settings, std::sync::Arc::clone(&store)).await?;
         output::say(start_line(&*store, &api));
+        let reloading = reloads.zip(config).map(|((_, requests), config)| {
+            let (config, api) = (config.clone(), Some(api.adopter()));
+            tokio::spawn(Reloader { paths, requests, config, api, conductor: None }.work())
+        });
         signals.next().await;
         output::say("stopping: calls under way may end; once more to take no more calls at once");
         api.drain().start();
         tokio::select! {
             () = tokio::time::sleep(self.drain) => {}
             () = signals.next() => {}
+        }
+        if let Some(reloading) = reloading {
+            reloading.abort();
         }
         api.stop().await;
         Ok(Exit::Done)

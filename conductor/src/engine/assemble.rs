@@ -13,6 +13,7 @@ use vconductor_core::layers::retry::RetryPolicy;
 use vconductor_core::plugin::{Asked, Registry, options_hash};
 use vconductor_core::run::StepKey;
 
+use super::built::Built;
 use super::chain::{Chain, Chains, LinkStep, Offload, OnError, OnSigned, Step, StorageStep, TracerStep};
 use super::report::Report;
 use super::writer::StorageWriter;
@@ -24,20 +25,26 @@ const CONCURRENCY: usize = 64;
 /// How long one write of a storage may take.
 const STORAGE_LIMIT: Duration = Duration::from_secs(120);
 
-/// Builds the chains of a configuration. Starts the writers of its storages, so it needs a runtime.
+/// Builds the chains of a configuration. Starts the writers of its storages, so it needs a runtime. What `before` built in
+/// the same way is taken over from it.
 ///
 /// # Errors
 /// Findings about what cannot be built; nothing runs then.
-pub fn assemble(config: &Config, registry: &Registry, report: &Arc<Report>) -> Result<Chains, Vec<Finding>> {
+pub fn assemble(
+    config: &Config,
+    registry: &Registry,
+    report: &Arc<Report>,
+    before: &Built,
+) -> Result<Chains, Vec<Finding>> {
     let mut findings = Vec::new();
     let offload = sections::offload(config, &mut findings);
-    let mut assembly = Assembly { config, registry, report, offload, writers: BTreeMap::new(), findings };
+    let mut assembly = Assembly { config, registry, report, offload, before, built: Built::default(), findings };
     let chains: Vec<_> =
         config.chains.iter().filter(|chain| chain.enabled).map(|chain| Arc::new(assembly.chain(chain))).collect();
     if config::has_errors(&assembly.findings) {
         return Err(assembly.findings);
     }
-    Ok(Chains { chains, generation: config.hash.clone() })
+    Ok(Chains { chains, generation: config.hash.clone(), built: assembly.built })
 }
 
 /// Loads, checks and builds a configuration given as text; for tests and embedding.
@@ -51,7 +58,7 @@ pub fn assemble_text(text: &str, report: &Arc<Report>) -> Result<Chains, String>
     if let Some(config) = &loaded.config {
         findings.extend(config::check(config, &PluginCatalog::new(&registry)));
         if !config::has_errors(&findings) {
-            match assemble(config, &registry, report) {
+            match assemble(config, &registry, report, &Built::default()) {
                 Ok(chains) => return Ok(chains),
                 Err(found) => findings.extend(found),
             }
@@ -66,12 +73,14 @@ struct Assembly<'a> {
     report: &'a Arc<Report>,
     /// Where large bodies go.
     offload: Option<OffloadConfig>,
-    /// One writer per storage, however many chains use it.
-    writers: BTreeMap<String, Arc<StorageWriter>>,
+    /// What the generation before this one built.
+    before: &'a Built,
+    /// What is built now: one writer per storage, however many chains use it.
+    built: Built,
     findings: Vec<Finding>,
 }
 
-impl Assembly<'_> {
+impl<'a> Assembly<'a> {
     fn chain(&mut self, chain: &ChainConfig) -> Chain {
         let mut occurrences: BTreeMap<&str, u32> = BTreeMap::new();
         let mut steps = Vec::new();
@@ -127,7 +136,9 @@ impl Assembly<'_> {
         let entry = self.registry.link(&link.module)?;
         let options = self.config.step_options(step)?;
         let asked = Asked { name: &step.link, module: &link.module, options: &options, mode: &self.config.mode };
-        let built = (entry.configure)(asked, &mut self.findings)?;
+        let (built, findings) = (&mut self.built.links, &mut self.findings);
+        let place = [&*chain.name.value, &*key_occurrence.to_string()];
+        let built = built.or_build(&self.before.links, &place, asked, |asked| (entry.configure)(asked, findings))?;
         let condition = match &step.condition {
             None => None,
             Some(text) => match Program::compile(text) {
@@ -200,14 +211,13 @@ impl Assembly<'_> {
     }
 
     fn writer(&mut self, storage: &PluginConfig) -> Option<Arc<StorageWriter>> {
-        if let Some(writer) = self.writers.get(&storage.name.value) {
-            return Some(Arc::clone(writer));
-        }
         let entry = self.registry.storage(&storage.module)?;
-        let built = (entry.configure)(self.asked(storage), &mut self.findings)?;
-        let writer = StorageWriter::start(storage.name.value.clone(), built, STORAGE_LIMIT, self.report);
-        self.writers.insert(storage.name.value.clone(), Arc::clone(&writer));
-        Some(writer)
+        let asked = self.asked(storage);
+        let findings = &mut self.findings;
+        self.built.writers.or_build(&self.before.writers, &[], asked, |asked| {
+            let built = (entry.configure)(asked, findings)?;
+            Some(StorageWriter::start(storage.name.value.clone(), built, STORAGE_LIMIT, self.report))
+        })
     }
 
     fn tracers(&mut self, chain: &ChainConfig) -> Vec<TracerStep> {
@@ -217,7 +227,10 @@ impl Assembly<'_> {
         let mut steps = Vec::new();
         for tracer in self.config.tracers.iter().filter(wanted) {
             let Some(entry) = self.registry.tracer(&tracer.module) else { continue };
-            if let Some(built) = (entry.configure)(self.asked(tracer), &mut self.findings) {
+            let (asked, findings) = (self.asked(tracer), &mut self.findings);
+            let (tracers, place) = (&mut self.built.tracers, [&*chain.name.value]);
+            let configure = |asked: Asked<'_>| (entry.configure)(asked, findings);
+            if let Some(built) = tracers.or_build(&self.before.tracers, &place, asked, configure) {
                 let fatal = tracer.options.node.get("dlq_vcon_on_error").is_some_and(|value| value.to_json() == true);
                 steps.push(TracerStep { name: tracer.name.value.clone(), tracer: built, fatal });
             }
@@ -227,7 +240,7 @@ impl Assembly<'_> {
 
     fn asked<'p>(&self, plugin: &'p PluginConfig) -> Asked<'p>
     where
-        Self: 'p,
+        'a: 'p,
     {
         Asked { name: &plugin.name, module: &plugin.module, options: &plugin.options, mode: &self.config.mode }
     }

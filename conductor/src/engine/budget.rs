@@ -21,7 +21,7 @@ const KEPT: Duration = Duration::from_secs(48 * 3600);
 pub(super) async fn spent(shared: &Shared, chain: &Chain, cost: f64) {
     let now = shared.clock.now();
     let (day, next) = day(now);
-    let store = shared.services.coordination.as_ref();
+    let store = &shared.store;
     let sum = match store.add(&counter(chain, &day), cost, KEPT).await {
         Ok(sum) => sum,
         Err(error) => {
@@ -60,7 +60,7 @@ pub(super) async fn spent(shared: &Shared, chain: &Chain, cost: f64) {
 pub(super) async fn is_spent(shared: &Shared, chain: &Chain) -> Result<bool> {
     let Some(budget) = chain.budget.filter(|budget| budget.on_exceed == OnExceed::Skip) else { return Ok(false) };
     let (day, _) = day(shared.clock.now());
-    let sum = shared.services.coordination.add(&counter(chain, &day), 0.0, KEPT).await;
+    let sum = shared.store.add(&counter(chain, &day), 0.0, KEPT).await;
     let sum = sum.map_err(|error: Error| error.within("the day's spending"))?;
     Ok(sum > budget.usd_per_day)
 }

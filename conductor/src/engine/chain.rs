@@ -9,6 +9,7 @@ use vconductor_core::layers::retry::RetryPolicy;
 use vconductor_core::plugin::{Effect, Link, Tracer};
 use vconductor_core::run::StepKey;
 
+use super::built::Built;
 use super::writer::StorageWriter;
 
 /// All chains of one generation of the configuration.
@@ -18,6 +19,8 @@ pub struct Chains {
     pub chains: Vec<Arc<Chain>>,
     /// Hash of the configuration that they were built from.
     pub generation: String,
+    /// Their plugins, for the next generation.
+    pub(super) built: Built,
 }
 
 impl Chains {

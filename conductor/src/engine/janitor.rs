@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use tokio::sync::watch;
 use vconductor_core::error::{Class, Error, Result};
 use vconductor_core::layers::timeout::with_timeout;
 use vconductor_core::run::RunId;
 use vconductor_core::store::storage_dead_letter_queue;
 
-use super::chain::{Chains, StorageStep};
+use super::chain::StorageStep;
+use super::generation::Generation;
 use super::step::panic_text;
 use super::{Shared, backoff};
 
@@ -65,25 +67,31 @@ async fn round(shared: &Shared, sweep_due: bool) -> Result<()> {
 }
 
 /// Drains the dead letters of storages. A task of its own: a storage that hangs must not keep the janitor from its work.
-pub(super) async fn drain(shared: Arc<Shared>, chains: Arc<Chains>) {
-    let mut drains = Drains::new(&chains);
+pub(super) async fn drain(shared: Arc<Shared>, mut generations: watch::Receiver<Arc<Generation>>) {
+    let mut drains = Drains::default();
+    drains.adopt(&generations.borrow_and_update());
     loop {
         if let Err(error) = drains.drain(&shared).await {
             tracing::warn!(error = %error.chain_text(), "cannot look for dead letters of storages");
         }
-        tokio::time::sleep(shared.settings.sweep).await;
+        tokio::select! {
+            () = tokio::time::sleep(shared.settings.sweep) => {}
+            // A storage that was mended by the new configuration is tried at once.
+            Ok(()) = generations.changed() => drains.adopt(&generations.borrow_and_update()),
+        }
     }
 }
 
 /// Storages by name, each with its next try.
+#[derive(Default)]
 struct Drains {
     storages: BTreeMap<String, (StorageStep, Duration, Option<Instant>)>,
 }
 
 impl Drains {
-    fn new(chains: &Chains) -> Self {
-        let steps = chains.chains.iter().flat_map(|chain| chain.awaited());
-        Drains { storages: steps.map(|step| (step.name.clone(), (step.clone(), DRAIN.0, None))).collect() }
+    fn adopt(&mut self, generation: &Generation) {
+        let steps = generation.chains.chains.iter().flat_map(|chain| chain.awaited());
+        self.storages = steps.map(|step| (step.name.clone(), (step.clone(), DRAIN.0, None))).collect();
     }
 
     /// Puts runs back whose storage was down and answers again. Failures that trying again does not mend stay.

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use vconductor_core::error::Error;
 use vconductor_core::failpoint;
 use vconductor_core::store::{ClaimRequest, Claimed, Commit, Committed, End};
 
-use super::chain::Chains;
+use super::chain::Chain;
+use super::generation::Generation;
 use super::passage::{Passage, Passed};
 use super::places::{Places, Reserved};
 use super::report::RunOutcome;
@@ -29,7 +30,8 @@ const DOORBELL: Duration = Duration::from_secs(2);
 
 /// A run that has left its passage.
 struct Finished {
-    chain: usize,
+    chain: Arc<Chain>,
+    row: usize,
     bytes: u64,
     took: Duration,
     passed: Option<Passed>,
@@ -55,7 +57,9 @@ impl From<Committed> for Ended {
 
 pub(super) struct Lane {
     shared: Arc<Shared>,
-    chains: Arc<Chains>,
+    generations: watch::Receiver<Arc<Generation>>,
+    /// The one by which is claimed.
+    at: Arc<Generation>,
     places: Arc<Places>,
     finished: mpsc::UnboundedSender<Finished>,
     arrivals: mpsc::UnboundedReceiver<Finished>,
@@ -75,11 +79,18 @@ pub(super) struct Lane {
 
 impl Lane {
     /// To be called on the runtime that links work on.
-    pub(super) fn new(shared: Arc<Shared>, chains: Arc<Chains>, places: Arc<Places>, door: Arc<Mutex<()>>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        generations: watch::Receiver<Arc<Generation>>,
+        places: Arc<Places>,
+        door: Arc<Mutex<()>>,
+    ) -> Self {
         let (finished, arrivals) = mpsc::unbounded_channel();
+        let at = Arc::clone(&generations.borrow());
         Lane {
             shared,
-            chains,
+            generations,
+            at,
             places,
             finished,
             arrivals,
@@ -105,7 +116,7 @@ impl Lane {
             }
             // What ends with the next exchange makes room for what that claims.
             for finished in &arrived {
-                self.places.leave(finished.chain);
+                self.places.leave(finished.row);
             }
             let reserved = if stopping { None } else { self.reserve() };
             if reserved.is_none() && arrived.is_empty() && self.excess.is_empty() {
@@ -127,11 +138,12 @@ impl Lane {
 
     /// Sets places aside for the next claim.
     fn reserve(&mut self) -> Option<(Reserved, ClaimRequest)> {
+        self.at.clone_from(&self.generations.borrow_and_update());
         let (holds, now) = (&self.shared.holds, self.shared.clock.now());
-        let reserved = self.places.reserve(&self.chains, holds, now, BATCH);
+        let reserved = self.places.reserve(&self.at, holds, now, BATCH);
         self.asked.clear();
         if let Some((reserved, _)) = &reserved {
-            self.asked.extend((0..self.chains.chains.len()).map(|chain| reserved.asks_for(chain)));
+            self.asked.extend(self.at.rows.iter().map(|row| reserved.asks_for(*row)));
         }
         reserved
     }
@@ -143,6 +155,7 @@ impl Lane {
             _ = self.arrivals.recv_many(arrived, BATCH) => {}
             () = self.places.freed() => {}
             () = self.places.reopened(), if !stopping => {}
+            _ = self.generations.changed(), if !stopping => {}
             () = tokio::time::sleep(DOORBELL), if !stopping => {}
             () = self.shared.stop.cancelled(), if !stopping => {}
         }
@@ -161,7 +174,7 @@ impl Lane {
     /// not listened to: what waits there would ring without end.
     async fn idle(&mut self, arrived: &mut Vec<Finished>) {
         self.listened = None;
-        let asked = self.chains.chains.iter().zip(&self.asked).filter(|(_, asked)| **asked);
+        let asked = self.at.chains.chains.iter().zip(&self.asked).filter(|(_, asked)| **asked);
         let lists: Vec<String> = asked.flat_map(|(chain, _)| chain.ingress_lists.iter().cloned()).collect();
         let listen = async {
             let listens = Arc::clone(&self.door).lock_owned().await;
@@ -172,6 +185,7 @@ impl Lane {
             _ = self.arrivals.recv_many(arrived, BATCH) => {}
             listens = listen => self.listened = Some(listens),
             () = self.places.reopened() => {}
+            _ = self.generations.changed() => {}
             () = self.shared.stop.cancelled() => {}
         }
     }
@@ -226,7 +240,7 @@ impl Lane {
                     continue;
                 }
             };
-            self.shared.report.run(&commit.claim, &self.chains.chains[chain].name, outcome, took);
+            self.shared.report.run(&commit.claim, &chain.name, outcome, took);
         }
         self.start(reserved, claimed, &identity.over, arrived)
     }
@@ -300,27 +314,26 @@ impl Lane {
         if !claimed.is_empty() {
             failpoint::hit("after-claim");
         }
-        let mut by_chain = vec![0; self.chains.chains.len()];
+        let at = Arc::clone(&self.at);
+        let mut by_row = vec![0; reserved.rows()];
         let mut bytes = 0;
         let total = claimed.len();
         let runs: Vec<_> = claimed
             .into_iter()
             .filter_map(|claimed| {
-                let index = self.chains.of_list(&claimed.claim.list).map(|(index, _)| index);
-                if let Some(index) = index {
-                    by_chain[index] += 1;
-                    bytes += size(&claimed);
-                }
-                Some((index?, claimed))
+                let (index, chain) = at.chains.of_list(&claimed.claim.list)?;
+                by_row[at.rows[index]] += 1;
+                bytes += size(&claimed);
+                Some((at.rows[index], chain, claimed))
             })
             .collect();
-        let mut kept = self.places.settle(&reserved, &by_chain, bytes);
+        let mut kept = self.places.settle(&reserved, &by_row, bytes);
         let started = Instant::now();
-        for (chain, claimed) in runs {
-            if kept[chain] > 0 {
-                kept[chain] -= 1;
-                let by_itself = self.chains.chains[chain].never_waits() && started.elapsed() < BY_ITSELF;
-                arrived.extend(self.begin(chain, claimed, over.child_token(), by_itself));
+        for (row, chain, claimed) in runs {
+            if kept[row] > 0 {
+                kept[row] -= 1;
+                let by_itself = chain.never_waits() && started.elapsed() < BY_ITSELF;
+                arrived.extend(self.begin(row, chain, claimed, over.child_token(), by_itself));
             } else {
                 self.give_back(claimed);
             }
@@ -335,18 +348,27 @@ impl Lane {
 
     /// Begins a passage. `by_itself`: goes through it here as far as it gets without waiting; a run that is finished
     /// then is returned. Otherwise, and from there on, it has a task of its own.
-    fn begin(&mut self, chain: usize, claimed: Claimed, over: CancellationToken, by_itself: bool) -> Option<Finished> {
+    fn begin(
+        &mut self,
+        row: usize,
+        chain: &Arc<Chain>,
+        claimed: Claimed,
+        over: CancellationToken,
+        by_itself: bool,
+    ) -> Option<Finished> {
         self.running += 1;
         let bytes = size(&claimed);
         let shared = Arc::clone(&self.shared);
         let claim = claimed.claim.clone();
         let started = Instant::now();
-        let passage = Passage::run(Arc::clone(&shared), Arc::clone(&self.chains.chains[chain]), claimed, over.clone());
+        let chain = Arc::clone(chain);
+        let (generation, own) = (Arc::clone(&self.at), Arc::clone(&chain));
+        let passage = Passage::run(Arc::clone(&shared), generation, own, claimed, over.clone());
         let mut passage = Box::pin(AssertUnwindSafe(passage).catch_unwind().map(move |passed| {
             passed.unwrap_or_else(|panic| Some(Passed::defect(&shared, claim, &panic_text(panic.as_ref()))))
         }));
         if by_itself && let Some(passed) = passage.as_mut().now_or_never() {
-            return Some(Finished { chain, bytes, took: started.elapsed(), passed });
+            return Some(Finished { chain, row, bytes, took: started.elapsed(), passed });
         }
         let finished = self.finished.clone();
         self.tasks.spawn(async move {
@@ -356,7 +378,7 @@ impl Lane {
                 () = over.cancelled() => None,
             };
             // The lane outlives its runs, except when the whole process ends.
-            drop(finished.send(Finished { chain, bytes, took: started.elapsed(), passed }));
+            drop(finished.send(Finished { chain, row, bytes, took: started.elapsed(), passed }));
         });
         None
     }

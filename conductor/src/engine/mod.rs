@@ -7,9 +7,11 @@
 pub mod assemble;
 mod book;
 mod budget;
+mod built;
 pub mod chain;
 pub mod events;
 mod failure;
+mod generation;
 mod heartbeat;
 mod holds;
 mod janitor;
@@ -26,6 +28,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use vconductor_core::clock::{Clock, SystemClock};
@@ -34,7 +37,9 @@ use vconductor_core::layers::timeout::with_timeout;
 use vconductor_core::plugin::{Hook, Services, hooks};
 use vconductor_core::store::{Commit, Committed, Coordination, Hold, NewVcon, Pending, ProcessId, Store, Stored};
 
+pub use built::Built;
 use chain::{Chain, Chains};
+use generation::Generation;
 use holds::Holds;
 use lane::Lane;
 use lease::Lease;
@@ -93,7 +98,6 @@ impl Default for Settings {
 /// What all parts of a running conductor share.
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) services: Services,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) report: Arc<Report>,
     pub(crate) settings: Settings,
@@ -209,7 +213,7 @@ pub(crate) fn backoff(attempt: u32) -> Duration {
 /// A conductor that runs chains on a store.
 pub struct Engine {
     shared: Arc<Shared>,
-    chains: Arc<Chains>,
+    generation: watch::Sender<Arc<Generation>>,
     places: Arc<Places>,
 }
 
@@ -222,15 +226,13 @@ impl Engine {
         report: Arc<Report>,
         settings: Settings,
     ) -> Self {
-        let places = Arc::new(Places::new(&chains, settings.bytes, settings.lanes));
-        // Limits, holds and kept results are those of everybody on this store.
-        let services = Services { coordination: Arc::clone(&store) as Arc<dyn Coordination>, ..services };
+        let places = Arc::new(Places::new(settings.bytes, settings.lanes));
+        let first = generation(&places, &store, chains, services);
         let abort = CancellationToken::new();
         let identity = Identity { process: ProcessId::random(), over: abort.child_token() };
         let (lease, holds) = (Lease::new(settings.lease), Holds::new(settings.hold));
         let shared = Shared {
             store,
-            services,
             clock: Arc::new(SystemClock),
             report,
             settings,
@@ -241,7 +243,28 @@ impl Engine {
             lease,
             identity: RwLock::new(identity),
         };
-        Engine { shared: Arc::new(shared), chains: Arc::new(chains), places }
+        Engine { shared: Arc::new(shared), generation: watch::Sender::new(first), places }
+    }
+
+    /// The generation that works now, by whose plugins the next one is built.
+    pub fn built(&self) -> Built {
+        self.generation.borrow().chains.built.clone()
+    }
+
+    /// Whether it claims no more.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.stop.is_cancelled()
+    }
+
+    /// Goes on by another generation. What is under way ends by the one with which it began; from now on is claimed for
+    /// the chains of the new one, and links that are held are tried again, for they may have been mended.
+    pub async fn adopt(&self, chains: Chains, services: Services) {
+        let next = generation(&self.places, &self.shared.store, chains, services);
+        self.generation.send_replace(Arc::clone(&next));
+        if let Err(error) = holds::begin(&self.shared, &next.chains).await {
+            tracing::warn!(error = %error.chain_text(), "what is held is tried again only when its time is over");
+        }
+        self.places.wake();
     }
 
     /// A handle that stops it.
@@ -256,18 +279,20 @@ impl Engine {
     /// conductor itself died, without which it would only seem to work.
     pub async fn run(&self) -> Result<()> {
         let shared = &self.shared;
-        holds::begin(shared, &self.chains).await?;
+        let first = Arc::clone(&self.generation.borrow());
+        holds::begin(shared, &first.chains).await?;
+        drop(first);
         let asked = Instant::now();
         shared.store.register(&shared.process()).await?;
         shared.lease.renewed(asked);
         let heartbeat = heartbeat::start(Arc::clone(shared))?;
         let door = Arc::default();
         let lane =
-            |_| Lane::new(Arc::clone(shared), Arc::clone(&self.chains), Arc::clone(&self.places), Arc::clone(&door));
+            |_| Lane::new(Arc::clone(shared), self.generation.subscribe(), Arc::clone(&self.places), Arc::clone(&door));
         let mut lanes = threads::start((0..shared.settings.lanes.max(1)).map(lane).collect())?;
         let mut helpers = JoinSet::new();
         helpers.spawn(janitor::work(Arc::clone(shared)));
-        helpers.spawn(janitor::drain(Arc::clone(shared), Arc::clone(&self.chains)));
+        helpers.spawn(janitor::drain(Arc::clone(shared), self.generation.subscribe()));
         helpers.spawn(holds::keep(Arc::clone(shared), Arc::clone(&self.places)));
         let died = tokio::select! {
             () = shared.stop.cancelled() => None,
@@ -321,7 +346,9 @@ impl Engine {
         let ahead = i64::try_from(horizon.as_millis()).unwrap_or(i64::MAX);
         let end = self.shared.clock.now().saturating_add(ahead);
         let moves = |chain: &&Arc<Chain>| self.shared.holds.until(chain).is_none_or(|until| until <= end);
-        let lists = self.chains.chains.iter().filter(moves).flat_map(|chain| chain.ingress_lists.iter().cloned());
+        let generation = Arc::clone(&self.generation.borrow());
+        let chains = generation.chains.chains.iter().filter(moves);
+        let lists = chains.flat_map(|chain| chain.ingress_lists.iter().cloned());
         self.shared.store.pending(&lists.collect::<Vec<_>>(), horizon).await
     }
 
@@ -329,6 +356,13 @@ impl Engine {
     pub fn held(&self) -> Vec<Hold> {
         self.shared.holds.known()
     }
+}
+
+fn generation(places: &Places, store: &Arc<dyn Store>, chains: Chains, services: Services) -> Arc<Generation> {
+    let rows = places.adopt(&chains);
+    // Limits, holds and kept results are those of everybody on this store.
+    let services = Services { coordination: Arc::clone(store) as Arc<dyn Coordination>, ..services };
+    Arc::new(Generation { chains, services, rows })
 }
 
 fn defect(died: JoinError) -> Error {

@@ -21,6 +21,7 @@ use vconductor_core::vcon::Vcon;
 use super::book::Book;
 use super::chain::Chain;
 use super::failure::retry_delay;
+use super::generation::Generation;
 use super::report::RunOutcome;
 use super::step::HELD;
 use super::{Shared, Unsaved};
@@ -66,6 +67,7 @@ impl Passed {
 /// A run while it is worked on.
 pub(super) struct Passage {
     shared: Arc<Shared>,
+    generation: Arc<Generation>,
     chain: Arc<Chain>,
     claim: Claim,
     cancel: CancellationToken,
@@ -106,12 +108,13 @@ impl Passage {
     /// Takes a claimed run through its chain. `None`: the claim was lost on the way, there is nothing to commit.
     pub(super) async fn run(
         shared: Arc<Shared>,
+        generation: Arc<Generation>,
         chain: Arc<Chain>,
         claimed: Claimed,
         cancel: CancellationToken,
     ) -> Option<Passed> {
         let claim = claimed.claim.clone();
-        let mut passage = match Self::load(shared, chain, claimed, cancel).await {
+        let mut passage = match Self::load(shared, generation, chain, claimed, cancel).await {
             Ok(passage) => passage,
             Err(refused) => return Some(refused.into_passed(claim)),
         };

@@ -7,9 +7,10 @@ use vconductor_core::clock::Millis;
 use vconductor_core::store::{ClaimRequest, Quota};
 
 use super::chain::Chains;
+use super::generation::Generation;
 use super::holds::Holds;
 
-/// The places of all chains; shared by the lanes.
+/// The places of all chains; shared by the lanes. Each chain has a row, which is its own in every generation.
 pub(super) struct Places {
     state: Mutex<State>,
     bytes: u64,
@@ -20,8 +21,7 @@ pub(super) struct Places {
 }
 
 struct State {
-    /// Free places by chain.
-    free: Vec<usize>,
+    rows: Vec<Row>,
     /// Bytes of documents that are worked on.
     used_bytes: u64,
     /// Bytes that claims under way may still bring in.
@@ -30,24 +30,60 @@ struct State {
     used: usize,
 }
 
+/// The places of one chain.
+struct Row {
+    chain: String,
+    /// How many there are.
+    all: usize,
+    /// How many are taken or set aside; more than there are, while a generation with fewer begins.
+    taken: usize,
+}
+
+impl Row {
+    fn free(&self) -> usize {
+        self.all.saturating_sub(self.taken)
+    }
+}
+
 /// Places that were set aside for one claim.
 pub(super) struct Reserved {
-    by_chain: Vec<usize>,
+    by_row: Vec<usize>,
     bytes: u64,
 }
 
 impl Reserved {
-    /// Whether anything is claimed for a chain.
-    pub(super) fn asks_for(&self, chain: usize) -> bool {
-        self.by_chain[chain] > 0
+    /// Whether anything is claimed for the chain of a row.
+    pub(super) fn asks_for(&self, row: usize) -> bool {
+        self.by_row[row] > 0
+    }
+
+    /// How many rows there were.
+    pub(super) fn rows(&self) -> usize {
+        self.by_row.len()
     }
 }
 
 impl Places {
-    pub(super) fn new(chains: &Chains, bytes: u64, lanes: usize) -> Self {
-        let free = chains.chains.iter().map(|chain| chain.concurrency).collect();
-        let state = Mutex::new(State { free, used_bytes: 0, reserved_bytes: 0, used: 0 });
+    pub(super) fn new(bytes: u64, lanes: usize) -> Self {
+        let state = Mutex::new(State { rows: Vec::new(), used_bytes: 0, reserved_bytes: 0, used: 0 });
         Places { state, bytes, lanes: lanes.max(1), freed: Notify::new(), reopened: Notify::new() }
+    }
+
+    /// Gives every chain its row, with as many places as it has from now on; returns the rows by chain. What is taken of
+    /// them stays taken.
+    pub(super) fn adopt(&self, chains: &Chains) -> Vec<usize> {
+        let mut state = self.lock();
+        let mut row_of = |name: &str, all| match state.rows.iter().position(|row| row.chain == name) {
+            Some(row) => {
+                state.rows[row].all = all;
+                row
+            }
+            None => {
+                state.rows.push(Row { chain: name.to_owned(), all, taken: 0 });
+                state.rows.len() - 1
+            }
+        };
+        chains.chains.iter().map(|chain| row_of(&chain.name, chain.concurrency)).collect()
     }
 
     /// Waits until a place may be free.
@@ -68,7 +104,7 @@ impl Places {
     /// Sets places aside for a claim of at most `batch` runs; `None` if there are none.
     pub(super) fn reserve(
         &self,
-        chains: &Chains,
+        at: &Generation,
         holds: &Holds,
         now: Millis,
         batch: usize,
@@ -79,14 +115,14 @@ impl Places {
             return None;
         }
         let mut quotas = Vec::new();
-        let mut by_chain = vec![0; state.free.len()];
-        for (index, chain) in chains.chains.iter().enumerate() {
+        let mut by_row = vec![0; state.rows.len()];
+        for (chain, index) in at.chains.chains.iter().zip(&at.rows) {
+            let row = &mut state.rows[*index];
             let share = chain.concurrency.div_ceil(self.lanes);
-            let working = chain.concurrency.saturating_sub(state.free[index]);
-            let allowed = holds.allowance(chain, working, now).unwrap_or(batch);
-            let places = state.free[index].min(share).min(batch).min(allowed);
-            by_chain[index] = places;
-            state.free[index] -= places;
+            let allowed = holds.allowance(chain, row.taken, now).unwrap_or(batch);
+            let places = row.free().min(share).min(batch).min(allowed);
+            by_row[*index] = places;
+            row.taken += places;
             if places > 0 {
                 for list in &chain.ingress_lists {
                     quotas.push(Quota { list: list.clone(), limit: places, weight: chain.weight });
@@ -98,18 +134,18 @@ impl Places {
         }
         let bytes = self.bytes.saturating_sub(taken).min(self.bytes.div_ceil(self.lanes as u64));
         state.reserved_bytes += bytes;
-        Some((Reserved { by_chain, bytes }, ClaimRequest { quotas, limit: batch, bytes }))
+        Some((Reserved { by_row, bytes }, ClaimRequest { quotas, limit: batch, bytes }))
     }
 
-    /// Takes `claimed` runs' places (by chain) and bytes out of the reservation and frees the rest. Returns how many
-    /// runs of each chain have a place; a chain with several lists may have claimed more, which must be given back.
+    /// Takes `claimed` runs' places (by row) and bytes out of the reservation and frees the rest. Returns how many
+    /// runs of each row have a place; a chain with several lists may have claimed more, which must be given back.
     pub(super) fn settle(&self, reserved: &Reserved, claimed: &[usize], bytes: u64) -> Vec<usize> {
         let mut state = self.lock();
         let mut with_place = vec![0; claimed.len()];
         for (index, taken) in claimed.iter().enumerate() {
-            let kept = (*taken).min(reserved.by_chain[index]);
+            let kept = (*taken).min(reserved.by_row[index]);
             with_place[index] = kept;
-            state.free[index] += reserved.by_chain[index] - kept;
+            state.rows[index].taken -= reserved.by_row[index] - kept;
             state.used += kept;
         }
         state.used_bytes += bytes;
@@ -119,8 +155,8 @@ impl Places {
     }
 
     /// A run has left its chain: another one may have its place.
-    pub(super) fn leave(&self, chain: usize) {
-        self.lock().free[chain] += 1;
+    pub(super) fn leave(&self, row: usize) {
+        self.lock().rows[row].taken -= 1;
         self.freed.notify_one();
     }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use vconductor_core::clock::Millis;
 use vconductor_core::error::{Class, Error, Result};
 use vconductor_core::layers::timeout::with_timeout;
-use vconductor_core::plugin::{Checkpoint, Effect, LinkContext, Outcome, Requested, Step as StepInfo};
+use vconductor_core::plugin::{Checkpoint, Effect, LinkContext, Outcome, Requested, Services, Step as StepInfo};
 use vconductor_core::run::{Recorded, StepEntry, Usage};
 use vconductor_core::store::{Claim, Commit, End, Push, Resumption, Save};
 use vconductor_core::vcon::{Form, Vcon};
@@ -58,6 +58,7 @@ pub(super) enum Skip {
 /// What an execution needs to know of its run.
 pub(super) struct Situation<'a> {
     pub(super) shared: &'a Shared,
+    pub(super) services: &'a Services,
     pub(super) chain: &'a Chain,
     pub(super) claim: &'a Claim,
     pub(super) uuid: &'a str,
@@ -120,7 +121,7 @@ pub(super) async fn execute(
     let checkpoint = LedgerCheckpoint { at, step, attempt, used: entry.and_then(|entry| entry.usage) };
     let mut context = LinkContext::new(
         info,
-        &at.shared.services,
+        at.services,
         at.cancel.child_token(),
         at.shared.clock.as_ref(),
         &checkpoint,

@@ -20,8 +20,8 @@ mod settings;
 pub mod source;
 mod state;
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -59,12 +59,12 @@ struct Following {
     stop: CancellationToken,
 }
 
-/// All followers of a configuration.
+/// The followers of a process.
 pub struct Followers {
-    states: Vec<Arc<State>>,
-    lease: Option<Arc<Lease>>,
-    stop: CancellationToken,
-    tasks: tokio::sync::Mutex<JoinSet<()>>,
+    store: Arc<dyn Store>,
+    /// Where the journals lie.
+    folder: PathBuf,
+    pulling: RwLock<Arc<Pulling>>,
 }
 
 impl Followers {
@@ -78,56 +78,118 @@ impl Followers {
         http: &HttpClient,
         folder: &Path,
     ) -> Result<Arc<Self>> {
-        let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        let mut states = Vec::new();
-        let mut lease = None;
-        if !followers.is_empty() {
-            let folder = folder.join("followers");
-            journal::make_folder(&folder)?;
-            let held = Lease::take(Arc::clone(store)).await?;
-            for settings in followers {
-                let state = Arc::new(State::new(&settings.name));
-                states.push(Arc::clone(&state));
-                let following = Arc::new(Following {
-                    list: list_of(&settings.name),
-                    store: Arc::clone(store),
-                    remote: Remote::new(settings, http.clone())?,
-                    settings: settings.clone(),
-                    lease: Arc::clone(&held),
-                    state,
-                    stop: stop.clone(),
-                });
-                tasks.spawn(pull::work(Arc::clone(&following), folder.clone()));
-                tasks.spawn(fetch::work(following));
-            }
-            lease = Some(held);
-        }
-        Ok(Arc::new(Followers { states, lease, stop, tasks: tokio::sync::Mutex::new(tasks) }))
+        let folder = folder.join("followers");
+        let ready = Ready::make(followers, store, http, &folder).await?;
+        let pulling = RwLock::new(Arc::new(ready.start(&folder)));
+        Ok(Arc::new(Followers { store: Arc::clone(store), folder, pulling }))
+    }
+
+    /// Makes the followers of another configuration ready, to be given to [`Followers::adopt`].
+    ///
+    /// # Errors
+    /// Those of [`Followers::start`].
+    pub async fn ready(&self, followers: &[Follower], http: &HttpClient) -> Result<Ready> {
+        Ready::make(followers, &self.store, http, &self.folder).await
+    }
+
+    /// Goes on with other followers, once those of before have ended: two that pull from the same server must not share a
+    /// journal.
+    pub async fn adopt(&self, ready: Ready) {
+        self.pulling().stop().await;
+        *self.pulling.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ready.start(&self.folder));
+    }
+
+    fn pulling(&self) -> Arc<Pulling> {
+        Arc::clone(&self.pulling.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// How they stand, in the order of the configuration.
-    pub fn states(&self) -> &[Arc<State>] {
-        &self.states
+    pub fn states(&self) -> Vec<Arc<State>> {
+        self.pulling().states.clone()
     }
 
     /// Whether every one has asked at least once, the last answer of each brought nothing, and nothing is being fetched.
     pub fn is_idle(&self) -> bool {
-        self.states.iter().all(|state| state.is_idle())
+        self.pulling().states.iter().all(|state| state.is_idle())
     }
 
     /// The lists of ids that are still to be fetched.
     pub fn lists(&self) -> Vec<String> {
-        self.states.iter().map(|state| list_of(state.name())).collect()
+        self.pulling().states.iter().map(|state| list_of(state.name())).collect()
     }
 
     /// Asks and fetches no more; what is being fetched may end.
     pub fn hush(&self) {
-        self.stop.cancel();
+        self.pulling().stop.cancel();
     }
 
     /// Ends them: what is being fetched has five seconds to end, then it is given back.
     pub async fn stop(&self) {
+        self.pulling().stop().await;
+    }
+}
+
+/// Followers of one configuration that may start: whatever could go wrong with them has gone right.
+pub struct Ready {
+    followings: Vec<Arc<Following>>,
+    lease: Option<Arc<Lease>>,
+    stop: CancellationToken,
+}
+
+impl Ready {
+    async fn make(followers: &[Follower], store: &Arc<dyn Store>, http: &HttpClient, folder: &Path) -> Result<Self> {
+        let stop = CancellationToken::new();
+        if followers.is_empty() {
+            return Ok(Ready { followings: Vec::new(), lease: None, stop });
+        }
+        journal::make_folder(folder)?;
+        let remote = |settings: &Follower| Remote::new(settings, http.clone());
+        let remotes = followers.iter().map(remote).collect::<Result<Vec<_>>>()?;
+        let lease = Lease::take(Arc::clone(store)).await?;
+        let following = |(settings, remote): (&Follower, Remote)| {
+            Arc::new(Following {
+                list: list_of(&settings.name),
+                store: Arc::clone(store),
+                remote,
+                settings: settings.clone(),
+                lease: Arc::clone(&lease),
+                state: Arc::new(State::new(&settings.name)),
+                stop: stop.clone(),
+            })
+        };
+        let followings = followers.iter().zip(remotes).map(following).collect();
+        Ok(Ready { followings, lease: Some(lease), stop })
+    }
+
+    /// They are not wanted after all.
+    pub async fn dismiss(self) {
+        if let Some(lease) = self.lease {
+            lease.leave().await;
+        }
+    }
+
+    fn start(self, folder: &Path) -> Pulling {
+        let mut tasks = JoinSet::new();
+        let mut states = Vec::new();
+        for following in self.followings {
+            states.push(Arc::clone(&following.state));
+            tasks.spawn(pull::work(Arc::clone(&following), folder.to_owned()));
+            tasks.spawn(fetch::work(following));
+        }
+        Pulling { states, lease: self.lease, stop: self.stop, tasks: tokio::sync::Mutex::new(tasks) }
+    }
+}
+
+/// Followers of one configuration, at work.
+struct Pulling {
+    states: Vec<Arc<State>>,
+    lease: Option<Arc<Lease>>,
+    stop: CancellationToken,
+    tasks: tokio::sync::Mutex<JoinSet<()>>,
+}
+
+impl Pulling {
+    async fn stop(&self) {
         self.stop.cancel();
         let mut tasks = self.tasks.lock().await;
         let all = async { while tasks.join_next().await.is_some() {} };

@@ -20,8 +20,8 @@ mod spool;
 mod vcon;
 mod work;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -64,12 +64,11 @@ struct Gate {
     told: AtomicI64,
 }
 
-/// All ingress adapters of a configuration, at work.
+/// The ingress adapters of a process.
 pub struct Ingresses {
-    gates: Vec<Arc<Gate>>,
-    lease: Option<Arc<Lease>>,
-    stop: CancellationToken,
-    work: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
+    store: Arc<dyn Store>,
+    keep: Option<Duration>,
+    open: RwLock<Arc<Open>>,
 }
 
 impl Ingresses {
@@ -84,6 +83,55 @@ impl Ingresses {
         http: &HttpClient,
         keep: Option<Duration>,
     ) -> Result<Arc<Self>> {
+        let open = RwLock::new(Arc::new(Open::start(config, store, http, keep).await?));
+        Ok(Arc::new(Ingresses { store: Arc::clone(store), keep, open }))
+    }
+
+    /// Goes on with the adapters of another configuration. What those of before have at work has five seconds to end.
+    ///
+    /// # Errors
+    /// Those of [`Ingresses::start`]; then the adapters of before go on.
+    pub async fn adopt(&self, config: &Config, http: &HttpClient) -> Result<()> {
+        let next = Arc::new(Open::start(config, &self.store, http, self.keep).await?);
+        let before = std::mem::replace(&mut *self.open.write().unwrap_or_else(PoisonError::into_inner), next);
+        before.stop().await;
+        Ok(())
+    }
+
+    fn open(&self) -> Arc<Open> {
+        Arc::clone(&self.open.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The lists of items that wait for their recording.
+    pub fn lists(&self) -> Vec<String> {
+        self.open().gates.iter().map(|gate| list_of(&gate.name)).collect()
+    }
+
+    /// Whether there is one to which requests come.
+    pub fn wants_requests(&self) -> bool {
+        self.open().gates.iter().any(|gate| gate.adapter.spool().is_none())
+    }
+
+    fn gate(&self, name: &str) -> Option<Arc<Gate>> {
+        self.open().gates.iter().find(|gate| gate.name == name).cloned()
+    }
+
+    /// Claims no more items; what is at work has five seconds to end, then it is given back.
+    pub async fn stop(&self) {
+        self.open().stop().await;
+    }
+}
+
+/// The adapters of one configuration, at work.
+struct Open {
+    gates: Vec<Arc<Gate>>,
+    lease: Option<Arc<Lease>>,
+    stop: CancellationToken,
+    work: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Open {
+    async fn start(config: &Config, store: &Arc<dyn Store>, http: &HttpClient, keep: Option<Duration>) -> Result<Self> {
         let mut gates = Vec::new();
         for configured in &config.ingress {
             let adapter = settings::adapter(config, configured)?;
@@ -110,25 +158,10 @@ impl Ingresses {
             let spools = gates.iter().filter(|gate| gate.adapter.spool().is_some());
             work.extend(spools.map(|gate| tokio::spawn(spool::watch(Arc::clone(gate), stop.clone()))));
         }
-        Ok(Arc::new(Ingresses { gates, lease, stop, work: tokio::sync::Mutex::new(work) }))
+        Ok(Open { gates, lease, stop, work: tokio::sync::Mutex::new(work) })
     }
 
-    /// The lists of items that wait for their recording.
-    pub fn lists(&self) -> Vec<String> {
-        self.gates.iter().map(|gate| list_of(&gate.name)).collect()
-    }
-
-    /// Whether there is one to which requests come.
-    pub fn wants_requests(&self) -> bool {
-        self.gates.iter().any(|gate| gate.adapter.spool().is_none())
-    }
-
-    fn gate(&self, name: &str) -> Option<&Arc<Gate>> {
-        self.gates.iter().find(|gate| gate.name == name)
-    }
-
-    /// Claims no more items; what is at work has five seconds to end, then it is given back.
-    pub async fn stop(&self) {
+    async fn stop(&self) {
         self.stop.cancel();
         for mut work in self.work.lock().await.drain(..) {
             if tokio::time::timeout(GRACE, &mut work).await.is_err() {

@@ -51,7 +51,6 @@ async fn take(
     };
     let query = uri.query().unwrap_or_default().to_owned();
     let delivery = Delivery { method, query, headers, body, at: SystemClock.now() };
-    let gate = Arc::clone(gate);
     gate.deliver(delivery).await
 }
 

@@ -1,4 +1,4 @@
-//! Hooks: points around a run at which a program that embeds vConductor looks in, or says no.
+//! Hooks: points around a run, and at the HTTP API, at which a program that embeds vConductor looks in, or says no.
 //!
 //! vcon-server has three of them, filled in by replacing a file when its image is built; here they are registered like
 //! plugins. Unlike a tracer a hook is not configured: it sees every chain.
@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use super::Outcome;
 use crate::error::{Error, Result};
@@ -26,7 +27,7 @@ pub struct RunInfo<'a> {
     pub attempt: u32,
 }
 
-/// Called around runs and links; every method has a default that does nothing.
+/// Called around runs and links, and for vCons that come and go; every method has a default that does nothing.
 #[async_trait]
 pub trait Hook: Send + Sync {
     /// Before a passage. False: the run is stopped, without links, storages and egress; the report counts it.
@@ -42,6 +43,13 @@ pub trait Hook: Send + Sync {
 
     /// After a passage, before its end is committed: `done`, `stopped`, `retried`, `parked`, `waited` or `dead`.
     async fn after_run(&self, _run: RunInfo<'_>, _end: &str) {}
+
+    /// After the HTTP API took in a vCon for these lists (`on_vcon_created` of vcon-server's `vcon_hook`). The answer does
+    /// not wait for it, and it is not repeated: what must not be missed is a chain on the list.
+    async fn vcon_created(&self, _uuid: &str, _document: &Bytes, _lists: &[String]) {}
+
+    /// After the HTTP API deleted a vCon (`on_vcon_deleted`); as [`Hook::vcon_created`].
+    async fn vcon_deleted(&self, _uuid: &str) {}
 }
 
 /// A registered hook.

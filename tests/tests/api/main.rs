@@ -8,6 +8,7 @@ mod access;
 mod crash;
 mod drain;
 mod history;
+mod hooks;
 mod limits;
 mod repeated;
 mod replace;
@@ -37,6 +38,7 @@ fn subjects() -> Vec<(&'static str, Vec<Case>)> {
         ("access", access::cases()),
         ("drain", drain::cases()),
         ("history", history::cases()),
+        ("hooks", hooks::cases()),
         ("limits", limits::cases()),
         ("repeated", repeated::cases()),
         ("replace", replace::cases()),

@@ -151,6 +151,8 @@ fn scopes(claims: &Map<String, Value>) -> Vec<Scope> {
 }
 
 #[cfg(test)]
+mod provider;
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 

@@ -14,7 +14,7 @@ mod tokens;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use vconductor_core::clock::{Clock as _, SystemClock};
@@ -49,13 +49,16 @@ impl Caller {
     }
 }
 
+/// The keys of partners by ingress list.
+type Partners = BTreeMap<String, Vec<Digest>>;
+
 /// The keys and what was tried with wrong ones.
 pub(super) struct Access {
     tokens: Keys,
     header: Option<HeaderName>,
     ring: Ring,
     jwt: Option<Tokens>,
-    partners: BTreeMap<String, Vec<Digest>>,
+    partners: RwLock<Arc<Partners>>,
     wrong: Rate<IpAddr>,
     calls: Option<Rate<String>>,
 }
@@ -74,24 +77,29 @@ impl Access {
             Some(settings) => Some(Tokens::new(settings).await?),
             None => None,
         };
-        let digests = |auth: &IngressAuth| {
-            let keys = auth.keys.iter().filter(|key| !key.is_empty());
-            (auth.list.value.clone(), keys.map(|key| Digest::of(key.expose().as_bytes())).collect())
-        };
         Ok(Access {
             jwt,
             header: HeaderName::from_bytes(tokens.header().as_bytes()).ok(),
             tokens,
             ring: Ring::new(store),
-            partners: partners.iter().map(digests).collect(),
+            partners: RwLock::new(Arc::new(digests(partners))),
             wrong: Rate::new(limits.wrong_keys, 1),
             calls: limits.calls_per_second.map(|per_second| Rate::new(per_second, per_second)),
         })
     }
 
+    /// From now on these are the keys of partners.
+    pub(super) fn adopt(&self, partners: &[IngressAuth]) {
+        *self.partners.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(digests(partners));
+    }
+
+    fn partners(&self) -> Arc<Partners> {
+        Arc::clone(&self.partners.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Whether any key opens anything.
     pub(super) async fn has_any(&self) -> vconductor_core::error::Result<bool> {
-        Ok(!self.tokens.is_empty() || self.jwt.is_some() || !self.partners.is_empty() || self.ring.has_any().await?)
+        Ok(!self.tokens.is_empty() || self.jwt.is_some() || !self.partners().is_empty() || self.ring.has_any().await?)
     }
 
     /// The key of a call: in the API's own header, else as bearer.
@@ -143,10 +151,11 @@ impl Access {
                 false => Err(refused(format!("Invalid API Key for ingress list '{list}'"))),
             };
         }
-        if self.partners.is_empty() {
+        let partners = self.partners();
+        if partners.is_empty() {
             return Err(refused("No ingress authentication configured".to_owned()));
         }
-        let Some(keys) = self.partners.get(list) else {
+        let Some(keys) = partners.get(list) else {
             return Err(refused(format!("Ingress list '{list}' not configured")));
         };
         if !Digest::of(given).is_among(keys) {
@@ -168,6 +177,14 @@ impl Access {
     pub(super) async fn note_uses(&self) {
         self.ring.note_uses(SystemClock.now()).await;
     }
+}
+
+fn digests(partners: &[IngressAuth]) -> Partners {
+    let digests = |auth: &IngressAuth| {
+        let keys = auth.keys.iter().filter(|key| !key.is_empty());
+        (auth.list.value.clone(), keys.map(|key| Digest::of(key.expose().as_bytes())).collect())
+    };
+    partners.iter().map(digests).collect()
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {

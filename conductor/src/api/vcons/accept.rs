@@ -9,6 +9,7 @@ use vconductor_core::layers::instruments;
 use vconductor_core::store::{NewVcon, Once};
 
 use super::check::Checked;
+use super::hooked;
 use crate::api::Context;
 use crate::api::answer::{Invalid, Refusal, Result};
 use crate::api::lists;
@@ -90,6 +91,7 @@ pub(super) async fn accept_batch(
             for list in &batch.lists {
                 instruments::api_enqueued(context.lists.label(list), batch.source, count);
             }
+            hooked::created(context, checked, &batch.lists);
             Ok(Taken::Now)
         }
     }

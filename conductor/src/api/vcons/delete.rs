@@ -4,6 +4,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde_json::json;
 
+use super::hooked;
 use crate::api::Context;
 use crate::api::answer::{Refusal, Result};
 use crate::api::query::uuid;
@@ -18,5 +19,6 @@ async fn delete(State(context): State<Context>, Path(text): Path<String>) -> Res
     let uuid = uuid(&text, json!(["path", "vcon_uuid"]))?;
     context.store.delete(&uuid).await.map_err(|error| Refusal::of(&error, "Failed to delete vCon"))?;
     context.storages.delete(&uuid).await;
+    hooked::deleted(&context, uuid);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -4,6 +4,7 @@ mod accept;
 mod check;
 mod delete;
 mod external;
+mod hooked;
 mod lines;
 mod list;
 mod post;

@@ -19,7 +19,8 @@ use self::watch::{End, Watch};
 use super::configuration::{self, Configuration};
 use super::exit::{Exit, Failure, Result};
 use super::output::{self, Format, STRONG, WARN, styled};
-use super::{age, http, plugins, store};
+use super::reload::{Conductor, Reloader};
+use super::{age, http, plugins, reload, store};
 use crate::api::Api;
 use crate::engine::report::{Report, RunOutcome};
 use crate::engine::{Engine, Settings};
@@ -33,6 +34,9 @@ Run the chains of a configuration
 Takes vCons from the ingress lists of the chains, runs each through its links and storages, and hands it on. CONFIG is a \
 file or a folder of *.yml files; several are joined. Without CONFIG: CONSERVER_CONFIG_FILE, else ./example_config.yml.
 
+SIGHUP, POST /config/reload and, with --watch, a changed file put another configuration to work: what is at work ends by \
+the old one, and a wrong one is refused. `store:` and `durability:` want a restart.
+
 SIGTERM and Ctrl-C let what is at work end within --grace; a second one gives it back at once. Nothing is lost either way, \
 nor when the process is killed.";
 
@@ -44,6 +48,7 @@ Examples:
   vconductor run chains/ --store embedded:/var/lib/vconductor
   vconductor run chains.yml --grace 50s                  # longer than the links take
   vconductor run chains.yml --http 0.0.0.0:8000          # with the HTTP API
+  vconductor run chains/ --watch                         # goes on by what is edited there
 
 Environment:
   CONSERVER_CONFIG_FILE          the configuration, when none is named
@@ -73,6 +78,9 @@ pub(crate) struct Run {
     /// Serve the HTTP API there, for example 127.0.0.1:8080; wants a key
     #[arg(long, value_name = "ADDRESS")]
     http: Option<SocketAddr>,
+    /// Reload the configuration when one of its files changes
+    #[arg(long)]
+    watch: bool,
     /// End when nothing is queued, at work, or due within 60 s
     #[arg(long)]
     until_idle: bool,
@@ -89,13 +97,15 @@ impl Run {
     pub(crate) async fn run(&self) -> Result<Exit> {
         self.times.check()?;
         let registry = plugins::registry()?;
-        let configuration = Configuration::load(&configuration::paths(&self.config, "run")?, &registry);
+        let paths = configuration::paths(&self.config, "run")?;
+        let configuration = Configuration::load(&paths, &registry);
         configuration::complain(&configuration.findings);
         let Some(config) = configuration.usable() else {
             output::talk(&configuration.verdict());
             return Err(Failure::Silent(Exit::Configuration));
         };
         let api = self.http.map(|address| self.api.settings(address, Some(&configuration), &registry)).transpose()?;
+        let (reloads, requests) = reload::channel(&configuration, config, &paths, self.watch)?;
         let http = sections::http_client(config)?;
         let report = Arc::new(Report::default());
         let chains = chains::assembled(config, &registry, &report)?;
@@ -110,6 +120,7 @@ impl Run {
         let api = match api {
             Some(mut settings) => {
                 settings.report = Some(Arc::clone(&report));
+                settings.reloads = Some(reloads);
                 settings.routers.push(ingress::router(Arc::clone(&ingresses)));
                 Some(Api::start(settings, Arc::clone(&store)).await?)
             }
@@ -121,19 +132,31 @@ impl Run {
             output::complain(WARN, "warning", "requests to the ingress adapters cannot arrive", Some(help));
         }
         let followers = Followers::start(&config.followers, &store, &http, &store::folder(flag, named)?).await?;
-        let services = sections::services(config, http, Arc::clone(&store) as _)?;
+        let services = sections::services(config, http.clone(), Arc::clone(&store) as _)?;
         let settings = self.times.apply(&settings()?);
         let engine = Arc::new(Engine::new(Arc::clone(&store), services, chains, Arc::clone(&report), settings));
+        let conductor = Conductor {
+            engine: Arc::clone(&engine),
+            store: Arc::clone(&store),
+            report: Arc::clone(&report),
+            followers: Arc::clone(&followers),
+            ingresses: Arc::clone(&ingresses),
+            http,
+        };
+        let (config, adopter) = (config.clone(), api.as_ref().map(Api::adopter));
+        let reloading = Reloader { paths, requests, config, api: adopter, conductor: Some(conductor) };
+        let reloading = tokio::spawn(reloading.work());
         let watch = Watch::new(
             engine,
             Arc::clone(&store),
             Arc::clone(&followers),
+            Arc::clone(&ingresses),
             Arc::clone(&report),
             self.until_idle,
             api.as_ref().map(Api::drain),
-        )
-        .and_lists(ingresses.lists());
+        );
         let end = watch.until_end().await;
+        reloading.abort();
         followers.stop().await;
         ingresses.stop().await;
         if let Some(api) = api {
@@ -190,9 +213,9 @@ impl Run {
         let (figures, states) = (report.figures(), followers.states());
         let (elapsed, left) = (report.elapsed(), &left);
         match self.output {
-            Format::Table => output::print(&summary::text(&figures, states, elapsed, left, end))?,
-            Format::Json => output::print_json(&summary::document(&figures, states, elapsed, left, end))?,
-            Format::Jsonl => output::print_jsonl([summary::document(&figures, states, elapsed, left, end)])?,
+            Format::Table => output::print(&summary::text(&figures, &states, elapsed, left, end))?,
+            Format::Json => output::print_json(&summary::document(&figures, &states, elapsed, left, end))?,
+            Format::Jsonl => output::print_jsonl([summary::document(&figures, &states, elapsed, left, end)])?,
         }
         Ok(left.is_held())
     }

@@ -17,6 +17,7 @@ use crate::cli::signals::Signals;
 use crate::engine::Engine;
 use crate::engine::report::Report;
 use crate::follow::Followers;
+use crate::ingress::Ingresses;
 
 /// How far ahead a retry still counts as work to wait for.
 const HORIZON: Duration = Duration::from_secs(60);
@@ -41,8 +42,7 @@ pub(super) struct Watch {
     engine: Arc<Engine>,
     store: Arc<dyn Store>,
     followers: Arc<Followers>,
-    /// Lists besides those of chains and followers on which something may be left to do.
-    lists: Vec<String>,
+    ingresses: Arc<Ingresses>,
     report: Arc<Report>,
     until_idle: bool,
     /// The HTTP API's, where there is one.
@@ -55,17 +55,12 @@ impl Watch {
         engine: Arc<Engine>,
         store: Arc<dyn Store>,
         followers: Arc<Followers>,
+        ingresses: Arc<Ingresses>,
         report: Arc<Report>,
         until_idle: bool,
         drain: Option<Drain>,
     ) -> Self {
-        Watch { engine, store, followers, lists: Vec::new(), report, until_idle, drain, end: End::Stopped }
-    }
-
-    /// Also waits for what is on these lists.
-    pub(super) fn and_lists(mut self, lists: Vec<String>) -> Self {
-        self.lists = lists;
-        self
+        Watch { engine, store, followers, ingresses, report, until_idle, drain, end: End::Stopped }
     }
 
     /// Runs the engine to its end.
@@ -143,7 +138,7 @@ impl Watch {
     async fn is_idle(&self) -> bool {
         let pending = async {
             // In the order in which vCons move, so that none passes behind our back.
-            let before = [self.followers.lists(), self.lists.clone()].concat();
+            let before = [self.followers.lists(), self.ingresses.lists()].concat();
             let followed = self.store.pending(&before, HORIZON).await?;
             let pending = self.engine.pending(HORIZON).await?;
             Ok::<_, Error>(followed.is_idle() && pending.is_idle())

@@ -113,6 +113,7 @@ impl Passage {
             let unsaved = if self.ledger_unsaved && self.unsaved { Some(self.revision_to_save()) } else { None };
             let situation = Situation {
                 shared: &self.shared,
+                services: &self.generation.services,
                 chain: &self.chain,
                 claim: &self.claim,
                 uuid: &self.uuid,

@@ -13,6 +13,7 @@ use super::{Passage, Passed};
 use crate::engine::Shared;
 use crate::engine::book::Book;
 use crate::engine::chain::Chain;
+use crate::engine::generation::Generation;
 use crate::engine::report::RunOutcome;
 
 /// A run that cannot start.
@@ -31,6 +32,7 @@ impl Refused {
 impl Passage {
     pub(super) async fn load(
         shared: Arc<Shared>,
+        generation: Arc<Generation>,
         chain: Arc<Chain>,
         claimed: Claimed,
         cancel: CancellationToken,
@@ -51,6 +53,7 @@ impl Passage {
         let vcon = Vcon::read(document).map_err(|error| dead(&error))?;
         Ok(Passage {
             shared,
+            generation,
             chain,
             claim,
             cancel,

@@ -29,11 +29,13 @@ impl Passage {
             // A branch may save the ledger; it must not go without the edits of the steps in it.
             self.save().await?;
         }
+        let generation = Arc::clone(&self.generation);
         let (shared, chain, book) = (Arc::clone(&self.shared), Arc::clone(&self.chain), Arc::clone(&self.book));
         let (claim, uuid, vcon, cancel) =
             (self.claim.clone(), self.uuid.clone(), Arc::clone(&self.vcon), self.cancel.clone());
         let situation = Situation {
             shared: &shared,
+            services: &generation.services,
             chain: &chain,
             claim: &claim,
             uuid: &uuid,

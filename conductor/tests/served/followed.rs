@@ -1,57 +1,11 @@
 //! Two shipped binaries: one serves its lists over HTTP, the other follows it.
 
-mod place;
-
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Stdio};
-
-use place::{Place, done};
 use serde_json::Value;
 
-const KEY: &str = "key-of-the-north";
+use crate::place::{Place, done};
+use crate::server::{KEY, Served};
+
 const VCONS: usize = 25;
-
-/// A conductor that serves; killed when it is dropped.
-struct Served {
-    child: Child,
-    address: String,
-}
-
-impl Served {
-    fn start(place: &Place) -> Self {
-        let mut command = place.command(&["run", "north.yml", "--http", "127.0.0.1:0"]);
-        command.env("CONSERVER_API_TOKEN", KEY).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = lines.find_map(|line| Some(line.unwrap().split_once("http://")?.1.trim().to_owned()));
-        Served { address: address.expect("the start line says where"), child }
-    }
-
-    /// Status and body.
-    fn call(&self, method: &str, path: &str, key: Option<&str>, body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let key = key.map(|key| format!("x-conserver-api-token: {key}\r\n")).unwrap_or_default();
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
-             content-length: {length}\r\n{key}\r\n{body}"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
 
 fn uuid(number: usize) -> String {
     format!("018f2b7c-5e1a-8c33-9d2b-0000000000{number:02}")
@@ -89,7 +43,7 @@ fn south(address: &str, key: &str) -> Place {
 #[test]
 fn a_conductor_follows_another_one() {
     let north = north();
-    let served = Served::start(&north);
+    let served = Served::begin(&north, &["run", "north.yml", "--http", "127.0.0.1:0"]);
     let south = south(&served.address, KEY);
     let end = done(&mut south.command(&["run", "south.yml", "--until-idle", "--output", "json"]));
     assert_eq!(end.code, 0, "{}", end.stderr);
@@ -107,19 +61,20 @@ fn a_conductor_follows_another_one() {
 #[test]
 fn without_the_key_nothing_is_handed_out() {
     let north = north();
-    let served = Served::start(&north);
+    let served = Served::begin(&north, &["run", "north.yml", "--http", "127.0.0.1:0"]);
     let ask = r#"{"follower":"x","list":"done","limit":5,"hold_seconds":60}"#;
-    for key in [None, Some("key-of-the-nort"), Some("")] {
-        let (status, body) = served.call("POST", "/api/vconductor/follow/claim", key, ask);
+    for key in [None, Some("key-of-the-operato"), Some("")] {
+        let headers: Vec<_> = key.map(|key| ("x-conserver-api-token", key)).into_iter().collect();
+        let (status, body) = served.call_with(&headers, "POST", "/api/vconductor/follow/claim", ask);
         assert_eq!((status, body.as_str()), (403, r#"{"detail":"Invalid API Key"}"#), "{key:?}");
     }
-    let (status, body) = served.call("POST", "/vconductor/follow/claim", Some(KEY), ask);
+    let (status, body) = served.call("POST", "/vconductor/follow/claim", ask);
     assert!(status == 200 && body.contains(&uuid(0)), "{body}");
     for path in ["/health", "/api/health", "/version"] {
-        assert_eq!(served.call("GET", path, None, "").0, 200, "{path}");
+        assert_eq!(served.call_with(&[], "GET", path, "").0, 200, "{path}");
     }
-    assert_eq!(served.call("GET", "/nowhere", Some(KEY), "").0, 404);
-    assert_eq!(served.call("POST", "/vconductor/follow/claim", Some(KEY), &" ".repeat(2 << 20)).0, 413);
+    assert_eq!(served.call("GET", "/nowhere", "").0, 404);
+    assert_eq!(served.call("POST", "/vconductor/follow/claim", &" ".repeat(2 << 20)).0, 413);
 }
 
 #[test]

@@ -1,61 +1,13 @@
 //! The shipped binary as a server: `serve`, and the configuration over HTTP.
 
-mod place;
-
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use place::Place;
 use serde_json::{Value, json};
 
-const KEY: &str = "key-of-the-operator";
-
-/// A server; killed when it is dropped.
-struct Served {
-    child: Child,
-    address: String,
-}
-
-impl Served {
-    fn start(place: &Place, arguments: &[&str]) -> Self {
-        Served::begin(place, &[&["serve", "--http", "127.0.0.1:0", "--drain", "0"], arguments].concat())
-    }
-
-    fn begin(place: &Place, arguments: &[&str]) -> Self {
-        let mut command = place.command(arguments);
-        command.env("CONSERVER_API_TOKEN", KEY).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = lines.find_map(|line| Some(line.unwrap().split_once("http://")?.1.trim().to_owned()));
-        // Nobody reads the log from here on, and it goes on all the same.
-        Served { address: address.expect("the start line says where"), child }
-    }
-
-    /// Status and body.
-    fn call(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\
-             x-conserver-api-token: {KEY}\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        self.child.kill().unwrap_or_default();
-        self.child.wait().unwrap();
-    }
-}
+use crate::place::Place;
+use crate::server::{KEY, Served};
 
 const CONFIG: &str = "store: embedded:./data\nlinks:\n  hook:\n    module: links.webhook\n    options:\n      webhook-urls: \
                       [\"https://hooks.example.com/\"]\n      headers: {Authorization: Bearer secret-of-the-hook}\nchains:\n  c: \
