@@ -32,7 +32,7 @@ function fields(document, operation) {
     const schema = schemaOf(document, parameter.schema.items ?? parameter.schema);
     const input = make("input", { name: parameter.name });
     inputs.push({ parameter, input });
-    const many = parameter.schema.type === "array" ? " Several: separate them by spaces." : "";
+    const many = parameter.schema.type === "array" ? ". Several: separate them by spaces" : "";
     return make("tr", {},
       make("td", {}, make("code", { class: parameter.required ? "must" : "" }, parameter.name), make("br"), parameter.in),
       make("td", {}, input),
@@ -115,11 +115,15 @@ function draw(document) {
     }
   }
   const calls = window.document.getElementById("calls");
-  calls.replaceChildren(...[...groups].flatMap(([group, entries]) => [make("h2", {}, group), ...entries]));
+  calls.replaceChildren(...[...groups].map(([group, entries]) => make("section", {}, make("h2", {}, group), ...entries)));
   window.document.getElementById("about").textContent = `${document.info.description} Version ${document.info.version}.`;
   window.document.getElementById("find").addEventListener("input", (event) => {
     const word = event.target.value.toLowerCase();
-    for (const entry of calls.querySelectorAll("details")) entry.hidden = !entry.dataset.words.includes(word);
+    for (const section of calls.children) {
+      const entries = [...section.querySelectorAll("details")];
+      for (const entry of entries) entry.hidden = !entry.dataset.words.includes(word);
+      section.hidden = entries.every((entry) => entry.hidden);
+    }
   });
 }
 

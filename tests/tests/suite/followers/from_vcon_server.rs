@@ -95,7 +95,7 @@ async fn a_killed_follower_loses_nothing_but_the_reply_in_flight() {
     let place = Place::embedded();
     let server = VconServer::start().await;
     let mut expected = BTreeMap::new();
-    let (mut lost, mut twice): (Vec<String>, Vec<String>) = Default::default();
+    let (mut lost, mut in_flight, mut twice): (Vec<String>, Vec<String>, Vec<String>) = Default::default();
     let mut next = 0;
     for point in points {
         for count in [1, 2, 5] {
@@ -111,15 +111,17 @@ async fn a_killed_follower_loses_nothing_but_the_reply_in_flight() {
             match point {
                 "follow_reply_read" => lost.extend(in_hand),
                 "follow_listed" => twice.extend(in_hand),
-                _ => {}
+                "follow_noted" => {}
+                // While what was taken is fetched, the next reply may be on its way.
+                _ => in_flight.extend(in_hand),
             }
             assert!(place.run(&server.url(), TOKEN, None).await.status.success());
         }
     }
     let mut arrived = place.out().await;
     let missing: Vec<&String> = expected.keys().filter(|uuid| !arrived.contains_key(*uuid)).collect();
-    assert_eq!(missing.len(), lost.len(), "{missing:?}");
-    assert!(missing.iter().all(|uuid| lost.contains(uuid)));
+    assert!(lost.iter().all(|uuid| missing.contains(&uuid)), "{missing:?}");
+    assert!(missing.iter().all(|uuid| lost.contains(uuid) || in_flight.contains(uuid)), "{missing:?}");
     arrived.retain(|_, count| *count != 1);
     assert!(arrived.iter().all(|(uuid, count)| *count == 2 && twice.contains(uuid)), "{arrived:?}");
 }
