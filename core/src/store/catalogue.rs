@@ -94,13 +94,7 @@ pub trait Catalogue: Send + Sync {
 
     /// Uuids by `created_at`, newest first, after the first `skip`. A store on Redis also names vCons that have expired
     /// there and may be had back from a storage.
-    async fn by_time(
-        &self,
-        scope: &TenantScope,
-        range: TimeRange,
-        skip: usize,
-        limit: usize,
-    ) -> Result<Vec<String>>;
+    async fn by_time(&self, scope: &TenantScope, range: TimeRange, skip: usize, limit: usize) -> Result<Vec<String>>;
 
     /// Uuids of vCons that have a party for every term; a term that nobody has finds nothing, and so does no term.
     async fn search(&self, scope: &TenantScope, terms: &[Term]) -> Result<Vec<String>>;

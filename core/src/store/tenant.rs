@@ -169,7 +169,8 @@ mod tests {
     #[test]
     fn keys_of_two_scopes_never_meet() {
         let scope = |name: &str| TenantScope::One(name.parse().unwrap());
-        let keys = [scope("a").key("x:y"), scope("a").key("x"), scope("a-x").key("y"), TenantScope::Everything.key("x")];
+        let keys =
+            [scope("a").key("x:y"), scope("a").key("x"), scope("a-x").key("y"), TenantScope::Everything.key("x")];
         for (index, key) in keys.iter().enumerate() {
             assert!(keys[index + 1..].iter().all(|other| other != key), "{key}");
         }

@@ -68,13 +68,7 @@ impl Catalogue for EmbeddedStore {
         self.readers.query(move |db| uuids.iter().map(|uuid| one(db, uuid)).collect()).await
     }
 
-    async fn by_time(
-        &self,
-        scope: &TenantScope,
-        range: TimeRange,
-        skip: usize,
-        limit: usize,
-    ) -> Result<Vec<String>> {
+    async fn by_time(&self, scope: &TenantScope, range: TimeRange, skip: usize, limit: usize) -> Result<Vec<String>> {
         let (since, until) = (range.since.unwrap_or(i64::MIN), range.until.unwrap_or(i64::MAX));
         let (now, skip, limit) = (self.settings.clock.now(), whole(skip), whole(limit));
         let scope = scope.clone();

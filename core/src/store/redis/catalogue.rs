@@ -64,17 +64,13 @@ impl Catalogue for RedisStore {
         Ok(found)
     }
 
-    async fn by_time(
-        &self,
-        scope: &TenantScope,
-        range: TimeRange,
-        skip: usize,
-        limit: usize,
-    ) -> Result<Vec<String>> {
+    async fn by_time(&self, scope: &TenantScope, range: TimeRange, skip: usize, limit: usize) -> Result<Vec<String>> {
         let times = scope.tenant().map(|tenant| keys::times(tenant.as_str()));
         let end = |bound: Option<i64>, open: &str| bound.map_or_else(|| open.to_owned(), |bound| bound.to_string());
         let mut ask = cmd("ZREVRANGEBYSCORE");
-        ask.arg(times.as_ref().unwrap_or(&self.inner.settings.sorted_set)).arg(end(range.until, "+inf")).arg(end(range.since, "-inf"));
+        ask.arg(times.as_ref().unwrap_or(&self.inner.settings.sorted_set))
+            .arg(end(range.until, "+inf"))
+            .arg(end(range.since, "-inf"));
         ask.arg("LIMIT").arg(skip).arg(limit);
         let members = list(self.inner.wire.one(ask).await?).into_iter().filter_map(text);
         // vcon-server writes the bare uuid, beside the one with its prefix, when it has got a vCon back from a storage.
