@@ -227,7 +227,8 @@ async fn tenant_indexes(files: Files) {
     let connection = rusqlite::Connection::open(files.directory.path().join("vconductor.db")).expect("the file opens");
     let plan = |sql: &str| -> String {
         let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a statement");
-        let rows = explain.query_map([], |row| row.get::<_, String>(3)).expect("a plan");
+        let values = rusqlite::params_from_iter(std::iter::repeat_n(1, explain.parameter_count()));
+        let rows = explain.query_map(values, |row| row.get::<_, String>(3)).expect("a plan");
         rows.collect::<rusqlite::Result<Vec<_>>>().expect("the steps").join("; ")
     };
     let arrivals = plan("SELECT uuid FROM vcons WHERE id > ?1 AND tenant = ?4 ORDER BY id LIMIT ?2");

@@ -215,7 +215,7 @@ async fn what_is_somebody_elses_is_not_overwritten(world: World) {
 async fn a_refused_batch_stores_nothing(world: World) {
     mixed(&world).await;
     refused(&world, vec![vcon("new", "acme", 1), vcon("o1", "acme", 1)]).await;
-    refused(&world, vec![vcon("new", "acme", 1), vcon("new", "other", 1)]).await;
+    refused(&world, vec![vcon("new", "other", 1), vcon("new", "acme", 1)]).await;
     refused(&world, vec![vcon("new", "-", 1), vcon("new", "acme", 1)]).await;
     assert_eq!(get(&world, ALL, "new").await, None);
     let several = vec![vcon("b", "acme", 1), vcon("c", "other", 1), vcon("d", "-", 1)];
