@@ -106,10 +106,15 @@ fn url(world: &World) -> String {
     }
 }
 
-pub(crate) fn keys(world: &World, arguments: &[&str]) -> String {
+/// What the command `keys` does and how it ends.
+pub(crate) fn keys_ends(world: &World, arguments: &[&str]) -> std::process::Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_conductor_under_test"));
     command.arg("keys").args(arguments).args(["--store", &url(world)]).current_dir(world.folder.path());
-    let output = command.env_remove("REDIS_URL").output().expect("it runs");
+    command.env_remove("REDIS_URL").output().expect("it runs")
+}
+
+pub(crate) fn keys(world: &World, arguments: &[&str]) -> String {
+    let output = keys_ends(world, arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }

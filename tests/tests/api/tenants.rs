@@ -7,7 +7,7 @@ use vconductor_core::plugin::{Registry, SaveItem, Storage};
 use vconductor_core::store::TenantScope;
 use vconductor_core::vcon::Vcon;
 
-use crate::access::{create, keys};
+use crate::access::{create, keys, keys_ends};
 use crate::history::{call, transcript};
 use crate::world::{Answer, Call, Server, World, cases, uuid, vcon};
 
@@ -218,6 +218,11 @@ async fn a_key_says_whose_it_is(world: World) {
     let mut tenants: Vec<&Value> = told.as_array().expect("keys").iter().map(|key| &key["tenant"]).collect();
     tenants.sort_by_key(|tenant| tenant.is_null());
     assert_eq!(tenants, [&json!("acme"), &Value::Null]);
+    for (scope, tenant, why) in [("admin", "acme", "scope admin"), ("read", "A B", "no name of a tenant")] {
+        let refused = keys_ends(&world, &["create", "test", "--scope", scope, "--tenant", tenant]);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains(why), "{refused:?}");
+    }
     let table = keys(&world, &["list"]);
     assert!(table.contains("TENANT") && table.contains("acme"), "{table}");
 }

@@ -17,7 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   vconductor keys create dashboard --scope read
   vconductor keys create crm --scope read --scope write --expires 90d
-  vconductor keys create acme --scope read --scope write --tenant acme
+  vconductor keys create acme-crm --scope read --scope write --tenant acme
   KEY=$(vconductor keys create crm --scope write --quiet)
 
 Scopes:
