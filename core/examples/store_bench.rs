@@ -112,6 +112,7 @@ async fn latency(store: &Arc<EmbeddedStore>, bytes: usize) -> Result<(f64, f64),
             lists: lists.clone(),
             keep: None,
             context: None,
+            tenant: None,
         };
         store.ingest(vec![vcon]).await?;
         conductor.await??;
@@ -142,6 +143,7 @@ async fn feed(
             lists: vec!["calls".to_owned()],
             keep: None,
             context: None,
+            tenant: None,
         });
         store.ingest(vcons.collect()).await?;
         fed.fetch_add(64, Ordering::Relaxed);

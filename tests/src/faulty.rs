@@ -13,7 +13,7 @@ use vconductor_core::run::RunId;
 use vconductor_core::store::{
     Catalogue, Claim, ClaimRequest, Claimed, Commit, Committed, Coordination, DeadLetter, DeadLetterQueue, Documents,
     End, Hold, Keyring, ListStatus, NewVcon, Once, Operations, Pending, Permit, ProcessId, Queue, Queued, Reaped,
-    Replaced, Revival, Standing, Store, Stored, StoredKey, Taken, Term, TimeRange, Want,
+    Replaced, Revival, Standing, Store, Stored, StoredKey, Taken, TenantScope, Term, TimeRange, Want,
 };
 
 /// A store around another one.
@@ -98,16 +98,16 @@ impl Documents for Faulty {
         self.inner.ingest(vcons).await
     }
 
-    async fn get(&self, uuid: &str) -> Result<Option<Stored>> {
-        self.inner.get(uuid).await
+    async fn get(&self, scope: &TenantScope, uuid: &str) -> Result<Option<Stored>> {
+        self.inner.get(scope, uuid).await
     }
 
-    async fn delete(&self, uuid: &str) -> Result<bool> {
-        self.inner.delete(uuid).await
+    async fn delete(&self, scope: &TenantScope, uuid: &str) -> Result<bool> {
+        self.inner.delete(scope, uuid).await
     }
 
-    async fn documents(&self, cursor: Option<String>, limit: usize) -> Result<Vec<String>> {
-        self.inner.documents(cursor, limit).await
+    async fn documents(&self, scope: &TenantScope, cursor: Option<String>, limit: usize) -> Result<Vec<String>> {
+        self.inner.documents(scope, cursor, limit).await
     }
 }
 
@@ -248,24 +248,30 @@ impl Coordination for Faulty {
 
 #[async_trait]
 impl Catalogue for Faulty {
-    async fn ingest_once(&self, once: &Once, vcons: Vec<NewVcon>) -> Result<Option<String>> {
-        self.inner.ingest_once(once, vcons).await
+    async fn ingest_once(&self, scope: &TenantScope, once: &Once, vcons: Vec<NewVcon>) -> Result<Option<String>> {
+        self.inner.ingest_once(scope, once, vcons).await
     }
 
-    async fn replace(&self, uuid: &str, document: Bytes, expected: Option<u64>) -> Result<Replaced> {
-        self.inner.replace(uuid, document, expected).await
+    async fn replace(
+        &self,
+        scope: &TenantScope,
+        uuid: &str,
+        document: Bytes,
+        expected: Option<u64>,
+    ) -> Result<Replaced> {
+        self.inner.replace(scope, uuid, document, expected).await
     }
 
-    async fn revisions(&self, uuids: &[String]) -> Result<Vec<Option<u64>>> {
-        self.inner.revisions(uuids).await
+    async fn revisions(&self, scope: &TenantScope, uuids: &[String]) -> Result<Vec<Option<u64>>> {
+        self.inner.revisions(scope, uuids).await
     }
 
-    async fn by_time(&self, range: TimeRange, skip: usize, limit: usize) -> Result<Vec<String>> {
-        self.inner.by_time(range, skip, limit).await
+    async fn by_time(&self, scope: &TenantScope, range: TimeRange, skip: usize, limit: usize) -> Result<Vec<String>> {
+        self.inner.by_time(scope, range, skip, limit).await
     }
 
-    async fn search(&self, terms: &[Term]) -> Result<Vec<String>> {
-        self.inner.search(terms).await
+    async fn search(&self, scope: &TenantScope, terms: &[Term]) -> Result<Vec<String>> {
+        self.inner.search(scope, terms).await
     }
 
     async fn reindex(&self) -> Result<u64> {

@@ -11,7 +11,9 @@ use vconductor::engine::{Engine, Settings};
 use vconductor_core::http::HttpClient;
 use vconductor_core::plugin::Services;
 use vconductor_core::store::embedded::{EmbeddedStore, Settings as StoreSettings};
-use vconductor_core::store::{ClaimRequest, Commit, DeadLetter, End, NewVcon, Pending, ProcessId, Quota, Store};
+use vconductor_core::store::{
+    ClaimRequest, Commit, DeadLetter, End, NewVcon, Pending, ProcessId, Quota, Store, TenantScope,
+};
 
 /// A store, and conductors on it.
 pub struct Stage {
@@ -62,6 +64,7 @@ impl Stage {
             lists: vec![list],
             keep: None,
             context: None,
+            tenant: None,
         });
         self.store.ingest(vcons.collect()).await.expect("the store takes vCons");
     }
@@ -123,7 +126,7 @@ impl Stage {
 
     /// The stored document as JSON.
     pub async fn document(&self, uuid: &str) -> serde_json::Value {
-        let stored = self.store.get(uuid).await.expect("an answer").expect("a document");
+        let stored = self.store.get(&TenantScope::Everything, uuid).await.expect("an answer").expect("a document");
         serde_json::from_slice(&stored.document).expect("JSON")
     }
 }

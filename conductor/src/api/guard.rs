@@ -19,6 +19,8 @@ use super::{Context, version};
 pub(super) struct Door {
     pub(super) context: Context,
     pub(super) required: Required,
+    /// Whether a key that is bound to a tenant may pass.
+    pub(super) tenants: bool,
     pub(super) path: &'static str,
 }
 
@@ -32,6 +34,9 @@ impl Door {
             Required::Admin => Scope::Admin,
         };
         let caller = self.context.access.caller(headers, peer.0).await?;
+        if !self.tenants && caller.tenants.tenant().is_some() {
+            return Err(Refusal::forbidden("This key is bound to a tenant, and this is not for tenants"));
+        }
         if !caller.may(&scope) {
             return Err(Refusal::forbidden(format!("This key lacks the scope {scope}")));
         }

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Json, Response};
 use serde_json::json;
 use tokio::time::timeout;
+use vconductor_core::store::TenantScope;
 
 use super::route::{Required, Route, Verb};
 use super::{Context, version};
@@ -45,7 +46,7 @@ async fn ready(State(context): State<Context>) -> Response {
     if context.is_draining() {
         return unready("draining");
     }
-    match timeout(PATIENCE, context.store.revisions(&["ready".to_owned()])).await {
+    match timeout(PATIENCE, context.store.revisions(&TenantScope::Everything, &["ready".to_owned()])).await {
         Ok(Ok(_)) => Json(json!({"status": "ready"})).into_response(),
         Ok(Err(error)) => {
             tracing::warn!(error = %error.chain_text(), "not ready");

@@ -63,6 +63,7 @@ fn operation(route: &Route) -> Value {
         "operationId": operation_id(route),
         "summary": route.about,
         "x-scope": scope(route.required),
+        "x-for-tenants": route.tenants || route.required == Required::Nothing,
         "parameters": route.parameters.iter().map(parameter).collect::<Vec<_>>(),
         "responses": responses(route),
     });

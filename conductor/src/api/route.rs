@@ -95,6 +95,8 @@ pub(super) struct Route {
     pub(super) parameters: Vec<Parameter>,
     pub(super) takes: Option<Content>,
     pub(super) answers: Vec<Answer>,
+    /// Whether keys that are bound to a tenant open it.
+    pub(super) tenants: bool,
     service: MethodRouter<Context>,
 }
 
@@ -115,7 +117,13 @@ impl Route {
             Parameter { name, place: "path", schema, required: true, repeated: false, about }
         });
         let parameters = parameters.collect();
-        Route { verb, path, required, about, parameters, takes: None, answers: Vec::new(), service }
+        Route { verb, path, required, about, parameters, takes: None, answers: Vec::new(), tenants: false, service }
+    }
+
+    /// Open to keys that are bound to a tenant: the handler sees to it that they reach vCons of that tenant alone.
+    pub(super) fn for_tenants(mut self) -> Self {
+        self.tenants = true;
+        self
     }
 
     fn parameter(mut self, parameter: Parameter) -> Self {
@@ -176,7 +184,8 @@ impl Route {
 /// A router with these routes, each behind its door.
 pub(super) fn router(routes: Vec<Route>, context: &Context) -> Router {
     let served = routes.into_iter().fold(Router::new(), |router, route| {
-        let door = Door { context: context.clone(), required: route.required, path: route.path };
+        let door =
+            Door { context: context.clone(), required: route.required, tenants: route.tenants, path: route.path };
         router.route(route.path, route.service.route_layer(from_fn_with_state(door, guard)))
     });
     served.with_state(context.clone())

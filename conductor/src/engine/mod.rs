@@ -35,7 +35,9 @@ use vconductor_core::clock::{Clock, SystemClock};
 use vconductor_core::error::{Class, Error, Result};
 use vconductor_core::layers::timeout::with_timeout;
 use vconductor_core::plugin::{Hook, Services, hooks};
-use vconductor_core::store::{Commit, Committed, Coordination, Hold, NewVcon, Pending, ProcessId, Store, Stored};
+use vconductor_core::store::{
+    Commit, Committed, Coordination, Hold, NewVcon, Pending, ProcessId, Store, Stored, TenantScope,
+};
 
 pub use built::Built;
 use chain::{Chain, Chains};
@@ -190,12 +192,13 @@ impl Shared {
             lists: Vec::new(),
             keep: self.settings.keep,
             context: None,
+            tenant: None,
         };
         if let Err(error) = self.store.ingest(vec![vcon]).await {
             tracing::warn!(uuid, error = %error.chain_text(), "cannot put a document back into the store");
             return None;
         }
-        self.store.get(uuid).await.ok().flatten()
+        self.store.get(&TenantScope::Everything, uuid).await.ok().flatten()
     }
 }
 

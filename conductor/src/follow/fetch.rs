@@ -78,8 +78,14 @@ impl Following {
         Vcon::read(document.clone()).map_err(|error| {
             Error::permanent(format!("what the other server has under `{id}` is no vCon")).caused_by(error)
         })?;
-        let vcon =
-            NewVcon { uuid: id.to_owned(), document: Some(document), lists: Vec::new(), keep: None, context: None };
+        let vcon = NewVcon {
+            uuid: id.to_owned(),
+            document: Some(document),
+            lists: Vec::new(),
+            keep: None,
+            context: None,
+            tenant: None,
+        };
         self.ingest(vec![vcon]).await?;
         failpoint::hit("follow_stored");
         Ok(())

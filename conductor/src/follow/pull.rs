@@ -163,6 +163,7 @@ impl Puller {
             lists: vec![following.list.clone()],
             keep: None,
             context: None,
+            tenant: None,
         });
         following.ingest(vcons.collect()).await?;
         failpoint::hit("follow_listed");
@@ -186,6 +187,7 @@ impl Puller {
             lists: vec![following.settings.follower_ingress_list.clone()],
             keep: None,
             context: None,
+            tenant: None,
         });
         following.ingest(vcons.collect()).await?;
         failpoint::hit("follow_delivered");

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use vconductor_core::clock::Millis;
 use vconductor_core::error::Result;
 use vconductor_core::ingress::Event;
-use vconductor_core::store::NewVcon;
+use vconductor_core::store::{NewVcon, TenantScope};
 
 use super::item::{Item, Use, name};
 use super::{Gate, list_of};
@@ -55,6 +55,7 @@ impl Gate {
                 lists: vec![list_of(&self.name)],
                 keep: self.keep,
                 context: None,
+                tenant: None,
             });
         }
         if repeated {
@@ -74,7 +75,7 @@ impl Gate {
 
     /// Whether the event is an item, or was one. The item is looked for first: it is deleted after it was noted.
     async fn is_known(&self, item: &str) -> Result<bool> {
-        Ok(self.store.get(item).await?.is_some() || self.maker(item).await?.is_some())
+        Ok(self.store.get(&TenantScope::Everything, item).await?.is_some() || self.maker(item).await?.is_some())
     }
 
     /// The run that has made the vCon of an item, or is about to.

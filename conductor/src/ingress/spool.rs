@@ -20,6 +20,7 @@ use vconductor_core::error::{Error, Result};
 use vconductor_core::failpoint;
 use vconductor_core::ingress::proof::hexadecimal;
 use vconductor_core::plugin::Spool;
+use vconductor_core::store::TenantScope;
 
 use super::Gate;
 use super::item::{Use, is_done, name};
@@ -106,7 +107,7 @@ async fn look(gate: &Gate, spool: &dyn Spool, seen: &mut HashMap<String, Seen>) 
 async fn take(gate: &Gate, spool: &dyn Spool, file: &str, path: &Path, hash: &str, modified: Timestamp) -> Result<()> {
     let event = spool.event(file, hash, modified);
     let item = name(Use::Item, &gate.name, &event.key());
-    match gate.store.get(&item).await? {
+    match gate.store.get(&TenantScope::Everything, &item).await? {
         Some(stored) if is_done(&stored.document) => {}
         Some(_) => return Ok(()),
         None if gate.maker(&item).await?.is_some() => {}

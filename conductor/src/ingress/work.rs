@@ -15,7 +15,7 @@ use vconductor_core::failpoint;
 use vconductor_core::layers::instruments::{dead_lettered, ingress_event};
 use vconductor_core::layers::retry::RetryPolicy;
 use vconductor_core::store::{
-    Claim, ClaimRequest, Claimed, Commit, End, Failure, Made, Quota, Save, Store, dead_letter_queue,
+    Claim, ClaimRequest, Claimed, Commit, End, Failure, Made, Quota, Save, Store, TenantScope, dead_letter_queue,
 };
 
 use super::item::{self, Item};
@@ -181,7 +181,7 @@ impl Job {
         ingress_event(&ingress, outcome);
         tracing::info!(ingress, outcome, uuid, "an event is done");
         // What another run is to make is still wanted. What is left of a done one would expire by itself.
-        if is_made && let Err(error) = self.gate.store.delete(&item).await {
+        if is_made && let Err(error) = self.gate.store.delete(&TenantScope::Everything, &item).await {
             tracing::debug!(ingress, item, error = %error.chain_text(), "an item that is done is deleted later");
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::NewVcon;
+use super::{NewVcon, TenantScope};
 use crate::error::Result;
 
 /// What makes a delivery recognisable when it comes again.
@@ -72,26 +72,32 @@ pub struct Term {
     pub value: String,
 }
 
-/// Finding and changing stored vCons.
+/// Finding and changing stored vCons. Every query says which vCons it sees ([`TenantScope`]); pages count those alone.
 #[async_trait]
 pub trait Catalogue: Send + Sync {
     /// Takes vCons in as [`super::Documents::ingest`] does, and remembers the delivery in the same atomic step. If it was
-    /// taken in before, nothing is done and the mark of that time is the answer.
-    async fn ingest_once(&self, once: &Once, vcons: Vec<NewVcon>) -> Result<Option<String>>;
+    /// taken in before, nothing is done and the mark of that time is the answer. Keys of two scopes never meet.
+    async fn ingest_once(&self, scope: &TenantScope, once: &Once, vcons: Vec<NewVcon>) -> Result<Option<String>>;
 
     /// Puts another document in the place of a stored one, which keeps its time to live and its runs. `expected` is the
     /// revision that it must have.
-    async fn replace(&self, uuid: &str, document: Bytes, expected: Option<u64>) -> Result<Replaced>;
+    async fn replace(
+        &self,
+        scope: &TenantScope,
+        uuid: &str,
+        document: Bytes,
+        expected: Option<u64>,
+    ) -> Result<Replaced>;
 
     /// The revision of each document, without loading it; `None` where there is none.
-    async fn revisions(&self, uuids: &[String]) -> Result<Vec<Option<u64>>>;
+    async fn revisions(&self, scope: &TenantScope, uuids: &[String]) -> Result<Vec<Option<u64>>>;
 
     /// Uuids by `created_at`, newest first, after the first `skip`. A store on Redis also names vCons that have expired
     /// there and may be had back from a storage.
-    async fn by_time(&self, range: TimeRange, skip: usize, limit: usize) -> Result<Vec<String>>;
+    async fn by_time(&self, scope: &TenantScope, range: TimeRange, skip: usize, limit: usize) -> Result<Vec<String>>;
 
     /// Uuids of vCons that have a party for every term; a term that nobody has finds nothing, and so does no term.
-    async fn search(&self, terms: &[Term]) -> Result<Vec<String>>;
+    async fn search(&self, scope: &TenantScope, terms: &[Term]) -> Result<Vec<String>>;
 
     /// Makes the index for [`Catalogue::by_time`] and [`Catalogue::search`] anew; returns how many vCons are in it.
     async fn reindex(&self) -> Result<u64>;

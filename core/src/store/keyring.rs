@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use super::Tenant;
 use crate::clock::Millis;
 use crate::error::Result;
 
@@ -17,6 +18,9 @@ pub struct StoredKey {
     pub hash: String,
     /// What it opens, by the names of the API's scopes.
     pub scopes: Vec<String>,
+    /// The tenant it is bound to; it opens nothing of anybody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Tenant>,
     /// When it was made.
     pub created_at: Millis,
     /// From when on it opens nothing any more.

@@ -17,6 +17,7 @@ mod keyring;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod status;
+mod tenant;
 
 use std::fmt;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub use status::{
     DeadLetter, DeadLetterQueue, Failure, Holder, ListStatus, Pending, Queued, Reaped, Revival, RunState, Standing,
     WaitReason, Waits,
 };
+pub use tenant::{NotTheirs, Tenant, TenantScope};
 
 /// One start of a conductor. Random, and replaced when its lease was lost, so that a new process can
 /// never be taken for a dead one.
@@ -82,6 +84,9 @@ pub struct NewVcon {
     pub keep: Option<Duration>,
     /// Trace context of the producer, handed to the run unread.
     pub context: Option<String>,
+    /// Whose it is. The first one who takes a uuid in says it for good: without a tenant it belongs to nobody and is seen
+    /// by [`TenantScope::Everything`] alone. Later, `None` leaves it as it is; another tenant than the first is refused.
+    pub tenant: Option<Tenant>,
 }
 
 /// How many runs of a list may be claimed now.
@@ -155,22 +160,23 @@ pub struct Claimed {
     pub context: Option<String>,
 }
 
-/// Documents: what is stored under a uuid.
+/// Documents: what is stored under a uuid. Every query says which vCons it sees ([`TenantScope`]).
 #[async_trait]
 pub trait Documents: Send + Sync {
-    /// Stores and enqueues vCons, all or none. Durable when it returns.
+    /// Stores and enqueues vCons, all or none. Durable when it returns. `Err` of which [`NotTheirs`] is the cause if one of
+    /// them is handed in for a tenant and is stored as somebody else's, or is to be enqueued only and is not the tenant's.
     async fn ingest(&self, vcons: Vec<NewVcon>) -> Result<()>;
 
     /// The document of a uuid; one whose time is over is gone, swept or not.
-    async fn get(&self, uuid: &str) -> Result<Option<Stored>>;
+    async fn get(&self, scope: &TenantScope, uuid: &str) -> Result<Option<Stored>>;
 
     /// Deletes a document; runs that still want it end as `vcon_missing`. False if there was none. A run that
     /// holds the document at this moment stores it again when it saves.
-    async fn delete(&self, uuid: &str) -> Result<bool>;
+    async fn delete(&self, scope: &TenantScope, uuid: &str) -> Result<bool>;
 
     /// Uuids of stored documents in order of their arrival, after `cursor` (the last uuid of the page before),
     /// at most `limit`. `Err` if the cursor was deleted meanwhile and the store cannot tell its place.
-    async fn documents(&self, cursor: Option<String>, limit: usize) -> Result<Vec<String>>;
+    async fn documents(&self, scope: &TenantScope, cursor: Option<String>, limit: usize) -> Result<Vec<String>>;
 }
 
 /// The queue: claims and what ends them.
@@ -222,7 +228,8 @@ pub trait Queue: Send + Sync {
     async fn doorbell(&self, lists: &[String], timeout: Duration);
 }
 
-/// What an operator asks and does.
+/// What an operator asks and does. Lists and runs have no tenant: what is told here is told of all of them, so it is for
+/// the operator alone.
 #[async_trait]
 pub trait Operations: Send + Sync {
     /// All lists that hold anything or are paused, by name.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use vconductor_core::store::{Committed, End, Made};
 
-use crate::world::{World, cases, ending, ledger, push, save, text_of};
+use crate::world::{ALL, World, cases, ending, ledger, push, save, text_of};
 
 cases![
     ledger_and_document_are_saved_together_and_loaded_at_the_next_claim,
@@ -69,7 +69,7 @@ async fn what_a_run_made_is_taken_in_with_its_commit_or_not_at_all(world: World)
     let mut late = ending(&lost, End::Done);
     late.made = made("b", &["redacted", "copies"]);
     assert_eq!(world.commit(late).await, Committed::Lost);
-    assert_eq!(world.store.get("b").await.expect("a read"), None, "a lost commit makes nothing");
+    assert_eq!(world.store.get(ALL, "b").await.expect("a read"), None, "a lost commit makes nothing");
 
     let process = world.process().await;
     let claimed = world.one(&process, "calls").await;
@@ -77,7 +77,7 @@ async fn what_a_run_made_is_taken_in_with_its_commit_or_not_at_all(world: World)
     commit.ledger = Some(ledger("support"));
     commit.made = made("b", &["redacted", "copies"]);
     assert_eq!(world.commit(commit).await, Committed::Done);
-    assert_eq!(world.store.get("b").await.expect("a read").expect("a document").document, text_of("b"));
+    assert_eq!(world.store.get(ALL, "b").await.expect("a read").expect("a document").document, text_of("b"));
     // Each list has a new run of it, which nothing of the first holds up.
     let redacted = world.one(&process, "redacted").await;
     assert_eq!((redacted.claim.uuid.as_str(), redacted.ledger.as_ref()), ("b", None));
@@ -86,7 +86,7 @@ async fn what_a_run_made_is_taken_in_with_its_commit_or_not_at_all(world: World)
     assert_eq!(world.status("copies").await.waiting, 1);
     world.finish(&redacted, End::Done).await;
     world.finish(&claimed, End::Done).await;
-    let listed = world.store.documents(None, 10).await.expect("a page");
+    let listed = world.store.documents(ALL, None, 10).await.expect("a page");
     assert_eq!(listed, ["a", "b"]);
 }
 
@@ -97,11 +97,11 @@ async fn what_a_run_made_is_kept_as_long_as_its_own_vcon(world: World) {
     let mut commit = ending(&claimed, End::Done);
     commit.made = made("b", &[]);
     assert_eq!(world.commit(commit).await, Committed::Done);
-    assert!(world.store.get("b").await.expect("a read").is_some());
+    assert!(world.store.get(ALL, "b").await.expect("a read").is_some());
     world.advance(61).await;
     world.store.sweep().await.expect("a sweep");
     for uuid in ["a", "b"] {
-        assert_eq!(world.store.get(uuid).await.expect("a read"), None, "{uuid}");
+        assert_eq!(world.store.get(ALL, uuid).await.expect("a read"), None, "{uuid}");
     }
 }
 
@@ -115,15 +115,15 @@ async fn a_save_raises_the_revision(world: World) {
     let mut commit = ending(&claimed, End::Continue);
     commit.save = save("a", "second", 0);
     world.commit(commit.clone()).await;
-    let second = world.store.get("a").await.expect("a read").expect("a document").revision;
+    let second = world.store.get(ALL, "a").await.expect("a read").expect("a document").revision;
     assert!(second > first);
     commit.save = save("a", "third", second + 1000);
     world.commit(commit).await;
-    assert_eq!(world.store.get("a").await.expect("a read").expect("a document").revision, second + 1000);
+    assert_eq!(world.store.get(ALL, "a").await.expect("a read").expect("a document").revision, second + 1000);
     // Taking the vCon in again does not turn the revision back.
     world.advance(0).await;
     world.put("other", &["a"]).await;
-    let stored = world.store.get("a").await.expect("a read").expect("a document");
+    let stored = world.store.get(ALL, "a").await.expect("a read").expect("a document");
     assert!(stored.revision > second + 1000);
     assert_eq!(stored.document, text_of("a"));
 }

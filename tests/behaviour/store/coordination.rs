@@ -7,7 +7,7 @@ use vconductor_core::Class;
 use vconductor_core::store::Hold;
 
 use crate::limits::{about, granted, one, refused, settled};
-use crate::world::{World, cases, new_vcon};
+use crate::world::{ALL, World, cases, new_vcon};
 
 cases![
     a_restart_changes_nothing,
@@ -114,7 +114,7 @@ async fn large_results_are_kept(world: World) {
     world.put("calls", &["a"]).await;
     world.store.keep_result("large", "a", large.clone(), Duration::from_secs(600)).await.expect("a result");
     assert_eq!(world.another().await.result("large").await.expect("a result"), Some(large));
-    assert!(world.store.delete("a").await.expect("a deletion"));
+    assert!(world.store.delete(ALL, "a").await.expect("a deletion"));
     assert_eq!(world.store.result("large").await.expect("a result"), None);
     let too_large = Bytes::from(vec![0; (256 << 20) + 1]);
     let error = world.store.keep_result("larger", "a", too_large, Duration::from_secs(600)).await;
@@ -127,11 +127,11 @@ async fn results_go_with_their_vcon(world: World) {
     for (key, uuid) in [("one", "a"), ("two", "a"), ("three", "b"), ("shared", "a"), ("shared", "b")] {
         world.store.keep_result(key, uuid, Bytes::from(uuid), keep).await.expect("a result");
     }
-    assert!(world.store.delete("a").await.expect("a deletion"));
+    assert!(world.store.delete(ALL, "a").await.expect("a deletion"));
     for (key, left) in [("one", false), ("two", false), ("three", true), ("shared", true)] {
         assert_eq!(world.store.result(key).await.expect("a result").is_some(), left, "{key}");
     }
-    assert!(world.store.delete("b").await.expect("a deletion"));
+    assert!(world.store.delete(ALL, "b").await.expect("a deletion"));
     assert_eq!(world.store.result("shared").await.expect("a result"), None);
 }
 

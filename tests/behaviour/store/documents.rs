@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use vconductor_core::store::{Committed, End, NewVcon};
 
-use crate::world::{World, cases, ending, failure, new_vcon, push};
+use crate::world::{ALL, World, cases, ending, failure, new_vcon, push};
 
 cases![
     an_ingest_stores_and_enqueues_on_several_lists,
@@ -36,15 +36,15 @@ async fn a_document_is_kept_byte_for_byte(world: World) {
     let odd = Bytes::from_static(b"{ \"n\": 1e3,\t\"n\": 1.0, \"\\u00e9\": \"\xc3\xa9\" }\n\n");
     let vcon = NewVcon { document: Some(odd.clone()), ..new_vcon("a", &["calls"]) };
     world.store.ingest(vec![vcon]).await.expect("an ingest");
-    assert_eq!(world.store.get("a").await.expect("a read").expect("a document").document, odd);
+    assert_eq!(world.store.get(ALL, "a").await.expect("a read").expect("a document").document, odd);
     let process = world.process().await;
     assert_eq!(world.one(&process, "calls").await.stored.expect("a document").document, odd);
 }
 
 async fn a_document_can_be_deleted(world: World) {
     world.put("calls", &["a"]).await;
-    assert!(world.store.delete("a").await.expect("a delete"));
-    assert!(!world.store.delete("a").await.expect("a delete"));
+    assert!(world.store.delete(ALL, "a").await.expect("a delete"));
+    assert!(!world.store.delete(ALL, "a").await.expect("a delete"));
     assert_eq!(world.document("a").await, None);
     assert_eq!(world.status("calls").await.waiting, 1, "the run finds out by itself");
 }
@@ -56,7 +56,7 @@ async fn documents_are_paged_in_order_of_arrival(world: World) {
     let mut seen = Vec::new();
     let mut cursor = None;
     loop {
-        let page = world.store.documents(cursor, 2).await.expect("a page");
+        let page = world.store.documents(ALL, cursor, 2).await.expect("a page");
         let Some(last) = page.last() else { break };
         cursor = Some(last.clone());
         seen.extend(page);
@@ -66,9 +66,9 @@ async fn documents_are_paged_in_order_of_arrival(world: World) {
 
 async fn a_listing_does_not_end_silently_at_a_deleted_vcon(world: World) {
     world.put("calls", &["a", "b", "c"]).await;
-    world.store.delete("b").await.expect("a delete");
+    world.store.delete(ALL, "b").await.expect("a delete");
     // A store that can place the cursor goes on, another says that it cannot.
-    match world.store.documents(Some("b".to_owned()), 10).await {
+    match world.store.documents(ALL, Some("b".to_owned()), 10).await {
         Ok(page) => assert_eq!(page, ["c"]),
         Err(error) => assert!(error.help_text().is_some()),
     }
@@ -93,7 +93,7 @@ async fn a_vcon_expires_after_its_last_run(world: World) {
     world.advance(2).await;
     assert_eq!(world.document("a").await, None, "also before the sweep");
     assert_eq!(world.store.sweep().await.expect("a sweep"), 1);
-    assert!(world.store.documents(None, 10).await.expect("a page").is_empty());
+    assert!(world.store.documents(ALL, None, 10).await.expect("a page").is_empty());
 }
 
 async fn a_vcon_without_runs_expires_by_itself(world: World) {

@@ -12,11 +12,12 @@ use vconductor_core::Class;
 use vconductor_core::clock::{Clock, ManualClock, Millis};
 use vconductor_core::store::embedded::{EmbeddedStore, Settings};
 use vconductor_core::store::{
-    Catalogue, Committed, Coordination, Documents, End, NewVcon, Operations, ProcessId, Queue, Store, Term, TermKind,
+    Catalogue, Committed, Coordination, Documents, End, NewVcon, Operations, ProcessId, Queue, Store, TenantScope,
+    Term, TermKind,
 };
 
 use crate::backend::{Backend, DEAD_LETTER_KEEP, Instance, LEASE};
-use crate::world::{self, ending, new_vcon, request};
+use crate::world::{self, ALL, ending, new_vcon, request};
 
 pub(crate) struct Embedded;
 
@@ -101,12 +102,14 @@ impl Instance for Files {
 type Test = fn(Files) -> std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 11] = [
+    let tests: [(&str, Test); 13] = [
         ("a_failing_operation_does_not_spoil_its_neighbours", |files| Box::pin(isolation(files))),
         ("a_full_disk_can_be_tried_again_and_loses_nothing", |files| Box::pin(full_disk(files))),
         ("a_new_file_can_be_opened_by_many_at_once", |files| Box::pin(opened_by_many(files))),
         ("a_newer_schema_is_refused", |files| Box::pin(newer_schema(files))),
         ("a_file_of_the_first_schema_is_brought_up_to_date", |files| Box::pin(first_schema(files))),
+        ("a_file_without_tenants_is_brought_up_to_date", |files| Box::pin(third_schema(files))),
+        ("the_pages_of_a_tenant_come_from_an_index", |files| Box::pin(tenant_indexes(files))),
         ("a_damaged_file_is_explained", |files| Box::pin(damaged(files))),
         ("an_unusable_directory_is_explained", |files| Box::pin(unusable(files))),
         ("a_killed_process_is_noticed_before_its_lease_is_over", |files| Box::pin(killed(files))),
@@ -202,7 +205,8 @@ async fn first_schema(mut files: Files) {
     files.store = None;
     let file = files.directory.path().join("vconductor.db");
     let connection = rusqlite::Connection::open(&file).expect("the file opens");
-    let newer = "DROP TABLE limits; DROP TABLE permits; DROP TABLE counters; DROP TABLE holds; DROP TABLE results;
+    let newer = "DROP INDEX vcons_tenant; DROP INDEX vcons_tenant_created; ALTER TABLE vcons DROP COLUMN tenant;
+                 DROP TABLE limits; DROP TABLE permits; DROP TABLE counters; DROP TABLE holds; DROP TABLE results;
                  DROP TABLE terms; DROP TABLE deliveries; DROP TABLE api_keys; DROP INDEX vcons_created;
                  ALTER TABLE vcons DROP COLUMN created; PRAGMA user_version = 1;";
     connection.execute_batch(newer).expect("the file as the first version left it");
@@ -211,9 +215,46 @@ async fn first_schema(mut files: Files) {
     assert_eq!(store.lists().await.expect("the lists")[0].waiting, 1);
     assert_eq!(store.add("spent", 2.0, Duration::from_secs(60)).await.expect("a sum"), 2.0);
     let term = Term { kind: TermKind::Tel, value: "+12025550123".to_owned() };
-    assert_eq!(store.search(&[term]).await.expect("a search"), ["a"], "what was there is found as well");
+    assert_eq!(store.search(ALL, &[term]).await.expect("a search"), ["a"], "what was there is found as well");
     drop(store);
     open(&files.directory, &files.clock);
+}
+
+async fn third_schema(mut files: Files) {
+    files.embedded().ingest(vec![new_vcon("a", &["calls"])]).await.expect("an ingest");
+    files.store = None;
+    let file = files.directory.path().join("vconductor.db");
+    let connection = rusqlite::Connection::open(&file).expect("the file opens");
+    let newer = "DROP INDEX vcons_tenant; DROP INDEX vcons_tenant_created; ALTER TABLE vcons DROP COLUMN tenant;
+                 PRAGMA user_version = 3;";
+    connection.execute_batch(newer).expect("the file as the third version left it");
+    drop(connection);
+    let store = open(&files.directory, &files.clock);
+    let acme = TenantScope::One("acme".parse().expect("a name"));
+    assert!(store.get(ALL, "a").await.expect("a read").is_some());
+    assert_eq!(store.get(&acme, "a").await.expect("a read"), None, "what was there is nobody's");
+    let tenant = acme.tenant().cloned();
+    let new = NewVcon { tenant: tenant.clone(), ..new_vcon("b", &[]) };
+    store.ingest(vec![new]).await.expect("an ingest");
+    assert_eq!(store.documents(&acme, None, 9).await.expect("a page"), ["b"]);
+    store.ingest(vec![NewVcon { tenant, ..new_vcon("a", &[]) }]).await.expect_err("it is not his");
+}
+
+async fn tenant_indexes(files: Files) {
+    let connection = rusqlite::Connection::open(files.directory.path().join("vconductor.db")).expect("the file opens");
+    let plan = |sql: &str| -> String {
+        let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a statement");
+        let values = rusqlite::params_from_iter(std::iter::repeat_n(1, explain.parameter_count()));
+        let rows = explain.query_map(values, |row| row.get::<_, String>(3)).expect("a plan");
+        rows.collect::<rusqlite::Result<Vec<_>>>().expect("the steps").join("; ")
+    };
+    let arrivals = plan("SELECT uuid FROM vcons WHERE id > ?1 AND tenant = ?4 ORDER BY id LIMIT ?2");
+    assert!(arrivals.contains("INDEX vcons_tenant ") && !arrivals.contains("TEMP B-TREE"), "{arrivals}");
+    let times = plan(
+        "SELECT uuid FROM vcons WHERE created >= ?1 AND created <= ?2 AND tenant = ?6
+         ORDER BY created DESC, id DESC LIMIT ?4 OFFSET ?5",
+    );
+    assert!(times.contains("INDEX vcons_tenant_created ") && !times.contains("TEMP B-TREE"), "{times}");
 }
 
 async fn damaged(mut files: Files) {
@@ -307,7 +348,7 @@ async fn locked(files: Files) {
     };
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!waiting.is_finished());
-    assert_eq!(store.get("a").await.expect("readers do not wait"), None);
+    assert_eq!(store.get(ALL, "a").await.expect("readers do not wait"), None);
     other.execute_batch("ROLLBACK").expect("an end");
     waiting.await.expect("no panic").expect("an ingest");
     let process = ProcessId::random();

@@ -13,6 +13,7 @@ fn key(id: &str) -> StoredKey {
         hash: "ab".repeat(32),
         scopes: vec!["read".to_owned(), "ingress:calls".to_owned()],
         created_at: 1,
+        tenant: Some("acme".parse().expect("a name")),
         expires_at: Some(2),
         used_at: None,
     }

@@ -34,7 +34,9 @@ mod redis_large;
 mod redis_reach;
 mod redis_rollback;
 mod redis_tail;
+mod redis_tenants;
 mod retries;
+mod tenants;
 mod two_processes;
 mod world;
 mod writers;
@@ -68,6 +70,7 @@ fn main() {
     trials.extend(redis_reach::trials());
     trials.extend(redis_rollback::trials());
     trials.extend(redis_tail::trials());
+    trials.extend(redis_tenants::trials());
     trials.extend(two_processes::trials());
     for backend in backends {
         for (subject, cases) in subjects() {
@@ -95,6 +98,7 @@ fn subjects() -> Vec<(&'static str, Vec<Case>)> {
         ("parking", parking::cases()),
         ("queue", queue::cases()),
         ("retries", retries::cases()),
+        ("tenants", tenants::cases()),
         ("writers", writers::cases()),
     ]
 }

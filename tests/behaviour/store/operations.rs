@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vconductor_core::store::{ListStatus, Pending};
 
-use crate::world::{World, cases, new_vcon};
+use crate::world::{ALL, World, cases, new_vcon};
 
 cases![
     lists_show_every_state,
@@ -90,5 +90,5 @@ async fn another_program_sees_and_changes_the_same_store(world: World) {
     cli.pause("calls", true).await.expect("a pause");
     world.put("calls", &["c"]).await;
     assert!(world.take(&process, "calls", 9).await.is_empty());
-    assert!(cli.get("c").await.expect("a read").is_some());
+    assert!(cli.get(ALL, "c").await.expect("a read").is_some());
 }

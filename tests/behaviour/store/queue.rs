@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use vconductor_core::store::{Committed, End};
 
-use crate::world::{World, cases, ending, new_vcon, push, text_of, uuids};
+use crate::world::{ALL, World, cases, ending, new_vcon, push, text_of, uuids};
 
 cases![
     claims_are_fifo,
@@ -89,7 +89,7 @@ async fn an_unacked_claim_survives_a_restart(world: World) {
 
 async fn a_missing_document_is_handed_out_as_none(world: World) {
     world.put("calls", &["a"]).await;
-    assert!(world.store.delete("a").await.expect("a delete"));
+    assert!(world.store.delete(ALL, "a").await.expect("a delete"));
     let process = world.process().await;
     let claimed = world.one(&process, "calls").await;
     assert_eq!(claimed.stored, None);

@@ -12,7 +12,7 @@ use vconductor_core::store::{
 };
 use vconductor_tests::servers::redis::RedisServer;
 
-use crate::world::{self, ending, failure, new_vcon, push, request, save, trials};
+use crate::world::{self, ALL, ending, failure, new_vcon, push, request, save, trials};
 
 trials![
     "redis::contract",
@@ -208,7 +208,7 @@ async fn a_deleted_vcon_leaves_the_sorted_set_in_both_spellings() {
     shared.take_in("b", POSTED).await;
     // What its worker and API write when a storage had the vCon.
     shared.cli(&["ZADD", "vcons", "1767323045", "a"]);
-    assert!(shared.store.delete("a").await.expect("a deletion"));
+    assert!(shared.store.delete(ALL, "a").await.expect("a deletion"));
     assert_eq!(shared.cli(&["ZRANGE", "vcons", "0", "-1"]), "vcon:b", "its list of vCons has no page with a gap");
 }
 

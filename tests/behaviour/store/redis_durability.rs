@@ -8,7 +8,7 @@ use vconductor_core::store::{Catalogue, Documents, Durability, Once};
 use vconductor_core::{Class, Result};
 use vconductor_tests::servers::redis::RedisServer;
 
-use crate::world::{new_vcon, trials};
+use crate::world::{ALL, new_vcon, trials};
 
 trials![
     "redis::durability",
@@ -80,7 +80,9 @@ async fn a_replica_has_what_was_taken_in() {
         let once = Once { key: format!("post {number}"), mark: "m".to_owned(), keep: Duration::from_secs(60) };
         match number % 2 {
             0 => take(&store, &uuid).await.expect("taken"),
-            _ => assert_eq!(store.ingest_once(&once, vec![new_vcon(&uuid, &["calls"])]).await.expect("taken"), None),
+            _ => {
+                assert_eq!(store.ingest_once(ALL, &once, vec![new_vcon(&uuid, &["calls"])]).await.expect("taken"), None)
+            }
         }
         assert_eq!(replica.cli(&["EXISTS", &format!("vcon:{uuid}")]).trim(), "1");
     }
@@ -94,11 +96,11 @@ async fn without_its_replica_nothing_is_taken_for_safe() {
     let once = Once { key: "post".to_owned(), mark: "m".to_owned(), keep: Duration::from_secs(60) };
     for _ in 0..2 {
         // The second time it is known already, and still not safe.
-        let error = store.ingest_once(&once, vec![new_vcon("a", &["calls"])]).await.expect_err("not safe");
+        let error = store.ingest_once(ALL, &once, vec![new_vcon("a", &["calls"])]).await.expect_err("not safe");
         assert!(error.is_retryable() && error.chain_text().contains("no replica has it"), "{}", error.chain_text());
     }
     replica.signal("CONT");
-    let known = store.ingest_once(&once, vec![new_vcon("a", &["calls"])]).await.expect("safe now");
+    let known = store.ingest_once(ALL, &once, vec![new_vcon("a", &["calls"])]).await.expect("safe now");
     assert_eq!(known.as_deref(), Some("m"));
     assert_eq!(replica.cli(&["LLEN", "calls"]).trim(), "1");
 }

@@ -9,7 +9,7 @@ use vconductor_core::store::redis::{Encoding, RedisStore, Settings};
 use vconductor_core::store::{Claimed, Commit, Committed, Documents, End, NewVcon, ProcessId, Queue};
 use vconductor_tests::servers::redis::RedisServer;
 
-use crate::world::{ending, new_vcon, push, request, save, trials};
+use crate::world::{ALL, ending, new_vcon, push, request, save, trials};
 
 trials![
     "redis::json",
@@ -55,7 +55,7 @@ async fn what_vcon_server_wrote_is_read_and_saved_in_its_type() {
     let (_, claimed) = claim(&store, "calls").await;
     let read = br#"{"uuid":"a","parties":[],"created_at":"2026-01-02T03:04:05Z"}"#;
     assert_eq!(text(&claimed), read);
-    assert_eq!(store.get("a").await.expect("a read").expect("a document").document, &read[..]);
+    assert_eq!(store.get(ALL, "a").await.expect("a read").expect("a document").document, &read[..]);
     assert_eq!(server.cli(&["TTL", "vcon:a"]), "-1", "nothing expires while it is worked on");
     let mut step = ending(&claimed, End::Continue);
     step.save = save("a", r#"{"uuid":"a","tags":[1]}"#, 0);
@@ -133,7 +133,7 @@ async fn a_type_that_changed_meanwhile_loses_no_save() {
         let mut step = ending(&claimed, End::Continue);
         step.save = save("a", r#"{"uuid":"a","edited":true}"#, 0);
         commit(&store, step).await;
-        let document = store.get("a").await.expect("a read").expect("a document").document;
+        let document = store.get(ALL, "a").await.expect("a read").expect("a document").document;
         assert_eq!(document, r#"{"uuid":"a","edited":true}"#, "{before} became {after}");
         let ttl: i64 = server.cli(&["TTL", "vcon:a"]).parse().expect("a number");
         assert!((690..=700).contains(&ttl), "{before} became {after}: {ttl}");
@@ -148,7 +148,7 @@ async fn what_redis_json_cannot_hold_is_kept_as_a_string() {
     assert_ne!(server.cli(&["JSON.SET", "deep", ".", &deep]), "OK", "the module refuses it");
     let vcon = NewVcon { document: Some(Bytes::from(deep.clone())), ..new_vcon("a", &["calls"]) };
     store.ingest(vec![vcon]).await.expect("an ingest");
-    assert_eq!(store.get("a").await.expect("a read").expect("a document").document, deep);
+    assert_eq!(store.get(ALL, "a").await.expect("a read").expect("a document").document, deep);
     // Over a value that is there, too.
     server.cli(&["JSON.SET", "vcon:b", ".", "{}"]);
     server.cli(&["EXPIRE", "vcon:b", "800"]);
@@ -178,7 +178,7 @@ async fn both_protocols_read_the_same() {
         server.cli(&["RPUSH", "calls", "a"]);
         let (_, claimed) = claim(&store, "calls").await;
         assert_eq!(text(&claimed), br#"{"uuid":"a"}"#, "{protocol}");
-        assert_eq!(store.get("a").await.expect("a read").expect("a document").document, r#"{"uuid":"a"}"#);
+        assert_eq!(store.get(ALL, "a").await.expect("a read").expect("a document").document, r#"{"uuid":"a"}"#);
         commit(&store, ending(&claimed, End::Done)).await;
     }
 }

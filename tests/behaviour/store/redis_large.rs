@@ -9,7 +9,7 @@ use vconductor_core::store::redis::{RedisStore, Settings};
 use vconductor_core::store::{Committed, Documents, End, Made, NewVcon, ProcessId, Queue, Save};
 use vconductor_tests::servers::redis::RedisServer;
 
-use crate::world::{ending, new_vcon, push, request, trials};
+use crate::world::{ALL, ending, new_vcon, push, request, trials};
 
 trials![
     "redis::large",
@@ -39,7 +39,7 @@ async fn fifty_megabytes_go_through_and_come_back_whole() {
         let process = ProcessId::random();
         store.register(&process).await.expect("a process");
         store.ingest(vec![large("a", SIZE), new_vcon("b", &["calls"])]).await.expect("an ingest");
-        assert_eq!(store.get("a").await.expect("a read").expect("a document").document, document("a", SIZE));
+        assert_eq!(store.get(ALL, "a").await.expect("a read").expect("a document").document, document("a", SIZE));
         let kind = server.cli(&["TYPE", "vcon:a"]);
         let ask = Some(request(&[("calls", 9, 1)], 9));
         let (_, claimed) = store.exchange(&process, Vec::new(), ask).await.expect("a claim");
@@ -50,7 +50,7 @@ async fn fifty_megabytes_go_through_and_come_back_whole() {
         commit.pushes = vec![push("out", "a")];
         let (committed, _) = store.exchange(&process, vec![commit], None).await.expect("a commit");
         assert_eq!(committed, [Committed::Done]);
-        assert_eq!(store.get("a").await.expect("a read").expect("a document").document, document("a", SIZE + 1));
+        assert_eq!(store.get(ALL, "a").await.expect("a read").expect("a document").document, document("a", SIZE + 1));
         assert_eq!(server.cli(&["TYPE", "vcon:a"]), kind);
         let ttl: i64 = server.cli(&["TTL", "vcon:a"]).parse().expect("a number");
         assert!((880..=900).contains(&ttl), "{ttl}");
@@ -71,7 +71,7 @@ async fn large_documents_take_connections_of_their_own() {
     store.register(&process).await.expect("a process");
     store.ingest(vec![large("a", 200_000)]).await.expect("an ingest");
     store.ingest(vec![large("b", 200_000), large("c", 10)]).await.expect("an ingest");
-    store.get("a").await.expect("a read").expect("a document");
+    store.get(ALL, "a").await.expect("a read").expect("a document");
     let ask = Some(request(&[("calls", 9, 1)], 9));
     let (_, claimed) = store.exchange(&process, Vec::new(), ask).await.expect("a claim");
     let mut commits: Vec<_> = claimed.iter().map(|claimed| ending(claimed, End::Done)).collect();
@@ -107,7 +107,7 @@ async fn large_documents_take_connections_of_their_own() {
 }
 
 /// The lines of `MONITOR`.
-fn monitor(server: &RedisServer) -> Arc<Mutex<Vec<String>>> {
+pub(crate) fn monitor(server: &RedisServer) -> Arc<Mutex<Vec<String>>> {
     let mut connection = server.connect();
     redis::cmd("MONITOR").exec(&mut connection).expect("a monitor");
     let lines = Arc::new(Mutex::new(Vec::new()));
@@ -141,7 +141,7 @@ async fn a_large_save_is_part_of_its_transaction() {
     commit.save = save("a", 3000);
     let (committed, _) = store.exchange(&process, vec![commit], None).await.expect("an answer");
     assert_eq!(committed, [Committed::Lost]);
-    assert_eq!(other.get("a").await.expect("a read").expect("a document").document, document("a", 2000));
+    assert_eq!(other.get(ALL, "a").await.expect("a read").expect("a document").document, document("a", 2000));
     let draft = server.cli(&["KEYS", "*draft*"]);
     let ttl: i64 = server.cli(&["TTL", &draft]).parse().expect("a number");
     assert!((500..=600).contains(&ttl), "the draft goes by itself: {ttl}");
@@ -161,7 +161,7 @@ async fn a_large_vcon_that_a_run_made_is_part_of_its_transaction() {
             vec![Made { uuid: "b".to_owned(), document: document("b", 3000), lists: vec!["redacted".to_owned()] }];
         let (committed, _) = store.exchange(&process, vec![commit], None).await.expect("an answer");
         assert_eq!(committed, [Committed::Done]);
-        assert_eq!(store.get("b").await.expect("a read").expect("a document").document, document("b", 3000));
+        assert_eq!(store.get(ALL, "b").await.expect("a read").expect("a document").document, document("b", 3000));
         assert_eq!(server.cli(&["LRANGE", "redacted", "0", "-1"]), "b");
         assert_eq!(server.cli(&["TYPE", "vcon:b"]), server.cli(&["TYPE", "vcon:a"]));
         let ttl: i64 = server.cli(&["TTL", "vcon:b"]).parse().expect("a number");

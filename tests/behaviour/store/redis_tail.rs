@@ -8,7 +8,7 @@ use vconductor_core::store::redis::{RedisStore, Settings};
 use vconductor_core::store::{Claimed, Commit, Committed, Documents, End, NewVcon, ProcessId, Queue, Save};
 use vconductor_tests::servers::redis::RedisServer;
 
-use crate::world::{ending, ledger, new_vcon, request, trials};
+use crate::world::{ALL, ending, ledger, new_vcon, request, trials};
 
 trials![
     "redis::tail",
@@ -61,7 +61,7 @@ impl Held {
     }
 
     async fn stored(&self, index: usize) -> Bytes {
-        self.store.get(&format!("v{index}")).await.expect("a read").expect("a document").document
+        self.store.get(ALL, &format!("v{index}")).await.expect("a read").expect("a document").document
     }
 
     fn calls(&self, command: &str) -> usize {

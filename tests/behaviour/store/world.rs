@@ -12,9 +12,13 @@ use vconductor_core::clock::Millis;
 use vconductor_core::run::Ledger;
 use vconductor_core::store::{
     ClaimRequest, Claimed, Commit, Committed, End, Failure, ListStatus, NewVcon, ProcessId, Push, Quota, Save, Store,
+    TenantScope,
 };
 
 use crate::backend::Instance;
+
+/// What sees every vCon.
+pub(crate) const ALL: &TenantScope = &TenantScope::Everything;
 
 /// One case of the suite.
 #[derive(Clone, Copy)]
@@ -163,7 +167,7 @@ impl World {
     }
 
     pub(crate) async fn document(&self, uuid: &str) -> Option<String> {
-        let stored = self.store.get(uuid).await.expect("a read");
+        let stored = self.store.get(ALL, uuid).await.expect("a read");
         stored.map(|stored| String::from_utf8(stored.document.to_vec()).expect("text"))
     }
 
@@ -181,6 +185,7 @@ pub(crate) fn new_vcon(uuid: &str, lists: &[&str]) -> NewVcon {
         lists: lists.iter().map(|list| (*list).to_owned()).collect(),
         keep: None,
         context: None,
+        tenant: None,
     }
 }
 

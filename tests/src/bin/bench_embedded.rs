@@ -112,6 +112,7 @@ async fn fill(store: &EmbeddedStore, count: usize, size: usize) -> Outcome {
             lists: vec!["in".to_owned()],
             keep: None,
             context: None,
+            tenant: None,
         });
         store.ingest(vcons.collect()).await?;
     }
@@ -266,6 +267,7 @@ async fn fill_one(store: &EmbeddedStore, number: usize) -> Outcome {
         lists: vec!["in".to_owned()],
         keep: None,
         context: None,
+        tenant: None,
     };
     Ok(store.ingest(vec![vcon]).await?)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use redis::Connection;
 use vconductor_core::error::{Error, Result};
 use vconductor_core::store::embedded::{EmbeddedStore, Settings};
-use vconductor_core::store::{ClaimRequest, Commit, Documents, End, Operations, ProcessId, Queue, Quota};
+use vconductor_core::store::{ClaimRequest, Commit, Documents, End, Operations, ProcessId, Queue, Quota, TenantScope};
 
 use super::check::Held;
 
@@ -70,7 +70,7 @@ pub(super) async fn embedded(folder: &Path) -> Result<Held> {
         *held.dead.entry(letter.uuid).or_default() += 1;
     }
     for uuid in held.out.keys() {
-        if let Some(stored) = store.get(uuid).await? {
+        if let Some(stored) = store.get(&TenantScope::Everything, uuid).await? {
             held.documents.insert(uuid.clone(), String::from_utf8_lossy(&stored.document).into_owned());
         }
     }

@@ -46,7 +46,7 @@ impl Maker {
             let (uuid, text, times) = self.next();
             expected.insert(uuid.clone(), (times, times));
             let document = Some(Bytes::from(text));
-            NewVcon { uuid, document, lists: vec!["in".to_owned(); times], keep: None, context: None }
+            NewVcon { uuid, document, lists: vec!["in".to_owned(); times], keep: None, context: None, tenant: None }
         };
         (0..count).map(vcon).collect()
     }

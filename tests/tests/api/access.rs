@@ -25,6 +25,7 @@ cases![
     wrong_keys_are_slowed_down_and_right_ones_are_not,
     calls_are_written_down_without_secrets,
     nobody_starts_without_a_key,
+    a_key_of_a_tenant_has_no_scope_admin,
     tokens_of_a_provider_open_what_they_say,
 ];
 
@@ -39,6 +40,8 @@ const TABLE: &[(&str, &str)] = &[
     ("get /docs/page.css", "none"),
     ("get /config", "admin"),
     ("post /config", "admin"),
+    ("get /config/reload", "admin"),
+    ("post /config/reload", "admin"),
     ("get /metrics", "read"),
     ("get /vcon", "read"),
     ("get /vcon/{uuid}", "read"),
@@ -74,6 +77,29 @@ const TABLE: &[(&str, &str)] = &[
     ("post /vcon/external-ingress", "ingress"),
 ];
 
+/// Routes that a key which is bound to a tenant opens, if it has the scope; besides those that need no key.
+const FOR_TENANTS: &[&str] = &[
+    "get /vcon",
+    "get /vcon/{uuid}",
+    "get /vcons",
+    "get /vcons/search",
+    "get /vcons/ndjson",
+    "get /calls",
+    "get /calls/{uuid}/audio",
+    "get /transcripts",
+    "get /transcripts/{uuid}",
+    "get /v2/Transcripts",
+    "get /v2/Transcripts/{sid}",
+    "get /v2/Transcripts/{sid}/Sentences",
+    "get /v2/Transcripts/{sid}/Media",
+    "post /vcon",
+    "put /vcon/{uuid}",
+    "delete /vcon/{uuid}",
+    "post /vcons/ndjson",
+    "post /vcon/ingress",
+    "post /vcon/external-ingress",
+];
+
 /// Where the store of a world is, for commands.
 fn url(world: &World) -> String {
     match &world.redis {
@@ -82,17 +108,22 @@ fn url(world: &World) -> String {
     }
 }
 
-fn keys(world: &World, arguments: &[&str]) -> String {
+/// What the command `keys` does and how it ends.
+pub(crate) fn keys_ends(world: &World, arguments: &[&str]) -> std::process::Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_conductor_under_test"));
     command.arg("keys").args(arguments).args(["--store", &url(world)]).current_dir(world.folder.path());
-    let output = command.env_remove("REDIS_URL").output().expect("it runs");
+    command.env_remove("REDIS_URL").output().expect("it runs")
+}
+
+pub(crate) fn keys(world: &World, arguments: &[&str]) -> String {
+    let output = keys_ends(world, arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
-fn create(world: &World, scopes: &[&str]) -> String {
+pub(crate) fn create(world: &World, scopes: &[&str], more: &[&str]) -> String {
     let scopes = scopes.iter().flat_map(|scope| ["--scope", scope]);
-    let arguments: Vec<&str> = ["create", "test"].into_iter().chain(scopes).collect();
+    let arguments: Vec<&str> = ["create", "test"].into_iter().chain(scopes).chain(more.iter().copied()).collect();
     keys(world, &arguments)
 }
 
@@ -106,18 +137,22 @@ fn partners(list: &str, key: &str) -> Vec<vconductor_core::config::IngressAuth> 
     load_text("c", &text, &ProcessEnvironment).config.expect("a configuration").ingress_auth
 }
 
-/// Method, path and scope of every operation of the OpenAPI document.
-fn operations() -> Vec<(String, String, String)> {
+/// Method, path and scope of every operation of the OpenAPI document, and whether it is for tenants.
+fn operations() -> Vec<(String, String, String, bool)> {
     let document = openapi();
     let mut found = Vec::new();
     for (path, operations) in document["paths"].as_object().expect("paths") {
         for (verb, operation) in operations.as_object().expect("operations") {
             let scope = operation["x-scope"].as_str().expect("a scope");
-            found.push((verb.clone(), path.clone(), scope.to_owned()));
+            let for_tenants = operation["x-for-tenants"].as_bool().expect("yes or no");
+            found.push((verb.clone(), path.clone(), scope.to_owned(), for_tenants));
         }
     }
     found
 }
+
+/// The kind of key that is bound to a tenant.
+const TENANT: &str = "of a tenant";
 
 async fn every_route_lets_in_whom_the_table_says(world: World) {
     let table: BTreeMap<&str, &str> = TABLE.iter().copied().collect();
@@ -125,13 +160,18 @@ async fn every_route_lets_in_whom_the_table_says(world: World) {
         ("no key", None, vec!["none"]),
         ("a wrong key", Some("wrong".to_owned()), vec!["none"]),
         ("a made up key", Some(format!("vck_0123456789ab_{}", "x".repeat(43))), vec!["none"]),
-        ("read", Some(create(&world, &["read"])), vec!["none", "read"]),
-        ("write", Some(create(&world, &["write"])), vec!["none", "write", "ingress"]),
-        ("both", Some(create(&world, &["read", "write"])), vec!["none", "read", "write", "ingress"]),
-        ("its list", Some(create(&world, &["ingress:calls"])), vec!["none", "ingress"]),
-        ("another list", Some(create(&world, &["ingress:chats"])), vec!["none"]),
+        ("read", Some(create(&world, &["read"], &[])), vec!["none", "read"]),
+        ("write", Some(create(&world, &["write"], &[])), vec!["none", "write", "ingress"]),
+        ("both", Some(create(&world, &["read", "write"], &[])), vec!["none", "read", "write", "ingress"]),
+        ("its list", Some(create(&world, &["ingress:calls"], &[])), vec!["none", "ingress"]),
+        ("another list", Some(create(&world, &["ingress:chats"], &[])), vec!["none"]),
         ("ingress_auth", Some("partner".to_owned()), vec!["none", "ingress"]),
-        ("admin", Some(create(&world, &["admin"])), vec!["none", "read", "write", "admin", "ingress"]),
+        ("admin", Some(create(&world, &["admin"], &[])), vec!["none", "read", "write", "admin", "ingress"]),
+        (
+            TENANT,
+            Some(create(&world, &["read", "write"], &["--tenant", "acme"])),
+            vec!["none", "read", "write", "ingress"],
+        ),
         // As in vcon-server, the token does not open what `ingress_auth` is for.
         ("the token", Some(TOKEN.to_owned()), vec!["none", "read", "write", "admin"]),
     ];
@@ -144,10 +184,11 @@ async fn every_route_lets_in_whom_the_table_says(world: World) {
         .await;
     let operations = operations();
     assert_eq!(operations.len(), TABLE.len(), "the table has rows for routes that are no more");
-    for (verb, path, scope) in operations {
+    for (verb, path, scope, for_tenants) in operations {
         let route = format!("{verb} {path}");
         let row = table.get(route.as_str()).unwrap_or_else(|| panic!("{route} has no row"));
         assert_eq!(*row, scope, "{route}");
+        assert_eq!(FOR_TENANTS.contains(&route.as_str()) || *row == "none", for_tenants, "{route}");
         for (kind, key, opens) in &kinds {
             let filled = path.replace("{uuid}", &uuid(9)).replace("{run}", &uuid(9)).replace("{sid}", "GT0");
             let query = "list_name=calls&egress_list=calls&ingress_list=calls&tel=1";
@@ -156,7 +197,8 @@ async fn every_route_lets_in_whom_the_table_says(world: World) {
             for prefix in ["", "/api"] {
                 let call = Call { path: format!("{prefix}{}", call.path), ..call.clone() };
                 let status = server.ask(call).await.status.as_u16();
-                assert_eq!(status != 403, opens.contains(row), "{route} for {kind} answers {status}");
+                let opened = opens.contains(row) && (for_tenants || *kind != TENANT);
+                assert_eq!(status != 403, opened, "{route} for {kind} answers {status}");
                 assert!(status < 500, "{route} for {kind} answers {status}");
             }
         }
@@ -164,7 +206,7 @@ async fn every_route_lets_in_whom_the_table_says(world: World) {
 }
 
 async fn a_key_is_shown_once_and_only_its_hash_is_kept(world: World) {
-    let key = create(&world, &["read"]);
+    let key = create(&world, &["read"], &[]);
     let told = keys(&world, &["list", "--output", "json"]);
     let secret = key.splitn(3, '_').last().expect("a secret");
     assert!(told.contains(id_of(&key)) && !told.contains(secret), "{told}");
@@ -178,7 +220,7 @@ async fn a_key_is_shown_once_and_only_its_hash_is_kept(world: World) {
 }
 
 async fn a_revoked_key_opens_nothing_soon_after(world: World) {
-    let key = create(&world, &["read"]);
+    let key = create(&world, &["read"], &[]);
     let server = world.serve().await;
     assert_eq!(server.ask(Call::new("GET", "/vcon").key(&key)).await.status, 200);
     keys(&world, &["revoke", id_of(&key)]);
@@ -197,7 +239,7 @@ async fn an_expired_key_opens_nothing(world: World) {
 }
 
 async fn keys_come_in_either_header(world: World) {
-    let key = create(&world, &["read"]);
+    let key = create(&world, &["read"], &[]);
     let server = world.serve().await;
     let bearer = |value: String| Call::new("GET", "/vcon").without_key().header("authorization", &value);
     for value in [format!("Bearer {key}"), format!("bearer {key}"), format!("Bearer {TOKEN}")] {
@@ -215,7 +257,7 @@ async fn keys_come_in_either_header(world: World) {
 }
 
 async fn the_last_use_is_told(world: World) {
-    let key = create(&world, &["read"]);
+    let key = create(&world, &["read"], &[]);
     let server = world.serve().await;
     server.ask(Call::new("GET", "/vcon").key(&key)).await;
     server.api.stop().await;
@@ -234,7 +276,7 @@ async fn wrong_keys_are_slowed_down_and_right_ones_are_not(world: World) {
 
 async fn calls_are_written_down_without_secrets(world: World) {
     let log = world.folder.path().join("audit.jsonl");
-    let key = create(&world, &["read", "write"]);
+    let key = create(&world, &["read", "write"], &[]);
     let auth = partners("calls", "key-of-the-partner");
     let path = log.clone();
     let server = world
@@ -282,6 +324,20 @@ async fn nobody_starts_without_a_key(world: World) {
     assert!(refused.help_text().is_some_and(|help| help.contains("vconductor keys create")), "{refused}");
 }
 
+async fn a_key_of_a_tenant_has_no_scope_admin(world: World) {
+    let key = create(&world, &["admin"], &[]);
+    let mut kept = world.store.keys().await.expect("the keys").remove(0);
+    let server = world.serve().await;
+    assert_eq!(server.ask(Call::new("GET", "/vcon").key(&key)).await.status, 200);
+    // `keys create` refuses it; whoever writes it into the store himself gains nothing.
+    kept.tenant = Some("acme".parse().expect("a name"));
+    world.store.keep_key(&kept).await.expect("a key is kept");
+    tokio::time::sleep(Duration::from_millis(2200)).await;
+    for path in ["/vcon", "/metrics", "/config", "/runs"] {
+        assert_eq!(server.ask(Call::new("GET", path).key(&key)).await.status, 403, "{path}");
+    }
+}
+
 /// A token (RFC 7519) of the secret of the tests.
 fn token(secret: &str, claims: &Value) -> String {
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
@@ -309,7 +365,15 @@ async fn tokens_of_a_provider_open_what_they_say(world: World) {
     assert_eq!(ask("GET", token(secret, &claims)).await, 200);
     assert_eq!(ask("POST", token(secret, &claims)).await, 403, "it may only read");
     assert_eq!(ask("GET", token("another secret that has more than 32 bytes", &claims)).await, 403);
-    for (name, value) in [("exp", json!(1000)), ("iss", json!("https://else.example.com")), ("aud", json!("others"))] {
+    let mut of_a_tenant = claims.clone();
+    of_a_tenant["tenant"] = json!("acme");
+    assert_eq!(ask("GET", token(secret, &of_a_tenant)).await, 200);
+    for (name, value) in [
+        ("tenant", json!("A B")),
+        ("exp", json!(1000)),
+        ("iss", json!("https://else.example.com")),
+        ("aud", json!("others")),
+    ] {
         let mut other = claims.clone();
         other[name] = value;
         assert_eq!(ask("GET", token(secret, &other)).await, 403, "{name}");

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use vconductor_core::store::Store;
 use vconductor_core::store::embedded::{EmbeddedStore, Settings as EmbeddedSettings};
 use vconductor_core::store::redis::{RedisStore, Settings as RedisSettings};
+use vconductor_core::store::{Store, TenantScope};
 use vconductor_tests::servers::redis::{RedisServer, free_port};
 use vconductor_tests::stage::Stage;
 
@@ -95,7 +95,8 @@ async fn campaign(backend: Backend) {
     let stage = Stage::on(Arc::clone(&store));
     let expected: BTreeMap<String, usize> = (0..posts()).map(|number| (uuid(number), 1)).collect();
     for number in [0, posts() / 2, posts() - 1] {
-        let stored = store.get(&uuid(number)).await.expect("an answer").expect("it is stored");
+        let stored =
+            store.get(&TenantScope::Everything, &uuid(number)).await.expect("an answer").expect("it is stored");
         assert_eq!(stored.document, vcon(&uuid(number)));
     }
     assert_eq!(stage.take("calls").await, expected);

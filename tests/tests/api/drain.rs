@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use vconductor_core::store::TenantScope;
 
 use crate::world::{TOKEN, World, cases, uuid, vcon};
 
@@ -42,7 +43,7 @@ async fn a_call_under_way_is_answered_before_the_end(world: World) {
     assert!(answer.starts_with("HTTP/1.1 201 ") && answer.to_lowercase().contains("connection: close"), "{answer}");
     stopping.await.expect("it ends");
     assert!(started.elapsed() < Duration::from_secs(5));
-    assert!(world.store.get(&uuid(1)).await.expect("an answer").is_some());
+    assert!(world.store.get(&TenantScope::Everything, &uuid(1)).await.expect("an answer").is_some());
 }
 
 async fn a_store_that_is_away_is_told(mut world: World) {

@@ -17,7 +17,7 @@ cases![
 ];
 
 /// A call of a minute, a minute later for each number.
-fn call(number: usize, from: &str, direction: &str, more: &Value) -> Value {
+pub(crate) fn call(number: usize, from: &str, direction: &str, more: &Value) -> Value {
     let at = format!("2026-01-02T03:{number:02}:00Z");
     let mut vcon = json!({
         "vcon": "0.4.0", "uuid": uuid(number), "created_at": at, "subject": "Bill",
@@ -39,7 +39,8 @@ fn sound() -> Vec<u8> {
     wav
 }
 
-fn transcript(said: [&str; 2]) -> Value {
+/// A transcript of what two said.
+pub(crate) fn transcript(said: [&str; 2]) -> Value {
     let turn = |speaker: usize, start: f64, text: &str| {
         json!({"channel": speaker, "start": start, "end": start + 2.0, "text": text, "confidence": 0.9,
             "words": [{"word": text, "start": start, "end": start + 2.0, "confidence": 0.9}]})

@@ -14,6 +14,7 @@ mod repeated;
 mod replace;
 mod scenario;
 mod storages;
+mod tenants;
 mod world;
 
 use libtest_mimic::{Arguments, Trial};
@@ -43,6 +44,7 @@ fn subjects() -> Vec<(&'static str, Vec<Case>)> {
         ("repeated", repeated::cases()),
         ("replace", replace::cases()),
         ("storages", storages::cases()),
+        ("tenants", tenants::cases()),
     ]
 }
 

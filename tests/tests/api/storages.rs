@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use vconductor_core::plugin::{Registry, SaveItem, Storage};
+use vconductor_core::store::TenantScope;
 use vconductor_core::vcon::Vcon;
 
 use crate::world::{Call, World, cases, uuid, vcon};
@@ -36,7 +37,10 @@ async fn what_is_not_in_the_store_is_read_from_a_storage_and_kept(world: World) 
     let path = format!("/vcon/{}", uuid(1));
     let answer = server.get(&path).await;
     assert_eq!((answer.status.as_u16(), answer.text), (200, vcon(&uuid(1))));
-    assert_eq!(world.store.get(&uuid(1)).await.expect("an answer").expect("it is kept").document, vcon(&uuid(1)));
+    assert_eq!(
+        world.store.get(&TenantScope::Everything, &uuid(1)).await.expect("an answer").expect("it is kept").document,
+        vcon(&uuid(1))
+    );
     assert_eq!(server.get(&format!("/vcon/{}", uuid(2))).await.status, 404);
     let several = server.get(&format!("/vcons?vcon_uuids={}&vcon_uuids={}", uuid(2), uuid(1))).await;
     assert_eq!(several.json()[1]["uuid"], uuid(1));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vconductor::engine::report::RunOutcome;
 use vconductor_core::error::Class;
-use vconductor_core::store::NewVcon;
+use vconductor_core::store::{NewVcon, TenantScope};
 use vconductor_tests::probes::{count, seen, set_broken, stored};
 use vconductor_tests::stage::{Stage, uuid, vcon};
 
@@ -43,6 +43,7 @@ async fn a_uuid_that_is_enqueued_three_times_runs_three_times_without_overlap() 
         lists: vec!["in".into(); 3],
         keep: None,
         context: None,
+        tenant: None,
     }];
     stage.store.ingest(vcons).await.expect("ingest");
     stage.run(&chain("  a: {module: links.probe_external, options: {log: thrice, sleep: 30}}", "[a]", "")).await;
@@ -306,6 +307,7 @@ async fn a_document_that_comes_late_is_waited_for_and_one_that_never_comes_is_a_
         lists: vec!["in".into()],
         keep: None,
         context: None,
+        tenant: None,
     };
     stage.store.ingest(vec![only_uuid(140), only_uuid(141)]).await.expect("ingest");
     let conductor = stage.start(&chain("  a: {module: links.probe, options: {log: late}}", "[a]", ""));
@@ -332,8 +334,9 @@ async fn a_document_that_is_only_in_a_storage_is_read_back() {
         "    storages: [s]\n",
     );
     stage.run(&yaml.replace("[in]", "[first]")).await;
-    stage.store.delete(&id).await.expect("delete");
-    let again = NewVcon { uuid: id.clone(), document: None, lists: vec!["in".into()], keep: None, context: None };
+    stage.store.delete(&TenantScope::Everything, &id).await.expect("delete");
+    let again =
+        NewVcon { uuid: id.clone(), document: None, lists: vec!["in".into()], keep: None, context: None, tenant: None };
     stage.store.ingest(vec![again]).await.expect("ingest");
     stage.run(&yaml).await;
     assert_eq!(count("back", &format!("a {id}")), 2);

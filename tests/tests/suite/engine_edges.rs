@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use vconductor::engine::report::RunOutcome;
+use vconductor_core::store::TenantScope;
 use vconductor_tests::probes::{count, peak, seen, set_broken, stored, token};
 use vconductor_tests::stage::{Conductor, Stage, uuid, vcon};
 
@@ -362,7 +363,7 @@ async fn a_signed_vcon_is_skipped_or_refused_and_never_rewritten() {
             chain(&external("a", &format!("log: {log}, set: x")), &format!("[{{link: a, on_signed: {mode}}}]"), "");
         let figures = stage.run(&yaml).await;
         assert_eq!(count(&log, &format!("a {id}")), paid);
-        let held = stage.store.get(&id).await.expect("an answer").expect("a document");
+        let held = stage.store.get(&TenantScope::Everything, &id).await.expect("an answer").expect("a document");
         assert_eq!(held.document, text.as_bytes(), "rewritten");
         if mode == "skip" {
             assert_eq!((stage.take("out").await.len(), figures.chains["c"].links[0].1.skipped), (1, 1));

@@ -1,6 +1,7 @@
 //! Chains that sign, encrypt, open and edit vCons: what is stored in the end, also when runs go on after a failure.
 
 use vconductor_core::jose::{Chains, Keys, Payload, Signers, Trust, decrypt, verify};
+use vconductor_core::store::TenantScope;
 use vconductor_core::vcon::{Form, Vcon};
 use vconductor_tests::authority::{Authority, Kind};
 use vconductor_tests::stage::{Stage, uuid, vcon};
@@ -51,7 +52,7 @@ impl Setting {
     }
 
     async fn held(&self, id: &str) -> Vcon {
-        Vcon::read(self.stage.store.get(id).await.unwrap().unwrap().document).unwrap()
+        Vcon::read(self.stage.store.get(&TenantScope::Everything, id).await.unwrap().unwrap().document).unwrap()
     }
 }
 

@@ -19,7 +19,8 @@ async fn read_through(module: &str, options: Value) {
         let vcon = Arc::new(Vcon::read(vcon(&id)).expect("a vCon"));
         let item = SaveItem { uuid: id.clone(), revision: 1_000_000, vcon, effect_id: String::new() };
         storage.save(&item).await.unwrap_or_else(|error| panic!("{}", error.chain_text()));
-        let enqueued = NewVcon { uuid: id, document: None, lists: vec!["in".to_owned()], keep: None, context: None };
+        let enqueued =
+            NewVcon { uuid: id, document: None, lists: vec!["in".to_owned()], keep: None, context: None, tenant: None };
         stage.store.ingest(vec![enqueued]).await.expect("the store takes a uuid alone");
     }
     let figures = stage

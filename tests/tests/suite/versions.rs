@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use vconductor_core::store::Store;
 use vconductor_core::store::redis::{RedisStore, Settings};
+use vconductor_core::store::{Store, TenantScope};
 use vconductor_tests::conductors::Launch;
 use vconductor_tests::servers::redis::RedisServer;
 use vconductor_tests::stage::{Stage, uuid, vcon};
@@ -32,7 +32,7 @@ async fn only(stage: &Stage, list: &str) -> String {
 }
 
 async fn all(store: &dyn Store) -> Vec<String> {
-    store.documents(None, 100).await.unwrap()
+    store.documents(&TenantScope::Everything, None, 100).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,7 +60,11 @@ async fn a_chain_goes_on_with_the_new_version() {
         let new = only(&stage, "out").await;
         assert_ne!(new, uuid(2));
         assert_eq!(all(&*stage.store).await, [uuid(2), new.clone()]);
-        assert_eq!(stage.store.get(&uuid(2)).await.unwrap().unwrap().document, before, "byte for byte");
+        assert_eq!(
+            stage.store.get(&TenantScope::Everything, &uuid(2)).await.unwrap().unwrap().document,
+            before,
+            "byte for byte"
+        );
         let new = stage.document(&new).await;
         assert_eq!(new[reference]["uuid"], uuid(2));
         let tagged = new["attachments"].as_array().unwrap().iter().any(|one| one["purpose"] == "tags");

@@ -10,6 +10,7 @@ use vconductor_core::error::{Error, Result};
 use vconductor_core::http::{HttpClient, Request};
 use vconductor_core::jose::{Keys as JoseKeys, TokenKeys};
 use vconductor_core::secret::Secret;
+use vconductor_core::store::Tenant;
 
 use super::Caller;
 use super::scope::Scope;
@@ -134,8 +135,13 @@ impl Jwt {
             tracing::debug!("a token is for somebody else");
             return None;
         }
+        // A token of somebody who cannot be named is not one of everybody.
+        let tenant = match claims.get("tenant") {
+            None => None,
+            Some(claim) => Some(claim.as_str()?.parse::<Tenant>().ok()?),
+        };
         let subject: String = text("sub")?.chars().filter(|c| !c.is_control()).take(100).collect();
-        Some(Caller { name: format!("token of {subject}"), scopes: scopes(claims) })
+        Some(Caller::new(format!("token of {subject}"), scopes(claims), tenant))
     }
 }
 
@@ -177,6 +183,17 @@ mod tests {
         let none = caller(json!({"sub": "ann"}), None, None).unwrap();
         assert!(!none.may(&Scope::Read));
         assert_eq!(caller(json!({"scope": "admin"}), None, None), None, "nobody is named");
+    }
+
+    #[test]
+    fn a_token_may_be_bound_to_a_tenant() {
+        let caller = |tenant: Value| caller(json!({"sub": "ann", "scope": "read admin", "tenant": tenant}), None, None);
+        let bound = caller(json!("acme")).unwrap();
+        assert_eq!(bound.tenants.tenant().map(Tenant::as_str), Some("acme"));
+        assert!(bound.may(&Scope::Read) && !bound.may(&Scope::Admin));
+        for broken in [json!("Ac me"), json!(""), json!(7), json!(null)] {
+            assert_eq!(caller(broken), None);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use vconductor_core::clock::Millis;
 use vconductor_core::error::{Error, Result};
 use vconductor_core::secret::Secret;
-use vconductor_core::store::StoredKey;
+use vconductor_core::store::{StoredKey, Tenant};
 
 use super::scope::Scope;
 use super::tokens::Digest;
@@ -33,7 +33,13 @@ impl NewKey {
     ///
     /// # Errors
     /// If the system has no random numbers.
-    pub(crate) fn make(name: &str, scopes: &[Scope], now: Millis, expires_at: Option<Millis>) -> Result<Self> {
+    pub(crate) fn make(
+        name: &str,
+        scopes: &[Scope],
+        tenant: Option<Tenant>,
+        now: Millis,
+        expires_at: Option<Millis>,
+    ) -> Result<Self> {
         let (mut id, mut secret) = ([0; ID], [0; SECRET]);
         let failed = |_| Error::retryable("the system has no random numbers");
         rand::fill(&mut id).map_err(failed)?;
@@ -44,6 +50,7 @@ impl NewKey {
             name: name.to_owned(),
             hash: Digest::of(secret.as_bytes()).text(),
             scopes: scopes.iter().map(Scope::to_string).collect(),
+            tenant,
             created_at: now,
             expires_at,
             used_at: None,
@@ -91,6 +98,10 @@ impl Key {
         self.0.scopes.iter().filter_map(|scope| Scope::from_str(scope).ok()).collect()
     }
 
+    pub(super) fn tenant(&self) -> Option<Tenant> {
+        self.0.tenant.clone()
+    }
+
     pub(super) fn opens_with(&self, shown: &Shown<'_>, now: Millis) -> bool {
         use subtle::ConstantTimeEq as _;
         let shown = Digest::of(shown.secret.as_bytes()).text();
@@ -105,13 +116,13 @@ mod tests {
 
     #[test]
     fn a_key_opens_until_its_end_and_no_other_does() {
-        let new = NewKey::make("ann", &[Scope::Read], 5, Some(100)).unwrap();
+        let new = NewKey::make("ann", &[Scope::Read], None, 5, Some(100)).unwrap();
         let shown = new.key.expose().to_owned();
         let key = Key::new(new.stored.clone());
         let opens = |text: &str, now| Shown::read(text.as_bytes()).is_some_and(|shown| key.opens_with(&shown, now));
         assert!(opens(&shown, 99) && !opens(&shown, 100));
         assert_eq!(Shown::read(shown.as_bytes()).unwrap().id, key.id());
-        let other = NewKey::make("ann", &[Scope::Read], 5, None).unwrap();
+        let other = NewKey::make("ann", &[Scope::Read], None, 5, None).unwrap();
         assert!(!opens(other.key.expose(), 6));
         for broken in ["", "vck_", "vck_0123456789ab", "vck_0123456789ab_", &shown[..shown.len() - 1]] {
             assert!(!opens(broken, 6), "{broken}");

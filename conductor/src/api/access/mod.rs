@@ -1,7 +1,7 @@
 //! Who may call.
 //!
 //! Four kinds of keys open the API: those of vcon-server's variables ([`Keys`]), which open everything; those of the
-//! store ([`ring`]), each with scopes and an end; tokens of an identity provider ([`jwt`]); and those that `ingress_auth`
+//! store ([`ring`]), each with scopes, an end and perhaps a tenant; tokens of an identity provider ([`jwt`]); and those that `ingress_auth`
 //! names for one ingress list. They come in vcon-server's header or as `Authorization: Bearer`. Nobody gets in without one, and no answer says why a key did not
 //! fit.
 
@@ -19,7 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use vconductor_core::clock::{Clock as _, SystemClock};
 use vconductor_core::config::IngressAuth;
-use vconductor_core::store::Store;
+use vconductor_core::store::{Store, Tenant, TenantScope};
 
 use self::jwt::Tokens;
 use self::rate::Rate;
@@ -39,10 +39,20 @@ pub(crate) use tokens::header_name;
 pub(super) struct Caller {
     /// The name of the key for the audit log and the rate limit: never the key itself.
     pub(super) name: String,
+    /// The vCons that it may see and change.
+    pub(super) tenants: TenantScope,
     scopes: Vec<Scope>,
 }
 
 impl Caller {
+    /// A caller whose key may be bound to a tenant; such a key never has the scope `admin`.
+    fn new(name: String, mut scopes: Vec<Scope>, tenant: Option<Tenant>) -> Self {
+        if tenant.is_some() {
+            scopes.retain(|scope| *scope != Scope::Admin);
+        }
+        Caller { name, tenants: tenant.into(), scopes }
+    }
+
     /// Whether a key of this caller opens what needs `scope`.
     pub(super) fn may(&self, scope: &Scope) -> bool {
         self.scopes.iter().any(|own| own.includes(scope))
@@ -127,7 +137,7 @@ impl Access {
     /// Whose key this is.
     async fn owner(&self, given: &[u8]) -> Result<Option<Caller>> {
         if self.tokens.open_with(given) {
-            return Ok(Some(Caller { name: "token".to_owned(), scopes: vec![Scope::Admin] }));
+            return Ok(Some(Caller::new("token".to_owned(), vec![Scope::Admin], None)));
         }
         match &self.jwt {
             Some(jwt) if Tokens::is_like(given) => Ok(jwt.caller(given).await),
@@ -137,7 +147,7 @@ impl Access {
 
     async fn of_the_store(&self, given: &[u8]) -> Result<Option<Caller>> {
         let key = self.ring.find(given).await?;
-        Ok(key.map(|key| Caller { name: key.label(), scopes: key.scopes() }))
+        Ok(key.map(|key| Caller::new(key.label(), key.scopes(), key.tenant())))
     }
 
     /// Who puts something on an ingress list from outside: a key that `ingress_auth` names for the list, or one of the
@@ -161,7 +171,7 @@ impl Access {
         if !Digest::of(given).is_among(keys) {
             return Err(refused(format!("Invalid API Key for ingress list '{list}'")));
         }
-        Ok(Caller { name: format!("ingress_auth.{list}"), scopes: vec![Scope::Ingress(list.to_owned())] })
+        Ok(Caller::new(format!("ingress_auth.{list}"), vec![Scope::Ingress(list.to_owned())], None))
     }
 
     /// The answer to a wrong key. Whoever has a right one is never slowed down by others at his address.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use vconductor_core::vcon::{Body, Dialog};
 use super::pages::read;
 use super::summary::has_audio;
 use crate::api::Context;
+use crate::api::access::Caller;
 use crate::api::answer::{Refusal, Result};
 use crate::api::paced::{Held, paced};
 use crate::api::query::{Query, uuid};
@@ -21,6 +22,7 @@ use crate::api::route::{Required, Route, Verb};
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::new(Verb::Get, "/calls/{uuid}/audio", Required::Read, "Reads the recording of a dialog", play)
+            .for_tenants()
             .query("dialog", "Count", "Which dialog; without, the first that is recorded")
             .header("Range", "The bytes that are wanted, for example bytes=0-65535")
             .gives_as(200, "The recording", "audio/*", "Binary")
@@ -34,6 +36,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn play(
     State(context): State<Context>,
+    Extension(caller): Extension<Caller>,
     Path(text): Path<String>,
     query: Query,
     method: Method,
@@ -46,7 +49,7 @@ async fn play(
     };
     let failed = |error| Refusal::of(&error, "Failed to read vCon");
     let read = async {
-        let vcon = read(&context, &uuid).await.map_err(failed)?;
+        let vcon = read(&context, &caller.tenants, &uuid).await.map_err(failed)?;
         let vcon = vcon.ok_or_else(|| Refusal::not_found("vCon not found"))?;
         let size = vcon.to_bytes();
         Ok((vcon, size))

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use serde_json::json;
-use vconductor_core::store::{Term, TermKind, TimeRange, seconds};
+use vconductor_core::store::{TenantScope, Term, TermKind, TimeRange, seconds};
 use vconductor_core::vcon::Vcon;
 
 use super::summary;
@@ -89,21 +89,26 @@ impl Wanted {
     }
 
     /// The vCons that fit and of which `entry` makes something.
-    pub(super) async fn page<T>(&self, context: &Context, entry: impl Fn(&str, &Vcon) -> Option<T>) -> Result<Page<T>> {
+    pub(super) async fn page<T>(
+        &self,
+        context: &Context,
+        scope: &TenantScope,
+        entry: impl Fn(&str, &Vcon) -> Option<T>,
+    ) -> Result<Page<T>> {
         let failed = |error| Refusal::of(&error, "Failed to list conversations");
         let of_number = match &self.number {
-            Some(number) => Some(having(context, number).await.map_err(failed)?),
+            Some(number) => Some(having(context, scope, number).await.map_err(failed)?),
             None => None,
         };
         let few = match of_number.as_ref().filter(|found| found.len() <= FEW) {
-            Some(found) => Some(self.sorted(context, found).await.map_err(failed)?),
+            Some(found) => Some(self.sorted(context, scope, found).await.map_err(failed)?),
             None => None,
         };
         let (mut entries, mut passed, mut looked_at) = (Vec::new(), self.skip, 0);
         loop {
             let step = match &few {
                 Some(all) => all.iter().skip(passed).take(STEP).cloned().collect(),
-                None => context.store.by_time(self.range, passed, STEP).await.map_err(failed)?,
+                None => context.store.by_time(scope, self.range, passed, STEP).await.map_err(failed)?,
             };
             let is_last = step.len() < STEP;
             for uuid in step {
@@ -115,7 +120,7 @@ impl Wanted {
                     continue;
                 }
                 looked_at += 1;
-                let Some(vcon) = read(context, &uuid).await.map_err(failed)? else { continue };
+                let Some(vcon) = read(context, scope, &uuid).await.map_err(failed)? else { continue };
                 entries.extend(entry(&uuid, &vcon).filter(|_| self.fits(&vcon)));
             }
             if is_last {
@@ -128,11 +133,12 @@ impl Wanted {
     async fn sorted(
         &self,
         context: &Context,
+        scope: &TenantScope,
         uuids: &HashSet<String>,
     ) -> Result<Vec<String>, vconductor_core::error::Error> {
         let mut dated = Vec::new();
         for uuid in uuids {
-            let Some(vcon) = read(context, uuid).await? else { continue };
+            let Some(vcon) = read(context, scope, uuid).await? else { continue };
             let created = vcon.entry().get("created_at").and_then(|created| seconds(&created.to_value())).unwrap_or(0);
             let is_within = self.range.since.is_none_or(|since| created >= since)
                 && self.range.until.is_none_or(|until| created <= until);
@@ -144,19 +150,29 @@ impl Wanted {
 }
 
 /// The vCons of a number, however it is written.
-async fn having(context: &Context, number: &str) -> Result<HashSet<String>, vconductor_core::error::Error> {
+async fn having(
+    context: &Context,
+    scope: &TenantScope,
+    number: &str,
+) -> Result<HashSet<String>, vconductor_core::error::Error> {
     let bare = number.strip_prefix("tel:").unwrap_or(number);
     let mut found = HashSet::new();
     for value in [bare.to_owned(), format!("tel:{bare}")] {
-        found.extend(context.store.search(&[Term { kind: TermKind::Tel, value }]).await?);
+        found.extend(context.store.search(scope, &[Term { kind: TermKind::Tel, value }]).await?);
     }
     Ok(found)
 }
 
-/// A vCon of the store, else of a storage; `None` when nobody has it, or nobody can read it.
-pub(super) async fn read(context: &Context, uuid: &str) -> Result<Option<Vcon>, vconductor_core::error::Error> {
-    let document = match context.store.get(uuid).await? {
+/// A vCon of the store, else of a storage, which is not asked for a tenant; `None` when nobody has it, or nobody can read
+/// it.
+pub(super) async fn read(
+    context: &Context,
+    scope: &TenantScope,
+    uuid: &str,
+) -> Result<Option<Vcon>, vconductor_core::error::Error> {
+    let document = match context.store.get(scope, uuid).await? {
         Some(stored) => Some(stored.document),
+        None if scope.tenant().is_some() => None,
         None => context.storages.load(uuid).await,
     };
     Ok(document.and_then(|document| Vcon::read(document).ok()))

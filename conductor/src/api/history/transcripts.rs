@@ -1,6 +1,6 @@
 //! `GET /transcripts`: what was said, in one form whoever transcribed it.
 
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Json, Response};
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use vconductor_core::vcon::Vcon;
 use super::pages::{Wanted, described, read};
 use super::{summary, turns};
 use crate::api::Context;
+use crate::api::access::Caller;
 use crate::api::answer::{Invalid, Refusal, Result};
 use crate::api::query::{Query, uuid};
 use crate::api::route::{Required, Route, Verb};
@@ -21,12 +22,14 @@ pub(super) fn routes() -> Vec<Route> {
     let list = Route::new(Verb::Get, "/transcripts", Required::Read, "Lists transcripts, newest first", list);
     vec![
         described(list)
+            .for_tenants()
             .query("contains", "Text", "Only those in which this was said, in any case of letters")
             .query("language", "Text", "Only those in this language: `en`, also for `en-US`")
             .query("min_confidence", "Share", "Only those of which the transcriber is at least so sure, from 0 to 1")
             .gives(200, "A page; it may be short, or empty, while there is a `next_cursor`", "Transcripts")
             .gives(422, "A parameter is wrong", "Problem"),
         Route::new(Verb::Get, "/transcripts/{uuid}", Required::Read, "Reads the transcripts of a vCon", one)
+            .for_tenants()
             .query("dialog", "Count", "Only those of this dialog")
             .query("words", "Text", "`true`: with the times of single words")
             .query("format", "Format", "json, or without statistics: text, vtt (WebVTT), srt (SubRip)")
@@ -65,18 +68,23 @@ impl Like {
     }
 }
 
-async fn list(State(context): State<Context>, query: Query) -> Result<Response> {
+async fn list(State(context): State<Context>, Extension(caller): Extension<Caller>, query: Query) -> Result<Response> {
     let (wanted, like) = (Wanted::read(&query)?, Like::read(&query)?);
     let entry = |uuid: &str, vcon: &Vcon| {
         let found = transcript::find(vcon);
         let heads: Vec<Value> = found.iter().filter(|found| like.fits(found)).map(turns::head).collect();
         (!heads.is_empty()).then(|| json!({"call": summary::call(uuid, vcon), "transcripts": heads}))
     };
-    let page = wanted.page(&context, entry).await?;
+    let page = wanted.page(&context, &caller.tenants, entry).await?;
     Ok(Json(json!({"transcripts": page.entries, "next_cursor": page.next})).into_response())
 }
 
-async fn one(State(context): State<Context>, Path(text): Path<String>, query: Query) -> Result<Response> {
+async fn one(
+    State(context): State<Context>,
+    Extension(caller): Extension<Caller>,
+    Path(text): Path<String>,
+    query: Query,
+) -> Result<Response> {
     let uuid = uuid(&text, json!(["path", "uuid"]))?;
     let dialog = match query.one("dialog") {
         Some(_) => usize::try_from(query.number("dialog", 0, 0..=u64::from(u32::MAX))?).ok(),
@@ -88,7 +96,7 @@ async fn one(State(context): State<Context>, Path(text): Path<String>, query: Qu
         return Err(Invalid::new("enum", json!(["query", "format"]), message, json!(format)).into());
     }
     let failed = |error| Refusal::of(&error, "Failed to read vCon");
-    let Some(vcon) = read(&context, &uuid).await.map_err(failed)? else {
+    let Some(vcon) = read(&context, &caller.tenants, &uuid).await.map_err(failed)? else {
         return Err(Refusal::not_found("vCon not found"));
     };
     let mut found = transcript::find(&vcon);

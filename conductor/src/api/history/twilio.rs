@@ -5,18 +5,20 @@
 //! is `GT` and the vCon's uuid without hyphens: a vCon is one transcript, with the sentences of all its dialogs on the time
 //! line of the first.
 
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Json, Response};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
+use vconductor_core::store::TenantScope;
 use vconductor_core::transcript::{self, Found, Turn};
 use vconductor_core::vcon::Vcon;
 
 use super::pages::{Wanted, read};
 use super::summary;
 use crate::api::Context;
+use crate::api::access::Caller;
 use crate::api::answer::{Refusal, Result};
 use crate::api::query::Query;
 use crate::api::route::{Required, Route, Verb};
@@ -24,13 +26,15 @@ use crate::api::route::{Required, Route, Verb};
 pub(super) fn routes() -> Vec<Route> {
     let list = Route::new(Verb::Get, "/v2/Transcripts", Required::Read, "Lists transcripts in Twilio's shape", list);
     vec![
-        list.query("PageSize", "Count", "Entries of a page: 50, at most 200")
+        list.for_tenants()
+            .query("PageSize", "Count", "Entries of a page: 50, at most 200")
             .query("PageToken", "Text", "Where to go on")
             .query("AfterStartTime", "Time", "Only those whose created_at is not before this")
             .query("BeforeStartTime", "Time", "Only those whose created_at is not after this")
             .gives(200, "A page", "Object")
             .gives(422, "A parameter is wrong", "Problem"),
         Route::new(Verb::Get, "/v2/Transcripts/{sid}", Required::Read, "Reads a transcript in Twilio's shape", one)
+            .for_tenants()
             .gives(200, "The transcript", "Object")
             .gives(404, "There is none", "Problem"),
         Route::new(
@@ -40,6 +44,7 @@ pub(super) fn routes() -> Vec<Route> {
             "Reads the sentences of a transcript in Twilio's shape",
             sentences,
         )
+        .for_tenants()
         .query("PageSize", "Count", "Sentences of a page: 50, at most 1000")
         .query("Page", "Count", "Which page, from 0")
         .query("WordTimestamps", "Text", "`true`: with the times of single words")
@@ -53,6 +58,7 @@ pub(super) fn routes() -> Vec<Route> {
             "Tells where the recording of a transcript is, in Twilio's shape",
             media,
         )
+        .for_tenants()
         .gives(200, "Its URL, which wants a key, too", "Object")
         .gives(404, "There is no such transcript", "Problem"),
     ]
@@ -81,10 +87,10 @@ fn base(headers: &HeaderMap) -> String {
 }
 
 /// A vCon with its transcripts.
-async fn found(context: &Context, sid: &str) -> Result<(String, Vcon, Vec<Found>)> {
+async fn found(context: &Context, scope: &TenantScope, sid: &str) -> Result<(String, Vcon, Vec<Found>)> {
     let missing = || Refusal::not_found("There is no such transcript");
     let uuid = uuid_of(sid).ok_or_else(missing)?;
-    let read = read(context, &uuid).await.map_err(|error| Refusal::of(&error, "Failed to read vCon"))?;
+    let read = read(context, scope, &uuid).await.map_err(|error| Refusal::of(&error, "Failed to read vCon"))?;
     let vcon = read.ok_or_else(missing)?;
     let found = transcript::find(&vcon);
     if found.is_empty() { Err(missing()) } else { Ok((uuid, vcon, found)) }
@@ -115,7 +121,12 @@ fn resource(uuid: &str, vcon: &Vcon, found: &[Found], base: &str) -> Value {
     })
 }
 
-async fn list(State(context): State<Context>, headers: HeaderMap, query: Query) -> Result<Response> {
+async fn list(
+    State(context): State<Context>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response> {
     let wanted = Wanted::read(&query.renamed(&[
         ("PageSize", "size"),
         ("PageToken", "cursor"),
@@ -127,7 +138,7 @@ async fn list(State(context): State<Context>, headers: HeaderMap, query: Query) 
         let found = transcript::find(vcon);
         (!found.is_empty()).then(|| resource(uuid, vcon, &found, &base))
     };
-    let page = wanted.page(&context, entry).await?;
+    let page = wanted.page(&context, &caller.tenants, entry).await?;
     let url = format!("{base}/v2/Transcripts");
     let next = page.next.map(|token| format!("{url}?PageSize={}&PageToken={token}", wanted.size()));
     let meta = json!({
@@ -137,13 +148,23 @@ async fn list(State(context): State<Context>, headers: HeaderMap, query: Query) 
     Ok(Json(json!({"transcripts": page.entries, "meta": meta})).into_response())
 }
 
-async fn one(State(context): State<Context>, Path(sid): Path<String>, headers: HeaderMap) -> Result<Response> {
-    let (uuid, vcon, found) = found(&context, &sid).await?;
+async fn one(
+    State(context): State<Context>,
+    Extension(caller): Extension<Caller>,
+    Path(sid): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let (uuid, vcon, found) = found(&context, &caller.tenants, &sid).await?;
     Ok(Json(resource(&uuid, &vcon, &found, &base(&headers))).into_response())
 }
 
-async fn media(State(context): State<Context>, Path(sid): Path<String>, headers: HeaderMap) -> Result<Response> {
-    let (uuid, ..) = found(&context, &sid).await?;
+async fn media(
+    State(context): State<Context>,
+    Extension(caller): Extension<Caller>,
+    Path(sid): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let (uuid, ..) = found(&context, &caller.tenants, &sid).await?;
     let base = base(&headers);
     Ok(Json(json!({
         "account_sid": null, "service_sid": null, "sid": sid, "media_url": format!("{base}/calls/{uuid}/audio"),
@@ -154,6 +175,7 @@ async fn media(State(context): State<Context>, Path(sid): Path<String>, headers:
 
 async fn sentences(
     State(context): State<Context>,
+    Extension(caller): Extension<Caller>,
     Path(sid): Path<String>,
     headers: HeaderMap,
     query: Query,
@@ -161,7 +183,7 @@ async fn sentences(
     let size = usize::try_from(query.number("PageSize", 50, 1..=1000)?).unwrap_or(usize::MAX);
     let page = usize::try_from(query.number("Page", 0, 0..=u64::from(u32::MAX))?).unwrap_or(usize::MAX);
     let words = query.one("WordTimestamps") == Some("true");
-    let (_, vcon, found) = found(&context, &sid).await?;
+    let (_, vcon, found) = found(&context, &caller.tenants, &sid).await?;
     let all = told(&sid, &vcon, &found, words);
     let url = format!("{}/v2/Transcripts/{sid}/Sentences", base(&headers));
     let at = |page: usize| format!("{url}?PageSize={size}&Page={page}");

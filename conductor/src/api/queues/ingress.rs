@@ -1,10 +1,11 @@
 //! `POST /vcon/ingress`: puts stored vCons on a list.
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::api::Context;
+use crate::api::access::Caller;
 use crate::api::answer::{Invalid, Refusal, Result};
 use crate::api::body::Posted;
 use crate::api::lists;
@@ -24,6 +25,7 @@ pub(super) fn routes() -> Vec<Route> {
             "Puts stored vCons on a list, in their order",
             ingress,
         )
+        .for_tenants()
         .wants("ingress_list", "ListName", "The list")
         .takes("application/json", "Uuids")
         .ends(204, "Those that are known are on the list; others are passed over")
@@ -32,20 +34,26 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn ingress(State(context): State<Context>, query: Query, posted: Posted) -> Result<StatusCode> {
+async fn ingress(
+    State(context): State<Context>,
+    Extension(caller): Extension<Caller>,
+    query: Query,
+    posted: Posted,
+) -> Result<StatusCode> {
+    let scope = &caller.tenants;
     let list = query.required("ingress_list")?;
     lists::named(list, "ingress_list")?;
     let asked = read(&posted.bytes)?;
     let failed = |error| Refusal::of(&error, "Failed to add to ingress list");
-    let revisions = context.store.revisions(&asked).await.map_err(failed)?;
+    let revisions = context.store.revisions(scope, &asked).await.map_err(failed)?;
     let mut known = Vec::with_capacity(asked.len());
     for (uuid, revision) in asked.into_iter().zip(revisions) {
         // What has left the store may be had back from a storage.
-        if revision.is_some() || is_known(&context, &uuid).await.map_err(failed)? {
+        if revision.is_some() || is_known(&context, scope, &uuid).await.map_err(failed)? {
             known.push(uuid);
         }
     }
-    enqueue_stored(&context, list, known).await?;
+    enqueue_stored(&context, &caller, list, known).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

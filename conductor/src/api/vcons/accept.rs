@@ -5,12 +5,14 @@ use std::time::Duration;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use vconductor_core::error::Error;
 use vconductor_core::layers::instruments;
-use vconductor_core::store::{NewVcon, Once};
+use vconductor_core::store::{NewVcon, NotTheirs, Once};
 
 use super::check::Checked;
 use super::hooked;
 use crate::api::Context;
+use crate::api::access::Caller;
 use crate::api::answer::{Invalid, Refusal, Result};
 use crate::api::lists;
 
@@ -22,6 +24,8 @@ const LONGEST: usize = 255;
 const REMEMBERED: Duration = Duration::from_secs(86_400);
 /// What a failure is called, as vcon-server calls it.
 const FAILED: &str = "Failed to store vCon";
+/// What a tenant is told whose vCon has the uuid of somebody else's.
+pub(super) const TAKEN: &str = "The uuid is taken; give the vCon one of its own";
 
 /// Whether a vCon was taken in now, or by an earlier post with the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,14 +37,14 @@ pub(super) enum Taken {
 /// What vCons are taken in for.
 pub(super) struct Batch<'a> {
     pub(super) lists: Vec<String>,
-    /// Whose keys for repetitions they are: two callers may choose the same ones.
-    pub(super) caller: &'a str,
+    /// Whose they are, and whose keys for repetitions: two callers may choose the same ones.
+    pub(super) caller: &'a Caller,
     /// As metrics call it: `new` or `external`.
     pub(super) source: &'static str,
     /// The parameter that names the lists.
     pub(super) parameter: &'static str,
-    /// Which part of a post it is.
-    pub(super) part: usize,
+    /// Which part of a post it is, and which of it alone (0: all).
+    pub(super) part: (usize, usize),
 }
 
 /// Stores and enqueues one vCon.
@@ -74,12 +78,13 @@ pub(super) async fn accept_batch(
         lists: batch.lists.clone(),
         keep: context.keep,
         context: None,
+        tenant: batch.caller.tenants.tenant().cloned(),
     });
     let vcons = vcons.collect();
-    let failed = |error| Refusal::of(&error, FAILED);
+    let failed = |error| failed(&error, FAILED);
     let before = match &once {
         None => context.store.ingest(vcons).await.map(|()| None).map_err(failed)?,
-        Some(once) => context.store.ingest_once(once, vcons).await.map_err(failed)?,
+        Some(once) => context.store.ingest_once(&batch.caller.tenants, once, vcons).await.map_err(failed)?,
     };
     match (before, once) {
         (Some(mark), Some(once)) if mark == once.mark => Ok(Taken::Before),
@@ -97,6 +102,14 @@ pub(super) async fn accept_batch(
     }
 }
 
+/// 409 where the uuid is somebody else's, which is all that is said of it.
+fn failed(error: &Error, what: &str) -> Refusal {
+    match NotTheirs::caused(error) {
+        true => Refusal::new(StatusCode::CONFLICT, TAKEN),
+        false => Refusal::of(error, what),
+    }
+}
+
 fn repetition(headers: &HeaderMap, checked: &[Checked], batch: &Batch<'_>) -> Result<Option<Once>> {
     let Some(value) = headers.get(KEY) else { return Ok(None) };
     let key = value.to_str().ok().filter(|key| (1..=LONGEST).contains(&key.len()));
@@ -104,11 +117,14 @@ fn repetition(headers: &HeaderMap, checked: &[Checked], batch: &Batch<'_>) -> Re
         let message = "An Idempotency-Key has 1 to 255 visible ASCII characters";
         return Err(Invalid::new("idempotency_key", json!(["header", "Idempotency-Key"]), message, json!(null)).into());
     };
-    let part = batch.part.to_string();
+    let part = match batch.part {
+        (part, 0) => part.to_string(),
+        (part, alone) => format!("{part}.{alone}"),
+    };
     let lists = batch.lists.join("\n");
     let content = checked.iter().flat_map(|checked| [checked.uuid.as_bytes(), &checked.text]);
     Ok(Some(Once {
-        key: format!("post:{}", digest([batch.caller.as_bytes(), key.as_bytes(), part.as_bytes()])),
+        key: format!("post:{}", digest([batch.caller.name.as_bytes(), key.as_bytes(), part.as_bytes()])),
         mark: digest(std::iter::once(lists.as_bytes()).chain(content)),
         keep: REMEMBERED,
     }))
@@ -123,7 +139,12 @@ fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
 }
 
 /// Puts stored vCons on a list, all in one step.
-pub(in crate::api) async fn enqueue_stored(context: &Context, list: &str, uuids: Vec<String>) -> Result<()> {
+pub(in crate::api) async fn enqueue_stored(
+    context: &Context,
+    caller: &Caller,
+    list: &str,
+    uuids: Vec<String>,
+) -> Result<()> {
     let count = uuids.len() as u64;
     if count == 0 {
         return Ok(());
@@ -135,9 +156,10 @@ pub(in crate::api) async fn enqueue_stored(context: &Context, list: &str, uuids:
         lists: vec![list.to_owned()],
         keep: None,
         context: None,
+        tenant: caller.tenants.tenant().cloned(),
     });
     let stored = context.store.ingest(vcons.collect()).await;
-    stored.map_err(|error| Refusal::of(&error, "Failed to add to ingress list"))?;
+    stored.map_err(|error| failed(&error, "Failed to add to ingress list"))?;
     instruments::api_enqueued(context.lists.label(list), "reingress", count);
     Ok(())
 }

@@ -5,7 +5,7 @@ use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
-use super::accept::{Batch, accept};
+use super::accept::{Batch, TAKEN, accept};
 use super::check::check;
 use crate::api::Context;
 use crate::api::answer::{Refusal, Result};
@@ -22,8 +22,10 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Verb::Post, "/vcon/external-ingress", Required::List, about, external)
             .wants("ingress_list", "ListName", "The list to put it on")
             .header("Idempotency-Key", "Makes a repetition within a day have no effect")
+            .for_tenants()
             .takes("application/json", "Vcon")
             .ends(204, "It is safe")
+            .gives(409, TAKEN, "Problem")
             .gives(422, "It is no vCon, or the key was used for another one", "Problem")
             .gives(429, "The list has no room, or too many wrong keys came from this address", "Problem"),
     ]
@@ -45,7 +47,7 @@ async fn external(
     let posted = read(&parts.headers, body, &context, context.limits.body).await?;
     let checked = check(posted.bytes)?;
     let batch =
-        Batch { lists: vec![list], caller: &caller.name, source: "external", parameter: "ingress_list", part: 0 };
+        Batch { lists: vec![list], caller: &caller, source: "external", parameter: "ingress_list", part: (0, 0) };
     accept(&context, &parts.headers, &checked, batch).await?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     response.extensions_mut().insert(caller);

@@ -40,10 +40,12 @@ pub(super) fn routes() -> Vec<Route> {
             "Reads all vCons, one per line, in the order of arrival",
             export,
         )
+        .for_tenants()
         .query("cursor", "Uuid", "Only those that arrived after this one")
         .gives_as(200, "The vCons", NDJSON, "Text")
         .gives(410, "The vCon of the cursor was deleted", "Problem"),
         Route::new(Verb::Post, "/vcons/ndjson", Required::Write, "Takes many vCons in, one per line", import)
+            .for_tenants()
             .many("ingress_lists", "ListName", "Lists to put them on")
             .header("Idempotency-Key", "Makes a repetition of the same lines within a day have no effect")
             .takes(NDJSON, "Text")
@@ -52,19 +54,25 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn export(State(context): State<Context>, query: Query) -> Result<Response> {
+async fn export(
+    State(context): State<Context>,
+    Extension(caller): Extension<Caller>,
+    query: Query,
+) -> Result<Response> {
     let cursor = match query.one("cursor") {
         None | Some("") => None,
         Some(text) => Some(uuid(text, json!(["query", "cursor"]))?),
     };
     // The first page tells whether the cursor is known, while there is still a status to tell it by.
-    let first = context.store.documents(cursor, PAGE).await.map_err(|error| match error.is_retryable() {
-        true => Refusal::of(&error, "Failed to list vCons"),
-        false => Refusal::new(StatusCode::GONE, error.message()),
-    })?;
-    let start = (context, first.into_iter(), None::<String>, Held::None);
+    let first =
+        context.store.documents(&caller.tenants, cursor, PAGE).await.map_err(|error| match error.is_retryable() {
+            true => Refusal::of(&error, "Failed to list vCons"),
+            false => Refusal::new(StatusCode::GONE, error.message()),
+        })?;
+    let start = ((context, caller.tenants), first.into_iter(), None::<String>, Held::None);
     let lines = stream::unfold(Some(start), |state| async move {
-        let (context, mut page, mut last, before) = state?;
+        let (asked, mut page, mut last, before) = state?;
+        let (context, scope) = &asked;
         // What was handed on last is written when more is asked for.
         drop(before);
         let broken = |refusal: Refusal| {
@@ -74,7 +82,7 @@ async fn export(State(context): State<Context>, query: Query) -> Result<Response
         loop {
             let Some(uuid) = page.next() else {
                 let after = last.take()?;
-                match context.store.documents(Some(after), PAGE).await {
+                match context.store.documents(scope, Some(after), PAGE).await {
                     Ok(next) if next.is_empty() => return None,
                     Ok(next) => page = next.into_iter(),
                     Err(error) => return broken(Refusal::of(&error, "Failed to list vCons")),
@@ -83,14 +91,14 @@ async fn export(State(context): State<Context>, query: Query) -> Result<Response
             };
             last = Some(uuid.clone());
             let read = async {
-                let found = context.store.get(&uuid).await;
+                let found = context.store.get(scope, &uuid).await;
                 let found = found.map_err(|error| Refusal::of(&error, "Failed to read vCon"))?;
                 // An empty line: deleted meanwhile.
                 Ok(((), found.map_or_else(Bytes::new, |stored| in_one_line(&in_form(context.form, stored.document)))))
             };
             match context.answers.read(read).await {
                 Ok(((), line, _)) if line.is_empty() => {}
-                Ok(((), line, held)) => return Some((Ok(line), Some((context, page, last, held)))),
+                Ok(((), line, held)) => return Some((Ok(line), Some((asked, page, last, held)))),
                 Err(refusal) => return broken(refusal),
             }
         }
@@ -188,22 +196,40 @@ impl Import<'_> {
             return;
         }
         self.batches += 1;
-        let batch = Batch {
-            lists: self.lists.clone(),
-            caller: &self.caller.name,
-            source: "new",
-            parameter: "ingress_lists",
-            part: self.batches,
-        };
-        match accept_batch(self.context, self.headers, &checked, batch).await {
-            Ok(taken) => {
-                let status = if taken == Taken::Now { StatusCode::CREATED } else { StatusCode::OK };
-                for (number, checked) in numbers.into_iter().zip(checked) {
-                    let told = json!({"line": number, "status": status.as_u16(), "uuid": checked.uuid});
-                    self.told.push((number, told));
+        match self.accept(&checked, 0).await {
+            // All or none: one by one, so that what is another tenant's does not take the others with it.
+            Err(refusal) if refusal.status() == StatusCode::CONFLICT && checked.len() > 1 => {
+                for (index, number) in numbers.into_iter().enumerate() {
+                    let one = &checked[index..=index];
+                    let taken = self.accept(one, index + 1).await;
+                    self.settled(&[number], one, taken);
                 }
             }
-            Err(refusal) => numbers.into_iter().for_each(|number| self.refused(number, &refusal)),
+            taken => self.settled(&numbers, &checked, taken),
+        }
+    }
+
+    async fn accept(&self, checked: &[Checked], alone: usize) -> Result<Taken> {
+        let batch = Batch {
+            lists: self.lists.clone(),
+            caller: self.caller,
+            source: "new",
+            parameter: "ingress_lists",
+            part: (self.batches, alone),
+        };
+        accept_batch(self.context, self.headers, checked, batch).await
+    }
+
+    fn settled(&mut self, numbers: &[usize], checked: &[Checked], taken: Result<Taken>) {
+        match taken {
+            Ok(taken) => {
+                let status = if taken == Taken::Now { StatusCode::CREATED } else { StatusCode::OK };
+                for (number, checked) in numbers.iter().zip(checked) {
+                    let told = json!({"line": number, "status": status.as_u16(), "uuid": checked.uuid});
+                    self.told.push((*number, told));
+                }
+            }
+            Err(refusal) => numbers.iter().for_each(|number| self.refused(*number, &refusal)),
         }
     }
 }

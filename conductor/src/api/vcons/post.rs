@@ -4,7 +4,7 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
-use super::accept::{Batch, Taken, accept};
+use super::accept::{Batch, TAKEN, Taken, accept};
 use super::check::check;
 use crate::api::Context;
 use crate::api::access::Caller;
@@ -24,8 +24,10 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .many("ingress_lists", "ListName", "Lists to put it on")
         .header("Idempotency-Key", "Makes a repetition within a day have no effect")
+        .for_tenants()
         .takes("application/json", "Vcon")
         .gives(201, "It is safe; the body is what is stored", "Vcon")
+        .gives(409, TAKEN, "Problem")
         .gives(422, "It is no vCon, or the key was used for another one", "Problem")
         .gives(429, "A list has no room, or this key makes too many calls", "Problem"),
     ]
@@ -41,10 +43,10 @@ async fn post(
     let checked = check(posted.bytes.clone())?;
     let batch = Batch {
         lists: query.all("ingress_lists").map(str::to_owned).collect(),
-        caller: &caller.name,
+        caller: &caller,
         source: "new",
         parameter: "ingress_lists",
-        part: 0,
+        part: (0, 0),
     };
     let taken = accept(&context, &headers, &checked, batch).await?;
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];

@@ -1,6 +1,6 @@
 //! `PUT /vcon/{uuid}`: another document in the place of the one that the caller saw.
 
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
@@ -9,6 +9,7 @@ use vconductor_core::store::Replaced;
 use super::check::check;
 use super::read::etag;
 use crate::api::Context;
+use crate::api::access::Caller;
 use crate::api::answer::{Invalid, Refusal, Result};
 use crate::api::body::Posted;
 use crate::api::query::uuid;
@@ -23,6 +24,7 @@ pub(super) fn routes() -> Vec<Route> {
             "Replaces a vCon that has not changed since it was read",
             put,
         )
+        .for_tenants()
         .header("If-Match", "The ETag of the vCon that was read; * replaces whatever is there")
         .takes("application/json", "Vcon")
         .gives(200, "It is replaced; the ETag is its new revision", "Vcon")
@@ -36,6 +38,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn put(
     State(context): State<Context>,
+    Extension(caller): Extension<Caller>,
     Path(text): Path<String>,
     headers: HeaderMap,
     posted: Posted,
@@ -47,7 +50,7 @@ async fn put(
         let message = "The uuid of the vCon is not that of the path";
         return Err(Invalid::new("value_error", json!(["body", "uuid"]), message, json!(checked.uuid)).into());
     }
-    let replaced = context.store.replace(&uuid, checked.text.clone(), expected).await;
+    let replaced = context.store.replace(&caller.tenants, &uuid, checked.text.clone(), expected).await;
     match replaced.map_err(|error| Refusal::of(&error, "Failed to store vCon"))? {
         Replaced::Done(revision) => {
             let mut response = checked.text.into_response();

@@ -5,7 +5,7 @@ use comfy_table::Cell;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use vconductor_core::run::{Ledger, Recorded, RunId, Stage, StepEntry};
-use vconductor_core::store::{DeadLetter, Store};
+use vconductor_core::store::{DeadLetter, Store, TenantScope};
 use vconductor_core::vcon::Vcon;
 
 use super::letters::{self, Letters};
@@ -177,7 +177,7 @@ fn cost(step: &StepEntry) -> String {
 async fn document(store: &dyn Store, letter: &DeadLetter) -> Result<String> {
     let switched = letter.ledger.as_ref().and_then(|ledger| ledger.switched_to.as_deref());
     let uuid = switched.unwrap_or(&letter.uuid);
-    let Some(stored) = store.get(uuid).await? else {
+    let Some(stored) = store.get(&TenantScope::Everything, uuid).await? else {
         return Ok(format!("no document is stored under {}\n", plain(uuid)));
     };
     Ok(match Vcon::read(stored.document) {

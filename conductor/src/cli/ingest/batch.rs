@@ -99,6 +99,7 @@ async fn write(
         lists: lists.to_vec(),
         keep,
         context: None,
+        tenant: None,
     };
     let mut settled = Settled::default();
     match store.ingest(batch.iter().map(|(_, taken)| new(taken)).collect()).await {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use vconductor_core::clock::Millis;
+use vconductor_core::store::Tenant;
 
 use crate::api::{NewKey, Scope};
 use crate::cli::age;
@@ -16,6 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   vconductor keys create dashboard --scope read
   vconductor keys create crm --scope read --scope write --expires 90d
+  vconductor keys create acme-crm --scope read --scope write --tenant acme
   KEY=$(vconductor keys create crm --scope write --quiet)
 
 Scopes:
@@ -34,6 +36,9 @@ pub(super) struct Create {
     /// What it opens; may be given several times
     #[arg(long, value_name = "SCOPE", required = true)]
     scope: Vec<Scope>,
+    /// Bind it to a tenant: what it posts is his, and it reads and changes nothing else
+    #[arg(long, value_name = "TENANT")]
+    tenant: Option<Tenant>,
     /// When it ends, for example 90d; it never ends where this is left out
     #[arg(long, value_name = "TIME", value_parser = age::duration)]
     expires: Option<Duration>,
@@ -46,14 +51,19 @@ impl Create {
         if self.name.trim().is_empty() || self.name.chars().any(char::is_control) || self.name.len() > 200 {
             return Err(Failure::new(Exit::Usage, "a name has 1 to 200 bytes and no control characters"));
         }
+        if self.tenant.is_some() && self.scope.contains(&Scope::Admin) {
+            let message = "a key that is bound to a tenant cannot have the scope admin";
+            return Err(Failure::new(Exit::Usage, message).help("give it read, write or ingress:LIST"));
+        }
         let store = self.common.open_or_make().await?.store;
         let now = age::now();
         let end = |expires: Duration| now.saturating_add(Millis::try_from(expires.as_millis()).unwrap_or(Millis::MAX));
-        let NewKey { key, stored } = NewKey::make(self.name.trim(), &self.scope, now, self.expires.map(end))?;
+        let (name, tenant) = (self.name.trim(), self.tenant.clone());
+        let NewKey { key, stored } = NewKey::make(name, &self.scope, tenant, now, self.expires.map(end))?;
         store.keep_key(&stored).await?;
         let value = json!({
             "id": stored.id, "name": stored.name, "key": key.expose(), "scopes": stored.scopes,
-            "expires_at": stored.expires_at.map(age::moment),
+            "tenant": stored.tenant, "expires_at": stored.expires_at.map(age::moment),
         });
         match self.common.output {
             Format::Table => {

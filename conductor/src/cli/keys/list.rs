@@ -4,7 +4,7 @@ use clap::Args;
 use comfy_table::Cell;
 use serde_json::json;
 use vconductor_core::clock::Millis;
-use vconductor_core::store::StoredKey;
+use vconductor_core::store::{StoredKey, Tenant};
 
 use crate::cli::age;
 use crate::cli::desk::Common;
@@ -37,7 +37,8 @@ impl List {
 
 fn value(key: &StoredKey) -> serde_json::Value {
     json!({
-        "id": key.id, "name": key.name, "scopes": key.scopes, "created_at": age::moment(key.created_at),
+        "id": key.id, "name": key.name, "scopes": key.scopes, "tenant": key.tenant,
+        "created_at": age::moment(key.created_at),
         "expires_at": key.expires_at.map(age::moment), "expired": is_expired(key), "used_at": key.used_at.map(age::moment),
     })
 }
@@ -47,7 +48,7 @@ fn is_expired(key: &StoredKey) -> bool {
 }
 
 fn table(keys: &[StoredKey]) -> String {
-    let mut table = output::table(&["ID", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED"]);
+    let mut table = output::table(&["ID", "NAME", "SCOPES", "TENANT", "CREATED", "EXPIRES", "LAST USED"]);
     let ago = |at: Option<Millis>| at.map_or_else(|| "never".to_owned(), |at| format!("{} ago", age::age(at)));
     for key in keys {
         let end = match key.expires_at {
@@ -59,6 +60,7 @@ fn table(keys: &[StoredKey]) -> String {
             Cell::new(&key.id),
             Cell::new(output::plain(&key.name)),
             Cell::new(output::plain(&key.scopes.join(", "))),
+            Cell::new(key.tenant.as_ref().map_or("", Tenant::as_str)),
             Cell::new(ago(Some(key.created_at))),
             Cell::new(end),
             Cell::new(ago(key.used_at)),

@@ -19,6 +19,7 @@ Examples:
   vconductor keys create dashboard --scope read
   vconductor keys create crm --scope read --scope write --expires 90d
   vconductor keys create partner --scope ingress:calls      # may only hand vCons in on `calls`
+  vconductor keys create acme-crm --scope read --tenant acme  # reads vCons of the tenant `acme`
   vconductor keys list
   vconductor keys revoke 0f3a9c1b2d4e";
 

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use vconductor_core::error::Error;
 use vconductor_core::format::{self, Limits};
 use vconductor_core::jose::{Chains, Payload, SignatureVerdict, Standing, Trust, verify};
+use vconductor_core::store::TenantScope;
 use vconductor_core::vcon::{Form, Vcon};
 
 use self::story::{Check, Story, Verdict};
@@ -134,7 +135,7 @@ impl Show {
             }
             opened => opened?,
         };
-        match store.get(&id).await? {
+        match store.get(&TenantScope::Everything, &id).await? {
             Some(stored) => Ok(stored.document),
             None => Err(Failure::new(
                 Exit::Findings,

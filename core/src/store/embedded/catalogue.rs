@@ -9,70 +9,91 @@ use super::operation::Needs;
 use super::row::number;
 use super::tx::Tx;
 use super::vcons::{self, millis};
-use super::{EmbeddedStore, check_sizes};
+use super::{EmbeddedStore, check};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::store::indexed::Indexed;
-use crate::store::{Catalogue, NewVcon, Once, Replaced, Term, TimeRange};
+use crate::store::{Catalogue, NewVcon, Once, Replaced, Tenant, TenantScope, Term, TimeRange};
 
 /// Documents that are indexed in one transaction.
 const PAGE: i64 = 200;
 
 #[async_trait]
 impl Catalogue for EmbeddedStore {
-    async fn ingest_once(&self, once: &Once, vcons: Vec<NewVcon>) -> Result<Option<String>> {
-        let needs = Needs { durable: true, bytes: check_sizes(&vcons)? };
-        let (once, vcons) = (once.clone(), vcons::prepared(vcons));
+    async fn ingest_once(&self, scope: &TenantScope, once: &Once, vcons: Vec<NewVcon>) -> Result<Option<String>> {
+        let needs = Needs { durable: true, bytes: check(&vcons)? };
+        let (key, once, vcons) = (scope.key(&once.key).into_owned(), once.clone(), vcons::prepared(vcons));
         self.writer
             .call(needs, move |tx| {
-                tx.run("DELETE FROM deliveries WHERE key = ?1 AND expires_at <= ?2", params![once.key, tx.now])?;
-                let known = tx.first("SELECT mark FROM deliveries WHERE key = ?1", [&once.key], |row| row.get(0))?;
+                tx.run("DELETE FROM deliveries WHERE key = ?1 AND expires_at <= ?2", params![key, tx.now])?;
+                let known = tx.first("SELECT mark FROM deliveries WHERE key = ?1", [&key], |row| row.get(0))?;
                 if known.is_some() {
-                    return Ok(known);
+                    return Ok(Ok(known));
+                }
+                if let Err(refused) = vcons::ingest(tx, &vcons)? {
+                    return Ok(Err(refused));
                 }
                 tx.run(
                     "INSERT INTO deliveries (key, mark, expires_at) VALUES (?1, ?2, ?3)",
-                    params![once.key, once.mark, tx.now + millis(once.keep)],
+                    params![key, once.mark, tx.now + millis(once.keep)],
                 )?;
-                vcons.iter().try_for_each(|(vcon, indexed)| vcons::ingest(tx, vcon, indexed))?;
-                Ok(None)
+                Ok(Ok(None))
+            })
+            .await?
+    }
+
+    async fn replace(
+        &self,
+        scope: &TenantScope,
+        uuid: &str,
+        document: Bytes,
+        expected: Option<u64>,
+    ) -> Result<Replaced> {
+        let (scope, uuid, indexed) = (scope.clone(), uuid.to_owned(), Indexed::of(&document));
+        let needs = Needs { durable: true, bytes: document.len() };
+        self.writer
+            .call(needs, move |tx| match vcons::sees(tx.db, &scope, &uuid, tx.now)? {
+                true => replace(tx, &uuid, &document, expected, &indexed),
+                false => Ok(Replaced::Missing),
             })
             .await
     }
 
-    async fn replace(&self, uuid: &str, document: Bytes, expected: Option<u64>) -> Result<Replaced> {
-        let (uuid, indexed) = (uuid.to_owned(), Indexed::of(&document));
-        let needs = Needs { durable: true, bytes: document.len() };
-        self.writer.call(needs, move |tx| replace(tx, &uuid, &document, expected, &indexed)).await
+    async fn revisions(&self, scope: &TenantScope, uuids: &[String]) -> Result<Vec<Option<u64>>> {
+        let (scope, uuids, now) = (scope.clone(), uuids.to_vec(), self.settings.clock.now());
+        let one = move |db: &Connection, uuid: &String| match vcons::sees(db, &scope, uuid, now)? {
+            true => revision(db, uuid, now),
+            false => Ok(None),
+        };
+        self.readers.query(move |db| uuids.iter().map(|uuid| one(db, uuid)).collect()).await
     }
 
-    async fn revisions(&self, uuids: &[String]) -> Result<Vec<Option<u64>>> {
-        let (uuids, now) = (uuids.to_vec(), self.settings.clock.now());
-        self.readers.query(move |db| uuids.iter().map(|uuid| revision(db, uuid, now)).collect()).await
-    }
-
-    async fn by_time(&self, range: TimeRange, skip: usize, limit: usize) -> Result<Vec<String>> {
+    async fn by_time(&self, scope: &TenantScope, range: TimeRange, skip: usize, limit: usize) -> Result<Vec<String>> {
         let (since, until) = (range.since.unwrap_or(i64::MIN), range.until.unwrap_or(i64::MAX));
         let (now, skip, limit) = (self.settings.clock.now(), whole(skip), whole(limit));
+        let scope = scope.clone();
         self.readers
             .query(move |db| {
-                db.prepare_cached(
+                db.prepare_cached(&format!(
                     "SELECT uuid FROM vcons
-                     WHERE created >= ?1 AND created <= ?2 AND (expires_at IS NULL OR expires_at > ?3)
+                     WHERE created >= ?1 AND created <= ?2 AND (expires_at IS NULL OR expires_at > ?3) AND {}
                      ORDER BY created DESC, id DESC LIMIT ?4 OFFSET ?5",
-                )?
-                .query_map(params![since, until, now, limit, skip], |row| row.get(0))?
+                    vcons::condition(&scope, "?6")
+                ))?
+                .query_map(params![since, until, now, limit, skip, scope.tenant().map(Tenant::as_str)], |row| {
+                    row.get(0)
+                })?
                 .collect()
             })
             .await
     }
 
-    async fn search(&self, terms: &[Term]) -> Result<Vec<String>> {
+    async fn search(&self, scope: &TenantScope, terms: &[Term]) -> Result<Vec<String>> {
         if terms.is_empty() {
             return Ok(Vec::new());
         }
-        let (terms, now) = (terms.to_vec(), self.settings.clock.now());
-        self.readers.query(move |db| search(db, &terms, now)).await
+        let (scope, terms, now) = (scope.clone(), terms.to_vec(), self.settings.clock.now());
+        self.readers.query(move |db| search(db, &scope, &terms, now)).await
     }
 
     async fn reindex(&self) -> Result<u64> {
@@ -116,7 +137,7 @@ fn replace(
     Ok(revision(tx.db, uuid, tx.now)?.map_or(Replaced::Missing, Replaced::Done))
 }
 
-fn search(db: &Connection, terms: &[Term], now: Millis) -> rusqlite::Result<Vec<String>> {
+fn search(db: &Connection, scope: &TenantScope, terms: &[Term], now: Millis) -> rusqlite::Result<Vec<String>> {
     let mut sql = "SELECT v.uuid FROM vcons v WHERE (v.expires_at IS NULL OR v.expires_at > ?)".to_owned();
     let mut values = vec![Value::from(now)];
     for (place, term) in terms.iter().enumerate() {
@@ -127,6 +148,10 @@ fn search(db: &Connection, terms: &[Term], now: Millis) -> rusqlite::Result<Vec<
         });
         values.push(Value::from(term.kind.as_str().to_owned()));
         values.push(Value::from(term.value.clone()));
+    }
+    if let Some(tenant) = scope.tenant() {
+        sql.push_str(" AND v.tenant = ?");
+        values.push(Value::from(tenant.to_string()));
     }
     sql.push_str(" ORDER BY v.uuid");
     db.prepare(&sql)?.query_map(params_from_iter(values), |row| row.get(0))?.collect()

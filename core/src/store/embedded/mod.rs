@@ -43,6 +43,7 @@ use self::tx::Tx;
 use self::writer::Writer;
 use super::{
     Claim, ClaimRequest, Claimed, Commit, Committed, Documents, NewVcon, ProcessId, Queue, Reaped, Store, Stored,
+    TenantScope, tenant,
 };
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
@@ -141,8 +142,9 @@ impl EmbeddedStore {
     }
 }
 
-/// How many bytes of documents these are together, if each of them can be held.
-fn check_sizes(vcons: &[NewVcon]) -> Result<usize> {
+/// How many bytes of documents these are together, if each of them can be held and they agree whose they are.
+fn check(vcons: &[NewVcon]) -> Result<usize> {
+    tenant::owned(vcons)?;
     let sizes = vcons.iter().map(|vcon| vcon.document.as_ref().map_or(0, |document| document.len()));
     if sizes.clone().max().is_some_and(|largest| largest > DOCUMENT_MAX) {
         return Err(Error::permanent("the document is larger than the embedded store can hold (1 GB)")
@@ -154,26 +156,29 @@ fn check_sizes(vcons: &[NewVcon]) -> Result<usize> {
 #[async_trait]
 impl Documents for EmbeddedStore {
     async fn ingest(&self, vcons: Vec<NewVcon>) -> Result<()> {
-        let needs = Needs { durable: true, bytes: check_sizes(&vcons)? };
+        let needs = Needs { durable: true, bytes: check(&vcons)? };
         let vcons = vcons::prepared(vcons);
-        let take_in =
-            move |tx: &mut Tx<'_>| vcons.iter().try_for_each(|(vcon, indexed)| vcons::ingest(tx, vcon, indexed));
-        self.writer.call(needs, take_in).await
+        self.writer.call(needs, move |tx| vcons::ingest(tx, &vcons)).await?
     }
 
-    async fn get(&self, uuid: &str) -> Result<Option<Stored>> {
-        let (uuid, now) = (uuid.to_owned(), self.settings.clock.now());
-        self.readers.query(move |db| vcons::load(db, &uuid, now)).await
+    async fn get(&self, scope: &TenantScope, uuid: &str) -> Result<Option<Stored>> {
+        let (scope, uuid, now) = (scope.clone(), uuid.to_owned(), self.settings.clock.now());
+        self.readers
+            .query(move |db| match vcons::sees(db, &scope, &uuid, now)? {
+                true => vcons::load(db, &uuid, now),
+                false => Ok(None),
+            })
+            .await
     }
 
-    async fn delete(&self, uuid: &str) -> Result<bool> {
-        let uuid = uuid.to_owned();
-        self.write(move |tx| vcons::delete(tx, &uuid)).await
+    async fn delete(&self, scope: &TenantScope, uuid: &str) -> Result<bool> {
+        let (scope, uuid) = (scope.clone(), uuid.to_owned());
+        self.write(move |tx| Ok(vcons::sees(tx.db, &scope, &uuid, tx.now)? && vcons::delete(tx, &uuid)?)).await
     }
 
-    async fn documents(&self, cursor: Option<String>, limit: usize) -> Result<Vec<String>> {
-        let (now, after) = (self.settings.clock.now(), cursor.clone());
-        let page = self.readers.query(move |db| vcons::page(db, after.as_deref(), limit, now)).await?;
+    async fn documents(&self, scope: &TenantScope, cursor: Option<String>, limit: usize) -> Result<Vec<String>> {
+        let (scope, now, after) = (scope.clone(), self.settings.clock.now(), cursor.clone());
+        let page = self.readers.query(move |db| vcons::page(db, &scope, after.as_deref(), limit, now)).await?;
         page.ok_or_else(|| {
             Error::permanent(format!("vCon {}, at which the listing stood, was deleted", cursor.unwrap_or_default()))
                 .help("start the listing again")

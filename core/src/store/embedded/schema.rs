@@ -11,7 +11,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 
 /// What leads from each version of the schema to the next; the version of a file is kept in `PRAGMA user_version`.
-const STEPS: [&str; 3] = [TABLES, COORDINATION, CATALOGUE];
+const STEPS: [&str; 4] = [TABLES, COORDINATION, CATALOGUE, TENANTS];
 
 /// How long a connection polls for the lock that another process holds.
 const BUSY: Duration = Duration::from_secs(10);
@@ -124,6 +124,14 @@ CREATE TABLE deliveries (key TEXT PRIMARY KEY, mark TEXT NOT NULL, expires_at IN
 CREATE INDEX deliveries_expiry ON deliveries (expires_at);
 
 CREATE TABLE api_keys (id TEXT PRIMARY KEY, record TEXT NOT NULL, used_at INTEGER) STRICT, WITHOUT ROWID;
+";
+
+/// Version 4: whose vCons are. The two indexes are for a tenant's lists by arrival (an index ends with the row's `id`) and by
+/// time; vCons of nobody are in neither.
+const TENANTS: &str = "
+ALTER TABLE vcons ADD COLUMN tenant TEXT;
+CREATE INDEX vcons_tenant ON vcons (tenant) WHERE tenant IS NOT NULL;
+CREATE INDEX vcons_tenant_created ON vcons (tenant, created) WHERE tenant IS NOT NULL;
 ";
 
 /// The version that brought the index.

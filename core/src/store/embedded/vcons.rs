@@ -13,9 +13,11 @@ use super::coordination;
 use super::row::number;
 use super::tx::Tx;
 use crate::clock::Millis;
+use crate::error::Error;
 use crate::run::RunId;
 use crate::store::indexed::Indexed;
-use crate::store::{Made, NewVcon, Stored};
+use crate::store::tenant::{self, may_take};
+use crate::store::{Made, NewVcon, Stored, Tenant, TenantScope};
 
 /// So many rows are deleted in one transaction of a sweep.
 const SWEEP: i64 = 500;
@@ -32,11 +34,25 @@ pub(super) fn prepared(vcons: Vec<NewVcon>) -> Vec<(NewVcon, Indexed)> {
         .collect()
 }
 
-/// Stores and enqueues one vCon.
-pub(super) fn ingest(tx: &mut Tx<'_>, vcon: &NewVcon, indexed: &Indexed) -> rusqlite::Result<()> {
+/// Stores and enqueues vCons, all or none: the inner error says which one is somebody else's.
+pub(super) fn ingest(tx: &mut Tx<'_>, vcons: &[(NewVcon, Indexed)]) -> rusqlite::Result<Result<(), Error>> {
+    for (vcon, _) in vcons {
+        let Some(tenant) = &vcon.tenant else { continue };
+        let owner = owner(tx.db, &vcon.uuid, tx.now)?;
+        if !may_take(vcon, tenant, owner.as_ref().map(Option::as_deref)) {
+            return Ok(Err(tenant::refused(&vcon.uuid, tenant)));
+        }
+    }
+    vcons.iter().try_for_each(|(vcon, indexed)| ingest_one(tx, vcon, indexed)).map(Ok)
+}
+
+fn ingest_one(tx: &mut Tx<'_>, vcon: &NewVcon, indexed: &Indexed) -> rusqlite::Result<()> {
     if let Some(document) = &vcon.document {
         let id = save(tx, &vcon.uuid, document, tx.now)?;
         index(tx.db, id, indexed, tx.now)?;
+        if let Some(tenant) = &vcon.tenant {
+            tx.run("UPDATE vcons SET tenant = ?2 WHERE id = ?1 AND tenant IS NOT ?2", params![id, tenant.as_str()])?;
+        }
     }
     if vcon.document.is_some() || vcon.keep.is_some() {
         tx.run("UPDATE vcons SET keep = ?2 WHERE uuid = ?1", params![vcon.uuid, vcon.keep.map(millis)])?;
@@ -47,13 +63,17 @@ pub(super) fn ingest(tx: &mut Tx<'_>, vcon: &NewVcon, indexed: &Indexed) -> rusq
     expire_if_free(tx, &vcon.uuid)
 }
 
-/// Stores and enqueues a vCon that a run of the vCon `parent` made; it is kept as long as that one.
+/// Stores and enqueues a vCon that a run of the vCon `parent` made; it is kept as long as that one, and a new one is of the
+/// same tenant.
 pub(super) fn take_in(tx: &mut Tx<'_>, made: &Made, parent: &str, context: Option<&str>) -> rusqlite::Result<()> {
+    let is_new = !tx.any("SELECT 1 FROM vcons WHERE uuid = ?1", [&made.uuid])?;
     let id = save(tx, &made.uuid, &made.document, tx.now)?;
     index(tx.db, id, &Indexed::of(&made.document), tx.now)?;
     tx.run(
-        "UPDATE vcons SET keep = (SELECT keep FROM vcons WHERE uuid = ?2) WHERE uuid = ?1",
-        params![made.uuid, parent],
+        "UPDATE vcons SET keep = (SELECT keep FROM vcons WHERE uuid = ?2),
+             tenant = iif(?3, (SELECT tenant FROM vcons WHERE uuid = ?2), tenant)
+         WHERE uuid = ?1",
+        params![made.uuid, parent, is_new],
     )?;
     for list in &made.lists {
         enqueue(tx, list, &made.uuid, context)?;
@@ -113,6 +133,27 @@ pub(super) fn expire_if_free(tx: &Tx<'_>, uuid: &str) -> rusqlite::Result<()> {
     .map(drop)
 }
 
+/// Whose a stored vCon is; the outer `None`: there is none, or its time is over.
+fn owner(db: &Connection, uuid: &str, now: Millis) -> rusqlite::Result<Option<Option<String>>> {
+    db.prepare_cached("SELECT tenant FROM vcons WHERE uuid = ?1 AND (expires_at IS NULL OR expires_at > ?2)")?
+        .query_row(params![uuid, now], |row| row.get(0))
+        .optional()
+}
+
+/// Whether a query of this scope sees a vCon, if it is there. Nothing is asked for the scope that sees all.
+pub(super) fn sees(db: &Connection, scope: &TenantScope, uuid: &str, now: Millis) -> rusqlite::Result<bool> {
+    let Some(tenant) = scope.tenant() else { return Ok(true) };
+    Ok(owner(db, uuid, now)?.flatten().as_deref() == Some(tenant.as_str()))
+}
+
+/// The condition of a scope on `vcons`. `place` is the parameter of the tenant's name, null where it sees all.
+pub(super) fn condition(scope: &TenantScope, place: &str) -> String {
+    match scope {
+        TenantScope::Everything => format!("{place} IS NULL"),
+        TenantScope::One(_) => format!("tenant = {place}"),
+    }
+}
+
 /// The size of a document in bytes, without loading it.
 pub(super) fn size(tx: &Tx<'_>, uuid: &str) -> rusqlite::Result<Option<u64>> {
     tx.first("SELECT bytes FROM vcons WHERE uuid = ?1", [uuid], |row| number(row, 0))
@@ -142,23 +183,27 @@ pub(super) fn delete(tx: &Tx<'_>, uuid: &str) -> rusqlite::Result<bool> {
 /// is not known: an empty page would look like the end.
 pub(super) fn page(
     db: &Connection,
+    scope: &TenantScope,
     cursor: Option<&str>,
     limit: usize,
     now: Millis,
 ) -> rusqlite::Result<Option<Vec<String>>> {
+    let tenant = scope.tenant().map(Tenant::as_str);
     let after = match cursor {
         None => Some(0_i64),
-        Some(uuid) => {
-            db.prepare_cached("SELECT id FROM vcons WHERE uuid = ?1")?.query_row([uuid], |row| row.get(0)).optional()?
-        }
+        Some(uuid) => db
+            .prepare_cached(&format!("SELECT id FROM vcons WHERE uuid = ?1 AND {}", condition(scope, "?2")))?
+            .query_row(params![uuid, tenant], |row| row.get(0))
+            .optional()?,
     };
     let Some(after) = after else { return Ok(None) };
-    db.prepare_cached(
+    db.prepare_cached(&format!(
         "SELECT uuid FROM vcons WHERE (expires_at IS NULL OR expires_at > ?3)
-             AND id > ?1
+             AND id > ?1 AND {}
          ORDER BY id LIMIT ?2",
-    )?
-    .query_map(params![after, limit as i64, now], |row| row.get(0))?
+        condition(scope, "?4")
+    ))?
+    .query_map(params![after, limit as i64, now, tenant], |row| row.get(0))?
     .collect::<rusqlite::Result<_>>()
     .map(Some)
 }

@@ -13,29 +13,35 @@ use super::watched::{Verdict, transact};
 use super::wire::{list, maybe_number, number, text};
 use super::{Inner, RedisStore, durability, fault, keys};
 use crate::error::{Error, Result};
-use crate::store::{Catalogue, NewVcon, Once, Replaced, Term, TimeRange};
+use crate::store::{Catalogue, NewVcon, Once, Replaced, TenantScope, Term, TimeRange, tenant};
 
 /// Keys that one step of a scan looks at.
 const SCAN: usize = 500;
 
 #[async_trait]
 impl Catalogue for RedisStore {
-    async fn ingest_once(&self, once: &Once, vcons: Vec<NewVcon>) -> Result<Option<String>> {
+    async fn ingest_once(&self, scope: &TenantScope, once: &Once, vcons: Vec<NewVcon>) -> Result<Option<String>> {
         let begun = durability::begin(&self.inner);
         // What was taken in before may not have been safe then.
-        let known = ingest_once(&self.inner, once, &vcons).await?;
+        let known = ingest_watched(&self.inner, Some((scope, once)), &vcons).await?;
         durability::settle(&self.inner, begun).await?;
         Ok(known)
     }
 
-    async fn replace(&self, uuid: &str, document: Bytes, expected: Option<u64>) -> Result<Replaced> {
+    async fn replace(
+        &self,
+        scope: &TenantScope,
+        uuid: &str,
+        document: Bytes,
+        expected: Option<u64>,
+    ) -> Result<Replaced> {
         let begun = durability::begin(&self.inner);
-        let replaced = replace(&self.inner, uuid, &document, expected).await?;
+        let replaced = replace(&self.inner, scope, uuid, &document, expected).await?;
         durability::settle(&self.inner, begun).await?;
         Ok(replaced)
     }
 
-    async fn revisions(&self, uuids: &[String]) -> Result<Vec<Option<u64>>> {
+    async fn revisions(&self, scope: &TenantScope, uuids: &[String]) -> Result<Vec<Option<u64>>> {
         if uuids.is_empty() {
             return Ok(Vec::new());
         }
@@ -49,13 +55,22 @@ impl Catalogue for RedisStore {
             let revision = pair.get(1).and_then(maybe_number).unwrap_or(0).unsigned_abs();
             (pair.first().map(number) == Some(1)).then_some(revision)
         };
-        Ok(answers.chunks(2).map(revision).collect())
+        let mut found: Vec<Option<u64>> = answers.chunks(2).map(revision).collect();
+        if let Some(tenant) = scope.tenant() {
+            for (revision, owner) in found.iter_mut().zip(documents::owners(&self.inner, uuids).await?) {
+                *revision = revision.filter(|_| owner.as_deref() == Some(tenant.as_str()));
+            }
+        }
+        Ok(found)
     }
 
-    async fn by_time(&self, range: TimeRange, skip: usize, limit: usize) -> Result<Vec<String>> {
+    async fn by_time(&self, scope: &TenantScope, range: TimeRange, skip: usize, limit: usize) -> Result<Vec<String>> {
+        let times = scope.tenant().map(|tenant| keys::times(tenant.as_str()));
         let end = |bound: Option<i64>, open: &str| bound.map_or_else(|| open.to_owned(), |bound| bound.to_string());
         let mut ask = cmd("ZREVRANGEBYSCORE");
-        ask.arg(&self.inner.settings.sorted_set).arg(end(range.until, "+inf")).arg(end(range.since, "-inf"));
+        ask.arg(times.as_ref().unwrap_or(&self.inner.settings.sorted_set))
+            .arg(end(range.until, "+inf"))
+            .arg(end(range.since, "-inf"));
         ask.arg("LIMIT").arg(skip).arg(limit);
         let members = list(self.inner.wire.one(ask).await?).into_iter().filter_map(text);
         // vcon-server writes the bare uuid, beside the one with its prefix, when it has got a vCon back from a storage.
@@ -64,7 +79,7 @@ impl Catalogue for RedisStore {
         Ok(uuids.filter(|uuid| seen.insert(uuid.clone())).collect())
     }
 
-    async fn search(&self, terms: &[Term]) -> Result<Vec<String>> {
+    async fn search(&self, scope: &TenantScope, terms: &[Term]) -> Result<Vec<String>> {
         if terms.is_empty() {
             return Ok(Vec::new());
         }
@@ -73,6 +88,10 @@ impl Catalogue for RedisStore {
             ask.arg(keys::term(term));
         }
         let mut found: Vec<String> = list(self.inner.wire.one(ask).await?).into_iter().filter_map(text).collect();
+        if let Some(tenant) = scope.tenant() {
+            let mut owners = documents::owners(&self.inner, &found).await?.into_iter();
+            found.retain(|_| owners.next().flatten().as_deref() == Some(tenant.as_str()));
+        }
         found.sort();
         Ok(found)
     }
@@ -82,23 +101,49 @@ impl Catalogue for RedisStore {
     }
 }
 
-async fn ingest_once(inner: &Inner, once: &Once, vcons: &[NewVcon]) -> Result<Option<String>> {
-    let key = keys::once(&once.key);
+/// Takes vCons in after a look at what is there: whether the delivery came before, and whose the vCons are that are handed
+/// in for a tenant.
+pub(super) async fn ingest_watched(
+    inner: &Inner,
+    once: Option<(&TenantScope, &Once)>,
+    vcons: &[NewVcon],
+) -> Result<Option<String>> {
+    let owned = tenant::owned(vcons)?;
     let mut commands = Pipeline::new();
     let rung = documents::take_in(inner, &mut commands, vcons).await?;
-    commands.cmd("SET").arg(&key).arg(&once.mark).arg("PX").arg(millis(once.keep).max(1));
     let mut look = Pipeline::new();
-    look.cmd("GET").arg(&key);
+    let mut watched = Vec::new();
+    if let Some((scope, once)) = once {
+        let key = keys::once(&scope.key(&once.key));
+        commands.cmd("SET").arg(&key).arg(&once.mark).arg("PX").arg(millis(once.keep).max(1));
+        look.cmd("GET").arg(&key);
+        watched.push(key);
+    }
+    for (vcon, _) in &owned {
+        let keys = [keys::document(&vcon.uuid), keys::tenant(&vcon.uuid)];
+        look.cmd("EXISTS").arg(&keys[0]);
+        look.cmd("GET").arg(&keys[1]);
+        watched.extend(keys);
+    }
     for list in &rung {
         look.cmd("TYPE").arg(*list);
     }
     let decide = |answers: &[Value]| {
-        let (mark, kinds) = answers.split_first().ok_or_else(|| fault::odd("GET"))?;
-        if let Some(mark) = text(mark.clone()) {
+        let mut answers = answers.iter();
+        let mut next = || answers.next().ok_or_else(|| fault::odd("a look at what is there"));
+        if once.is_some()
+            && let Some(mark) = text(next()?.clone())
+        {
             return Ok(Verdict::Leave(Some(mark)));
         }
+        for (vcon, tenant) in &owned {
+            let (there, owner) = (number(next()?) == 1, text(next()?.clone()));
+            if !tenant::may_take(vcon, tenant, there.then_some(owner.as_deref())) {
+                return Err(tenant::refused(&vcon.uuid, tenant));
+            }
+        }
         // A command that fails in a transaction does not undo the others: what would fail is found before.
-        for (list, kind) in rung.iter().zip(kinds) {
+        for (list, kind) in rung.iter().zip(answers) {
             if !matches!(text(kind.clone()).as_deref(), Some("none" | "list")) {
                 return Err(Error::configuration(format!("the list {list:?} is something else on the server"))
                     .help("another program uses its name; name the list differently"));
@@ -106,7 +151,7 @@ async fn ingest_once(inner: &Inner, once: &Once, vcons: &[NewVcon]) -> Result<Op
         }
         Ok(Verdict::Do(commands.clone(), None))
     };
-    let done = transact(inner, std::slice::from_ref(&key), &look, decide).await;
+    let done = transact(inner, &watched, &look, decide).await;
     match &done {
         Err(_) => inner.announce_again(),
         Ok(Some(_)) => {}
@@ -115,16 +160,25 @@ async fn ingest_once(inner: &Inner, once: &Once, vcons: &[NewVcon]) -> Result<Op
     done
 }
 
-async fn replace(inner: &Inner, uuid: &str, document: &Bytes, expected: Option<u64>) -> Result<Replaced> {
+async fn replace(
+    inner: &Inner,
+    scope: &TenantScope,
+    uuid: &str,
+    document: &Bytes,
+    expected: Option<u64>,
+) -> Result<Replaced> {
     let (key, revision_key, writer) = (keys::document(uuid), keys::revision(uuid), keys::writer(uuid));
+    let tenant_key = keys::tenant(uuid);
     let mut look = Pipeline::new();
     look.cmd("TYPE").arg(&key);
     look.cmd("GET").arg(&revision_key);
     look.cmd("EXISTS").arg(&writer);
+    look.cmd("GET").arg(&tenant_key);
     let decide = |answers: &[Value]| {
-        let [kind, revision, held] = answers else { return Err(fault::odd("a look at a document")) };
-        let kind = text(kind.clone()).unwrap_or_default();
-        if kind == "none" {
+        let [kind, revision, held, owner] = answers else { return Err(fault::odd("a look at a document")) };
+        let (kind, owner) = (text(kind.clone()).unwrap_or_default(), text(owner.clone()));
+        let hidden = scope.tenant().is_some_and(|tenant| owner.as_deref() != Some(tenant.as_str()));
+        if kind == "none" || hidden {
             return Ok(Verdict::Leave(Replaced::Missing));
         }
         let known = maybe_number(revision).unwrap_or(0).unsigned_abs();
@@ -137,11 +191,15 @@ async fn replace(inner: &Inner, uuid: &str, document: &Bytes, expected: Option<u
         let next = inner.now().unsigned_abs().max(known + 1);
         let mut commands = Pipeline::new();
         store(&mut commands, uuid, document, kind == JSON);
-        index(inner, &mut commands, uuid, document);
+        let created = index(inner, &mut commands, uuid, document);
+        if let Some(owner) = owner {
+            commands.cmd("ZADD").arg(keys::times(&owner)).arg(created).arg(uuid);
+        }
         commands.cmd("SET").arg(&revision_key).arg(next).arg("KEEPTTL");
         Ok(Verdict::Do(commands, Replaced::Done(next)))
     };
-    transact(inner, &[key.clone(), revision_key.clone(), writer.clone()], &look, decide).await
+    let watched = [key.clone(), revision_key.clone(), writer.clone(), tenant_key.clone()];
+    transact(inner, &watched, &look, decide).await
 }
 
 async fn reindex(inner: &Inner) -> Result<u64> {
@@ -155,8 +213,12 @@ async fn reindex(inner: &Inner) -> Result<u64> {
         for key in found {
             let Some(uuid) = key.strip_prefix("vcon:") else { continue };
             let Some(stored) = documents::get(inner, uuid).await? else { continue };
+            let owner = documents::owners(inner, &[uuid]).await?.pop().flatten();
             let mut pipe = Pipeline::new();
-            index(inner, &mut pipe, uuid, &stored.document);
+            let created = index(inner, &mut pipe, uuid, &stored.document);
+            if let Some(owner) = owner {
+                pipe.cmd("ZADD").arg(keys::times(&owner)).arg(created).arg(uuid);
+            }
             inner.wire.ask(&pipe).await?;
             indexed += 1;
         }

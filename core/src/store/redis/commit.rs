@@ -6,7 +6,7 @@ use std::sync::Arc;
 use redis::{Pipeline, ToRedisArgs, Value, cmd};
 
 use super::bulk::{adopt, is_large};
-use super::documents::{index, taken_in};
+use super::documents::{index, made_of};
 use super::lane::{Watched, text_of};
 use super::memory::{Held, Wip};
 use super::wire::refused;
@@ -202,9 +202,10 @@ impl Parts {
         } else {
             store(pipe, &made.uuid, &made.document, inner.new_as_json());
         }
-        index(inner, pipe, &made.uuid, &made.document);
+        let created = index(inner, pipe, &made.uuid, &made.document);
         let own = item.held.target.is_none().then_some(item.commit.keep).flatten();
-        pipe.add_command(taken_in(inner, &made.uuid, true, own.map(millis).or(item.held.copy.keep)));
+        let keep = own.map(millis).or(item.held.copy.keep);
+        pipe.add_command(made_of(inner, &made.uuid, keep, &item.held.uuid, created));
         for list in &made.lists {
             self.push(inner, list, &made.uuid, item.held.context.as_deref(), pipe);
         }

@@ -172,7 +172,7 @@ pub(super) async fn settle_of_the_dead(inner: &Inner) -> Result<()> {
     settle(inner, "", Duration::ZERO, &[]).await
 }
 
-/// Deletes the results that were kept for vCons.
+/// Deletes the results that were kept for vCons that are gone, and whose those were.
 pub(super) async fn forget_results(inner: &Inner, uuids: &[&str]) -> Result<()> {
     let calls: Vec<Vec<String>> = uuids.iter().map(|uuid| vec![(*uuid).to_owned()]).collect();
     inner.wire.run(&scripts::FORGET, &[], &calls).await.map(drop)

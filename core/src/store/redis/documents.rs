@@ -5,11 +5,13 @@ use redis::{Pipeline, Value, cmd};
 use super::commit::{millis, store};
 use super::lane::text_of;
 use super::load::{self, JSON, read_json, stored};
+use super::scripts::Script;
+use super::watched::{Verdict, transact};
 use super::wire::{list, maybe_number, number, refused, text};
 use super::{Inner, bulk, fault, keys, scripts};
 use crate::error::{Error, Result};
 use crate::store::indexed::Indexed;
-use crate::store::{Claim, NewVcon, Stored};
+use crate::store::{Claim, NewVcon, Stored, Tenant, TenantScope};
 
 /// Stores and enqueues vCons, all in one transaction.
 pub(super) async fn ingest(inner: &Inner, vcons: Vec<NewVcon>) -> Result<()> {
@@ -48,18 +50,24 @@ pub(super) async fn take_in<'v>(inner: &Inner, pipe: &mut Pipeline, vcons: &'v [
     let json = kinds(inner, vcons).await?;
     let mut rung: Vec<&str> = Vec::new();
     for (vcon, json) in vcons.iter().zip(json) {
+        let mut created = None;
         if let Some(document) = &vcon.document {
             store(pipe, &vcon.uuid, document, json);
-            index(inner, pipe, &vcon.uuid, document);
+            created = Some(index(inner, pipe, &vcon.uuid, document));
         }
         for list in &vcon.lists {
             if !rung.contains(&list.as_str()) {
                 rung.push(list);
             }
         }
-        let mut call = taken_in(inner, &vcon.uuid, vcon.document.is_some(), vcon.keep.map(millis));
+        let owner = vcon.tenant.as_ref().zip(created);
+        let script = if owner.is_some() { &scripts::INGEST_OWNED } else { &scripts::INGEST };
+        let mut call = taken_in(inner, script, &vcon.uuid, vcon.document.is_some(), vcon.keep.map(millis));
         call.arg(vcon.context.as_deref().unwrap_or_default()).arg(inner.settings.context_keep.as_secs());
         call.arg(&vcon.lists);
+        if let Some((tenant, created)) = owner {
+            call.arg(tenant.as_str()).arg("").arg(created);
+        }
         pipe.add_command(call);
     }
     let new: Vec<&str> = rung.iter().copied().filter(|list| inner.announce(list)).collect();
@@ -69,9 +77,17 @@ pub(super) async fn take_in<'v>(inner: &Inner, pipe: &mut Pipeline, vcons: &'v [
     Ok(rung)
 }
 
-/// What goes with a vCon that is taken in; context and lists may follow. Sent whole, since it runs inside a transaction.
-pub(super) fn taken_in(inner: &Inner, uuid: &str, has_document: bool, keep: Option<u64>) -> redis::Cmd {
-    let mut call = scripts::INGEST.whole(&[]);
+/// What goes with a vCon that a run of the vCon `parent` made; a new one is of the same tenant.
+pub(super) fn made_of(inner: &Inner, uuid: &str, keep: Option<u64>, parent: &str, created: i64) -> redis::Cmd {
+    let mut call = taken_in(inner, &scripts::INGEST_OWNED, uuid, true, keep);
+    // No context, no lists, no tenant of its own.
+    call.arg("").arg(0).arg("").arg(parent).arg(created);
+    call
+}
+
+/// What goes with a vCon that is taken in; the rest of the arguments follow. Sent whole, since it runs inside a transaction.
+fn taken_in(inner: &Inner, script: &Script, uuid: &str, has_document: bool, keep: Option<u64>) -> redis::Cmd {
+    let mut call = script.whole(&[]);
     call.arg(uuid).arg(inner.shift()).arg(u8::from(has_document));
     call.arg(keep.map_or(-1, |keep| i64::try_from(keep).unwrap_or(i64::MAX)));
     call
@@ -97,8 +113,8 @@ async fn kinds(inner: &Inner, vcons: &[NewVcon]) -> Result<Vec<bool>> {
         .collect())
 }
 
-/// The index that vcon-server and its tools search in.
-pub(super) fn index(inner: &Inner, pipe: &mut Pipeline, uuid: &str, document: &[u8]) {
+/// The index that vcon-server and its tools search in. Answers the vCon's time in it.
+pub(super) fn index(inner: &Inner, pipe: &mut Pipeline, uuid: &str, document: &[u8]) -> i64 {
     let indexed = Indexed::of(document);
     let created = indexed.created.unwrap_or_else(|| inner.now() / 1000);
     pipe.cmd("ZADD").arg(&inner.settings.sorted_set).arg(created).arg(keys::document(uuid));
@@ -107,6 +123,36 @@ pub(super) fn index(inner: &Inner, pipe: &mut Pipeline, uuid: &str, document: &[
         pipe.cmd("SADD").arg(&key).arg(uuid);
         pipe.cmd("EXPIRE").arg(&key).arg(inner.settings.index_keep.as_secs());
     }
+    created
+}
+
+/// Whose vCons are; `None`: nobody's, or not there.
+pub(super) async fn owners<U: AsRef<str>>(inner: &Inner, uuids: &[U]) -> Result<Vec<Option<String>>> {
+    if uuids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut ask = cmd("MGET");
+    for uuid in uuids {
+        ask.arg(keys::tenant(uuid.as_ref()));
+    }
+    Ok(list(inner.wire.one(ask).await?).into_iter().map(text).collect())
+}
+
+/// Whether a vCon is the tenant's.
+pub(super) async fn is_of(inner: &Inner, uuid: &str, tenant: &Tenant) -> Result<bool> {
+    let owners = owners(inner, &[uuid]).await?;
+    Ok(owners.first().and_then(Option::as_deref) == Some(tenant.as_str()))
+}
+
+/// What a scope sees of a document.
+pub(super) async fn get_of(inner: &Inner, scope: &TenantScope, uuid: &str) -> Result<Option<Stored>> {
+    let Some(tenant) = scope.tenant() else { return get(inner, uuid).await };
+    if !is_of(inner, uuid, tenant).await? {
+        return Ok(None);
+    }
+    let stored = get(inner, uuid).await?;
+    // Asked again: it may have been deleted in between, and somebody else have taken its uuid.
+    Ok(if is_of(inner, uuid, tenant).await? { stored } else { None })
 }
 
 /// A document and its revision. A large one comes over a connection of its own.
@@ -158,7 +204,25 @@ async fn size(inner: &Inner, uuid: &str, json: bool) -> Result<usize> {
 }
 
 /// Deletes a document and the results that were kept for it; false if there was none. Its revision stays, so that it never turns back.
-pub(super) async fn delete(inner: &Inner, uuid: &str) -> Result<bool> {
+pub(super) async fn delete(inner: &Inner, scope: &TenantScope, uuid: &str) -> Result<bool> {
+    let deletion = deletion(inner, uuid);
+    let Some(tenant) = scope.tenant() else {
+        let answers = inner.wire.ask(&deletion).await?;
+        return Ok(answers.first().map(number) == Some(1));
+    };
+    let watched = [keys::tenant(uuid), keys::document(uuid)];
+    let mut look = Pipeline::new();
+    look.cmd("GET").arg(&watched[0]);
+    look.cmd("EXISTS").arg(&watched[1]);
+    let decide = |answers: &[Value]| {
+        let [owner, there] = answers else { return Err(fault::odd("a look at a document")) };
+        let theirs = text(owner.clone()).as_deref() == Some(tenant.as_str()) && number(there) == 1;
+        Ok(if theirs { Verdict::Do(deletion.clone(), true) } else { Verdict::Leave(false) })
+    };
+    transact(inner, &watched, &look, decide).await
+}
+
+fn deletion(inner: &Inner, uuid: &str) -> Pipeline {
     let mut pipe = Pipeline::new();
     pipe.cmd("DEL").arg(keys::document(uuid));
     pipe.cmd("DEL").arg(keys::keep(uuid));
@@ -169,16 +233,21 @@ pub(super) async fn delete(inner: &Inner, uuid: &str) -> Result<bool> {
     let mut forget = scripts::FORGET.whole(&[]);
     forget.arg(uuid);
     pipe.add_command(forget);
-    let answers = inner.wire.ask(&pipe).await?;
-    Ok(answers.first().map(number) == Some(1))
+    pipe
 }
 
 /// Uuids in order of arrival after `cursor`, without those that have expired.
-pub(super) async fn page(inner: &Inner, cursor: Option<&str>, limit: usize) -> Result<Vec<String>> {
+pub(super) async fn page(
+    inner: &Inner,
+    scope: &TenantScope,
+    cursor: Option<&str>,
+    limit: usize,
+) -> Result<Vec<String>> {
+    let index = scope.tenant().map_or_else(|| keys::DOCUMENTS.to_owned(), keys::arrivals);
     let mut after = "-inf".to_owned();
     if let Some(cursor) = cursor {
         let mut score = cmd("ZSCORE");
-        score.arg(keys::DOCUMENTS).arg(cursor);
+        score.arg(&index).arg(cursor);
         let place = maybe_number(&inner.wire.one(score).await?).ok_or_else(|| {
             Error::permanent(format!("vCon {cursor} was deleted; the store cannot tell where to go on"))
                 .help("start again from the beginning")
@@ -188,7 +257,7 @@ pub(super) async fn page(inner: &Inner, cursor: Option<&str>, limit: usize) -> R
     let mut found = Vec::new();
     while found.len() < limit {
         let mut range = cmd("ZRANGEBYSCORE");
-        range.arg(keys::DOCUMENTS).arg(&after).arg("+inf").arg("WITHSCORES").arg("LIMIT").arg(0).arg(limit.max(64));
+        range.arg(&index).arg(&after).arg("+inf").arg("WITHSCORES").arg("LIMIT").arg(0).arg(limit.max(64));
         let mut rows: Vec<(String, i64)> = Vec::new();
         let mut flat = list(inner.wire.one(range).await?).into_iter();
         while let Some(first) = flat.next() {

@@ -4,7 +4,7 @@
 //! and the index. Everything derived from a list `L` starts with `{L}:`, so that it shares the slot of `L` in
 //! a cluster; a list whose name has a `{tag}` of its own gets suffixes after it instead.
 
-use crate::store::Term;
+use crate::store::{Tenant, Term};
 
 /// Processes by the end of their lease.
 pub(super) const PROCESSES: &str = "vconductor:processes";
@@ -79,6 +79,21 @@ pub(super) fn revision(uuid: &str) -> String {
 /// How long a document is kept after its last run, in milliseconds.
 pub(super) fn keep(uuid: &str) -> String {
     ["{vcon:", uuid, "}:keep"].concat()
+}
+
+/// Whose a vCon is. There as long as the vCon is in [`DOCUMENTS`], and only where it is somebody's.
+pub(super) fn tenant(uuid: &str) -> String {
+    ["{vcon:", uuid, "}:tenant"].concat()
+}
+
+/// The vCons of a tenant by their arrival, as [`DOCUMENTS`] has all.
+pub(super) fn arrivals(tenant: &Tenant) -> String {
+    format!("vconductor:tenant:{tenant}:arrivals")
+}
+
+/// The vCons of a tenant by their `created_at`.
+pub(super) fn times(tenant: &str) -> String {
+    format!("vconductor:tenant:{tenant}:times")
 }
 
 /// The run that may write a vCon.

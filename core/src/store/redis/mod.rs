@@ -63,7 +63,7 @@ pub use self::tail::from as tail_from;
 use self::wire::Wire;
 use super::{
     Claim, ClaimRequest, Claimed, Commit, Committed, DeadLetter, DeadLetterQueue, Documents, ListStatus, NewVcon,
-    Operations, Pending, ProcessId, Queue, Reaped, Store, Stored,
+    Operations, Pending, ProcessId, Queue, Reaped, Store, Stored, TenantScope, tenant,
 };
 use crate::error::{Error, Result};
 use crate::run::RunId;
@@ -147,20 +147,24 @@ impl RedisStore {
 impl Documents for RedisStore {
     async fn ingest(&self, vcons: Vec<NewVcon>) -> Result<()> {
         let begun = durability::begin(&self.inner);
-        documents::ingest(&self.inner, vcons).await?;
+        if tenant::owned(&vcons)?.is_empty() {
+            documents::ingest(&self.inner, vcons).await?;
+        } else {
+            catalogue::ingest_watched(&self.inner, None, &vcons).await?;
+        }
         durability::settle(&self.inner, begun).await
     }
 
-    async fn get(&self, uuid: &str) -> Result<Option<Stored>> {
-        documents::get(&self.inner, uuid).await
+    async fn get(&self, scope: &TenantScope, uuid: &str) -> Result<Option<Stored>> {
+        documents::get_of(&self.inner, scope, uuid).await
     }
 
-    async fn delete(&self, uuid: &str) -> Result<bool> {
-        documents::delete(&self.inner, uuid).await
+    async fn delete(&self, scope: &TenantScope, uuid: &str) -> Result<bool> {
+        documents::delete(&self.inner, scope, uuid).await
     }
 
-    async fn documents(&self, cursor: Option<String>, limit: usize) -> Result<Vec<String>> {
-        documents::page(&self.inner, cursor.as_deref(), limit).await
+    async fn documents(&self, scope: &TenantScope, cursor: Option<String>, limit: usize) -> Result<Vec<String>> {
+        documents::page(&self.inner, scope, cursor.as_deref(), limit).await
     }
 }
 

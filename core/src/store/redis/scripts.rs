@@ -12,10 +12,10 @@ pub(super) struct Script {
 }
 
 macro_rules! scripts {
-    ($($name:ident = $file:literal),* $(,)?) => {
+    ($($name:ident = $file:literal $(then $more:literal)?),* $(,)?) => {
         $(pub(super) static $name: Script = Script {
-            body: include_str!($file),
-            hash: LazyLock::new(|| redis::Script::new(include_str!($file)).get_hash().to_owned()),
+            body: concat!(include_str!($file) $(, include_str!($more))?),
+            hash: LazyLock::new(|| redis::Script::new($name.body).get_hash().to_owned()),
         };)*
         /// All of them, to be loaded when a connection is made.
         pub(super) static ALL: &[&Script] = &[$(&$name),*];
@@ -32,6 +32,7 @@ scripts! {
     FORGET = "lua/forget.lua",
     HOLD = "lua/hold.lua",
     INGEST = "lua/ingest.lua",
+    INGEST_OWNED = "lua/own.lua" then "lua/ingest.lua",
     KEEP = "lua/keep.lua",
     KIND = "lua/kind.lua",
     LEAVE = "lua/leave.lua",

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use vconductor::follow::source::{Source, router};
 use vconductor_core::http::{HttpClient, Request as Call};
+use vconductor_core::store::TenantScope;
 use vconductor_tests::stage::{Stage, uuid, vcon};
 
 use super::place::{Place, was_killed};
@@ -72,7 +73,8 @@ async fn everything_moves_once_and_nothing_stays_behind() {
     let output = place.run(&followed.url, KEY, None).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(place.out().await, expected);
-    let stored = place.stage.store.get(&uuid(3)).await.expect("an answer").expect("a document");
+    let stored =
+        place.stage.store.get(&TenantScope::Everything, &uuid(3)).await.expect("an answer").expect("a document");
     assert_eq!(stored.document, vcon(&uuid(3)));
     assert!(followed.stage.store.lists().await.expect("lists").is_empty(), "all is confirmed");
     followed.stop().await;
@@ -149,6 +151,7 @@ async fn an_id_without_a_document_becomes_a_dead_letter_there() {
         lists: vec!["done".to_owned()],
         keep: None,
         context: None,
+        tenant: None,
     };
     followed.stage.store.ingest(vec![missing]).await.expect("ingested");
     let ask = json!({"follower": "f", "list": "done", "limit": 3, "hold_seconds": 100});

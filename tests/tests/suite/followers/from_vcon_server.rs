@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use vconductor_core::error::Class;
+use vconductor_core::store::TenantScope;
 use vconductor_tests::servers::vcon_server::{TOKEN, Trouble, VconServer};
 use vconductor_tests::stage::{uuid, vcon};
 
@@ -37,7 +38,8 @@ async fn everything_arrives_once_through_refusals_slowness_and_answers_that_brea
         let last = place.run(&server.url(), TOKEN, None).await;
         assert!(last.status.success());
         assert_eq!(place.out().await, expected, "{told}");
-        let stored = place.stage.store.get(&uuid(3)).await.expect("an answer").expect("a document");
+        let stored =
+            place.stage.store.get(&TenantScope::Everything, &uuid(3)).await.expect("an answer").expect("a document");
         assert_eq!(stored.document, vcon(&uuid(3)), "not a byte is changed");
     }
 }

@@ -9,7 +9,7 @@ use vconductor::ingress::{Ingresses, list_of, router};
 use vconductor_core::config::{ProcessEnvironment, has_errors, load_text};
 use vconductor_core::http::HttpClient;
 use vconductor_core::http::guard::Guard;
-use vconductor_core::store::{DeadLetter, Store};
+use vconductor_core::store::{DeadLetter, Store, TenantScope};
 use vconductor_core::validate::{Level, Mode, Validator};
 use vconductor_tests::stage::Stage;
 
@@ -119,7 +119,8 @@ impl Door {
         let mut vcons = Vec::new();
         for (uuid, times) in taken {
             assert_eq!(times, 1, "{uuid} is on the list more than once");
-            let stored = self.stage.store.get(&uuid).await.expect("an answer").expect("a document");
+            let stored =
+                self.stage.store.get(&TenantScope::Everything, &uuid).await.expect("an answer").expect("a document");
             let checked = Validator { mode: Mode::Strict, ..Validator::default() }.check(stored.document.to_vec());
             for (_, report) in checked {
                 let errors: Vec<_> = report.of_level(Level::Error).collect();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use vconductor_core::store::TenantScope;
 use vconductor_tests::stage::{Stage, uuid, vcon};
 
 use super::door::{Door, dialog, recording, tags};
@@ -58,7 +59,7 @@ async fn files_are_taken_once_and_moved_away() {
     assert!(dead[0].failure.message.contains("neither a recording nor a vCon"), "{dead:?}");
     let taken = door.stage.take("calls").await;
     assert!(taken.len() == 2 && taken.values().all(|times| *times == 1), "{taken:?}");
-    let stored = door.stage.store.get(&uuid(1)).await.unwrap().unwrap();
+    let stored = door.stage.store.get(&TenantScope::Everything, &uuid(1)).await.unwrap().unwrap();
     assert_eq!(stored.document, vcon(&uuid(1)), "byte for byte");
     let made = taken.keys().find(|made| **made != uuid(1)).unwrap();
     let made = door.stage.document(made).await;
