@@ -93,7 +93,8 @@ pub trait Catalogue: Send + Sync {
     async fn revisions(&self, scope: &TenantScope, uuids: &[String]) -> Result<Vec<Option<u64>>>;
 
     /// Uuids by `created_at`, newest first, after the first `skip`. A store on Redis also names vCons that have expired
-    /// there and may be had back from a storage.
+    /// there and may be had back from a storage, and for a tenant until they are swept; what came again without its tenant
+    /// and with another time is found there after the next [`Catalogue::reindex`].
     async fn by_time(&self, scope: &TenantScope, range: TimeRange, skip: usize, limit: usize) -> Result<Vec<String>>;
 
     /// Uuids of vCons that have a party for every term; a term that nobody has finds nothing, and so does no term.

@@ -139,7 +139,7 @@ pub(super) async fn owners<U: AsRef<str>>(inner: &Inner, uuids: &[U]) -> Result<
 }
 
 /// Whether a vCon is the tenant's.
-pub(super) async fn is_of(inner: &Inner, uuid: &str, tenant: &Tenant) -> Result<bool> {
+async fn is_of(inner: &Inner, uuid: &str, tenant: &Tenant) -> Result<bool> {
     let owners = owners(inner, &[uuid]).await?;
     Ok(owners.first().and_then(Option::as_deref) == Some(tenant.as_str()))
 }
