@@ -74,12 +74,23 @@ impl RedisServer {
             options: options.iter().map(|option| (*option).to_owned()).collect(),
             child: None,
         };
-        server.up();
-        server
+        // A port that was free may be another test's a moment later; a server of a cluster wants a second one, 10000 above.
+        for _ in 0..10 {
+            if server.begin() {
+                return server;
+            }
+            server.port = free_port();
+        }
+        panic!("redis-server does not come up on any port");
     }
 
     /// Starts it again on the same data and port.
     pub fn up(&mut self) {
+        assert!(self.begin(), "redis-server does not come up again");
+    }
+
+    /// Starts it; false: it ended by itself.
+    fn begin(&mut self) -> bool {
         assert!(self.child.is_none(), "it runs");
         let child = Command::new(program())
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--daemonize", "no"])
@@ -93,13 +104,25 @@ impl RedisServer {
             .expect("`redis-server` is installed");
         self.child = Some(child);
         let started = Instant::now();
-        // One that asks for a password is there, too.
-        let answers =
-            |result: RedisResult<()>| result.is_ok() || result.is_err_and(|error| error.code() == Some("NOAUTH"));
-        while !self.try_connect().is_some_and(|mut open| answers(redis::cmd("PING").exec(&mut open))) {
-            assert!(started.elapsed() < Duration::from_secs(20), "redis-server does not come up");
+        let own = format!("process_id:{}", self.child.as_ref().map_or(0, Child::id));
+        // One that asks for a password is there, too; one that answers on our port may be another test's.
+        let asks = |mut open: Connection| match redis::cmd("PING").exec(&mut open) {
+            Ok(()) => {
+                let info: RedisResult<String> = redis::cmd("INFO").arg("server").query(&mut open);
+                // Some do not let everybody ask that.
+                info.map_or(true, |info| info.lines().any(|line| line == own))
+            }
+            Err(error) => error.code() == Some("NOAUTH"),
+        };
+        while !self.try_connect().is_some_and(asks) {
+            assert!(started.elapsed() < Duration::from_secs(20), "redis-server does not answer");
+            if self.child.as_mut().is_some_and(|child| child.try_wait().expect("a state").is_some()) {
+                self.child = None;
+                return false;
+            }
             sleep(Duration::from_millis(5));
         }
+        true
     }
 
     /// Kills it as `kill -9` does.
