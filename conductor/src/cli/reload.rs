@@ -174,13 +174,16 @@ impl Reloader {
 
     /// Everything that runs chains; answers with what cannot be built.
     async fn apply_to_conductor(
-        &self,
+        &mut self,
         config: &Config,
         registry: &Registry,
         warnings: &mut Vec<String>,
     ) -> std::result::Result<Option<Vec<vconductor_core::config::Finding>>, Refused> {
         let Some(conductor) = &self.conductor else { return Ok(None) };
-        let otherwise = |error: vconductor_core::Error| Refused::Otherwise(error.chain_text());
+        let otherwise = |error: vconductor_core::Error| {
+            let help = error.help_text().map(|help| format!(" ({help})")).unwrap_or_default();
+            Refused::Otherwise(error.chain_text() + &help)
+        };
         let chains = match assemble(config, registry, &conductor.report, &conductor.engine.built()) {
             Ok(chains) if chains.chains.is_empty() => {
                 return Err(Refused::Otherwise("no chain takes from any list".to_owned()));
@@ -212,6 +215,10 @@ impl Reloader {
         }
         conductor.engine.adopt(chains, services).await;
         warnings.extend(self.left_behind(config, conductor).await);
+        if let Some(conductor) = &mut self.conductor {
+            // The next generation begins with this one's client and its guard.
+            conductor.http = http;
+        }
         Ok(None)
     }
 
