@@ -18,6 +18,8 @@ pub mod cli;
 pub mod engine;
 pub mod follow;
 pub mod ingress;
+mod matching;
+pub mod offline;
 pub mod reference;
 pub mod reload;
 mod sections;

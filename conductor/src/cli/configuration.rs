@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use vconductor_core::config::{self, Config, Finding, Mode, ProcessEnvironment, Source, has_errors, nearest};
+use vconductor_core::config::{
+    self, Config, Environment, Finding, Mode, ProcessEnvironment, Source, has_errors, nearest,
+};
 use vconductor_core::plugin::Registry;
 
 use super::exit::{Exit, Failure, Result};
@@ -29,7 +31,12 @@ pub(crate) struct Configuration {
 impl Configuration {
     /// Reads and checks files and folders.
     pub(crate) fn load(paths: &[PathBuf], registry: &Registry) -> Self {
-        let loaded = config::load(paths, &ProcessEnvironment);
+        Self::load_in(paths, registry, &ProcessEnvironment)
+    }
+
+    /// Reads and checks files and folders with the values of another environment.
+    pub(crate) fn load_in(paths: &[PathBuf], registry: &Registry, environment: &dyn Environment) -> Self {
+        let loaded = config::load(paths, environment);
         let mut findings = loaded.findings;
         if let Some(config) = &loaded.config {
             findings.extend(config::check(config, &PluginCatalog::new(registry)));

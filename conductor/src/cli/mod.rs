@@ -10,6 +10,7 @@ mod describe;
 mod desk;
 mod dlq;
 mod exit;
+mod explain;
 mod http;
 mod ingest;
 mod inputs;
@@ -30,7 +31,9 @@ mod run;
 mod serve;
 mod show;
 mod signals;
+mod simulate;
 mod store;
+mod test;
 mod validate;
 mod vcon;
 mod watched;
@@ -56,6 +59,7 @@ Reads the configuration of vcon-server unchanged. Needs no server: without --sto
 const EXAMPLES: &str = "\
 Examples:
   vconductor check chains.yml                              # is it right?
+  vconductor test                                          # does it do what it should?
   vconductor ingest --list calls recordings/ call.vcon     # take conversations in
   vconductor run chains.yml --until-idle                   # work until nothing is left to do
   vconductor serve --http 0.0.0.0:8000                     # take conversations in over HTTP
@@ -112,6 +116,9 @@ enum Command {
     Replay(replay::Replay),
     Keys(keys::Keys),
     Check(check::Check),
+    Test(test::Test),
+    Simulate(simulate::Simulate),
+    Explain(explain::Explain),
     List(list::List),
     Describe(describe::Describe),
     Completions(completions::Completions),
@@ -196,6 +203,9 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Replay(replay) => block_on(replay.run()),
         Command::Keys(keys) => block_on(keys.run()),
         Command::Check(check) => check.run(),
+        Command::Explain(explain) => explain.run(),
+        Command::Test(test) => block_on(test.run()),
+        Command::Simulate(simulate) => block_on(simulate.run()),
         Command::List(list) => list.run(),
         Command::Describe(describe) => describe.run(),
         Command::Completions(completions) => completions.run(),

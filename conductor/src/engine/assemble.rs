@@ -10,7 +10,7 @@ use vconductor_core::config::{
 };
 use vconductor_core::jq::Program;
 use vconductor_core::layers::retry::RetryPolicy;
-use vconductor_core::plugin::{Asked, Registry, options_hash};
+use vconductor_core::plugin::{Asked, Link, Registry, Storage, options_hash};
 use vconductor_core::run::StepKey;
 
 use super::built::Built;
@@ -25,6 +25,15 @@ const CONCURRENCY: usize = 64;
 /// How long one write of a storage may take.
 const STORAGE_LIMIT: Duration = Duration::from_secs(120);
 
+/// What takes the place of plugins: simulations and chain tests touch nothing outside.
+pub trait StandIns: Sync {
+    /// What is executed in place of a link.
+    fn link(&self, name: &str, built: Arc<dyn Link>) -> Arc<dyn Link>;
+
+    /// What is written to in place of a storage, which is not built.
+    fn storage(&self, name: &str) -> Arc<dyn Storage>;
+}
+
 /// Builds the chains of a configuration. Starts the writers of its storages, so it needs a runtime. What `before` built in
 /// the same way is taken over from it.
 ///
@@ -36,9 +45,33 @@ pub fn assemble(
     report: &Arc<Report>,
     before: &Built,
 ) -> Result<Chains, Vec<Finding>> {
+    build(config, registry, report, before, None)
+}
+
+/// Builds the chains of a configuration with stand-ins, without tracers and without the section `media`.
+///
+/// # Errors
+/// As [`assemble`].
+pub fn assemble_offline(
+    config: &Config,
+    registry: &Registry,
+    report: &Arc<Report>,
+    stand_ins: &dyn StandIns,
+) -> Result<Chains, Vec<Finding>> {
+    build(config, registry, report, &Built::default(), Some(stand_ins))
+}
+
+fn build(
+    config: &Config,
+    registry: &Registry,
+    report: &Arc<Report>,
+    before: &Built,
+    stand_ins: Option<&dyn StandIns>,
+) -> Result<Chains, Vec<Finding>> {
     let mut findings = Vec::new();
-    let offload = sections::offload(config, &mut findings);
-    let mut assembly = Assembly { config, registry, report, offload, before, built: Built::default(), findings };
+    let offload = if stand_ins.is_some() { None } else { sections::offload(config, &mut findings) };
+    let mut assembly =
+        Assembly { config, registry, report, offload, before, stand_ins, built: Built::default(), findings };
     let chains: Vec<_> =
         config.chains.iter().filter(|chain| chain.enabled).map(|chain| Arc::new(assembly.chain(chain))).collect();
     if config::has_errors(&assembly.findings) {
@@ -75,6 +108,7 @@ struct Assembly<'a> {
     offload: Option<OffloadConfig>,
     /// What the generation before this one built.
     before: &'a Built,
+    stand_ins: Option<&'a dyn StandIns>,
     /// What is built now: one writer per storage, however many chains use it.
     built: Built,
     findings: Vec<Finding>,
@@ -138,7 +172,11 @@ impl<'a> Assembly<'a> {
         let asked = Asked { name: &step.link, module: &link.module, options: &options, mode: &self.config.mode };
         let (built, findings) = (&mut self.built.links, &mut self.findings);
         let place = [&*chain.name.value, &*key_occurrence.to_string()];
-        let built = built.or_build(&self.before.links, &place, asked, |asked| (entry.configure)(asked, findings))?;
+        let mut built =
+            built.or_build(&self.before.links, &place, asked, |asked| (entry.configure)(asked, findings))?;
+        if let Some(stand_ins) = self.stand_ins {
+            built = stand_ins.link(&step.link.value, built);
+        }
         let condition = match &step.condition {
             None => None,
             Some(text) => match Program::compile(text) {
@@ -213,16 +251,20 @@ impl<'a> Assembly<'a> {
     fn writer(&mut self, storage: &PluginConfig) -> Option<Arc<StorageWriter>> {
         let entry = self.registry.storage(&storage.module)?;
         let asked = self.asked(storage);
-        let findings = &mut self.findings;
+        let (findings, stand_ins) = (&mut self.findings, self.stand_ins);
         self.built.writers.or_build(&self.before.writers, &[], asked, |asked| {
-            let built = (entry.configure)(asked, findings)?;
+            let built = match stand_ins {
+                Some(stand_ins) => stand_ins.storage(&storage.name.value),
+                None => (entry.configure)(asked, findings)?,
+            };
             Some(StorageWriter::start(storage.name.value.clone(), built, STORAGE_LIMIT, self.report))
         })
     }
 
     fn tracers(&mut self, chain: &ChainConfig) -> Vec<TracerStep> {
         let wanted = |tracer: &&PluginConfig| {
-            chain.tracers.as_ref().is_none_or(|names| names.iter().any(|name| name.value == tracer.name.value))
+            self.stand_ins.is_none()
+                && chain.tracers.as_ref().is_none_or(|names| names.iter().any(|name| name.value == tracer.name.value))
         };
         let mut steps = Vec::new();
         for tracer in self.config.tracers.iter().filter(wanted) {

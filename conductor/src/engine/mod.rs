@@ -78,6 +78,8 @@ pub struct Settings {
     pub keep: Option<Duration>,
     /// Whether a document that is not in the store is looked for in the storages.
     pub read_through: bool,
+    /// The time that links and waits go by; the store has its own.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Default for Settings {
@@ -93,6 +95,7 @@ impl Default for Settings {
             hold: Duration::from_secs(10),
             keep: Some(Duration::from_secs(3600)),
             read_through: true,
+            clock: Arc::new(SystemClock),
         }
     }
 }
@@ -236,7 +239,7 @@ impl Engine {
         let (lease, holds) = (Lease::new(settings.lease), Holds::new(settings.hold));
         let shared = Shared {
             store,
-            clock: Arc::new(SystemClock),
+            clock: Arc::clone(&settings.clock),
             report,
             settings,
             hooks: hooks(),

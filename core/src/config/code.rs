@@ -96,6 +96,8 @@ codes! {
     Compatibility = "VC0601",
     /// A section that this build does not act on.
     NoEffect = "VC0602",
+    /// A chain test expects something else than what happened.
+    NotAsExpected = "VC0701",
 }
 
 impl Code {

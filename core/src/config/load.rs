@@ -54,6 +54,22 @@ pub fn load_text(name: &str, text: &str, environment: &dyn Environment) -> Loade
     load_sources(vec![Source::new(name, text)], Vec::new(), environment)
 }
 
+/// Reads one YAML file that is no configuration into a tree, as configurations are read: with positions and placeholders.
+/// `None`: the findings say why.
+pub fn load_tree(path: &Path, environment: &dyn Environment) -> (Option<Node>, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => return (None, vec![unreadable(path, &error.to_string())]),
+    };
+    let source = Source::new(path.display().to_string(), text);
+    let root = parse(&source, &mut findings).map(|mut root| {
+        interpolate(&mut root, environment, &mut findings);
+        root
+    });
+    (root, findings)
+}
+
 fn load_sources(sources: Vec<Arc<Source>>, mut found: Vec<Finding>, environment: &dyn Environment) -> Loaded {
     let mut broken = has_errors(&found);
     let mut roots = Vec::new();

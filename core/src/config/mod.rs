@@ -32,7 +32,7 @@ pub use check::{Catalog, Known, check};
 pub use code::Code;
 pub use finding::{Finding, Level, has_errors};
 pub use interpolate::{Environment, ProcessEnvironment};
-pub use load::{Loaded, load, load_text};
+pub use load::{Loaded, load, load_text, load_tree};
 pub use mode::Mode;
 pub use model::{
     Budget, ChainConfig, Config, Follower, IngressAuth, IngressConfig, Name, OnError, OnExceed, OnSigned, PluginConfig,

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::download::Download;
 use super::guard::Guard;
+use super::offline::{Offline, OfflineCall};
 use super::request::Request;
 use super::resolver::{CheckedResolver, Resolver, SystemResolver};
 use super::response::Response;
@@ -43,6 +44,8 @@ struct Shared {
     max_body: usize,
     clock: Arc<dyn Clock>,
     budgets: RetryBudgets,
+    /// Answers in place of the network.
+    offline: Option<Arc<dyn Offline>>,
 }
 
 /// Settings of an [`HttpClient`].
@@ -54,6 +57,7 @@ pub struct HttpClientBuilder {
     guard: Guard,
     resolver: Arc<dyn Resolver>,
     clock: Arc<dyn Clock>,
+    offline: Option<Arc<dyn Offline>>,
 }
 
 impl Default for HttpClientBuilder {
@@ -65,6 +69,7 @@ impl Default for HttpClientBuilder {
             guard: Guard::default(),
             resolver: Arc::new(SystemResolver),
             clock: Arc::new(SystemClock),
+            offline: None,
         }
     }
 }
@@ -112,6 +117,13 @@ impl HttpClientBuilder {
         self
     }
 
+    /// Answers every call in place of the network, which is never reached.
+    #[must_use]
+    pub fn offline(mut self, offline: Arc<dyn Offline>) -> Self {
+        self.offline = Some(offline);
+        self
+    }
+
     /// Makes the client.
     ///
     /// # Errors
@@ -140,6 +152,7 @@ impl HttpClientBuilder {
                 max_body: self.max_body,
                 clock: self.clock,
                 budgets: RetryBudgets::default(),
+                offline: self.offline,
             }),
         })
     }
@@ -149,6 +162,11 @@ impl HttpClient {
     /// Settings for a new client.
     pub fn builder() -> HttpClientBuilder {
         HttpClientBuilder::default()
+    }
+
+    /// Whether nothing outside is reached.
+    pub fn is_offline(&self) -> bool {
+        self.shared.offline.is_some()
     }
 
     /// Sends once; anything but a 2xx is an error.
@@ -258,6 +276,10 @@ impl HttpClient {
             self.shared.guard.check_url(url)?;
             &self.shared.guarded
         };
+        if let Some(offline) = &self.shared.offline {
+            let call = OfflineCall { method: &request.method, url, headers, body: &request.body };
+            return offline.answer(call).map(reqwest::Response::from);
+        }
         let mut call = client.request(request.method.clone(), url.clone()).headers(headers.clone());
         if !request.body.is_empty() || request.method == Method::POST || request.method == Method::PUT {
             call = call.body(request.body.clone());

@@ -236,6 +236,11 @@ impl<'a> LinkContext<'a> {
         Ok(result)
     }
 
+    /// Looks at what was requested so far. For those who watch a link.
+    pub fn look<T>(&self, look: impl FnOnce(&Requested) -> T) -> T {
+        look(&self.lock())
+    }
+
     /// Takes what was requested. For the engine.
     pub fn into_requested(self) -> Requested {
         self.requested.into_inner().unwrap_or_else(PoisonError::into_inner)

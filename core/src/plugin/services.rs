@@ -19,6 +19,8 @@ pub struct Services {
     pub prices: Arc<PriceTable>,
     /// The rules for recordings, and those that were fetched.
     pub recordings: Recordings,
+    /// Whether links may start processes; not in a simulation, unless its user says so.
+    pub processes: bool,
 }
 
 impl Services {
@@ -29,6 +31,6 @@ impl Services {
     pub fn alone(http: HttpClient) -> Result<Self> {
         let prices = Arc::new(PriceTable::new(Vec::new())?);
         let recordings = Recordings::default();
-        Ok(Services { http, coordination: Arc::new(LocalCoordination::default()), prices, recordings })
+        Ok(Services { http, coordination: Arc::new(LocalCoordination::default()), prices, recordings, processes: true })
     }
 }

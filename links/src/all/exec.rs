@@ -116,6 +116,11 @@ impl LinkPlugin for Exec {
 #[async_trait]
 impl Link for Exec {
     async fn run(&self, vcon: &Vcon, context: &LinkContext<'_>) -> Result<Outcome> {
+        if !context.services.processes {
+            return Err(Error::permanent("no process is started here").help(
+                "mock the link, or allow processes: `processes: true` in a chain test, --processes of `simulate`",
+            ));
+        }
         let seen = vcon.normalised();
         let call = Call {
             uuid: &context.step.uuid,

@@ -44,7 +44,7 @@ pub(crate) struct Diff {
 
 /// A difference as JSON shows it.
 #[derive(Debug, Serialize)]
-struct Shown {
+pub(in crate::cli) struct Shown {
     change: Change,
     part: Part,
     pointer: String,
@@ -66,6 +66,17 @@ impl Diff {
             Format::Jsonl => output::print_jsonl(differences.iter().map(shown))?,
         }
         Ok(if differences.is_empty() { Exit::Done } else { Exit::Findings })
+    }
+}
+
+/// A difference in one line, for people.
+pub(in crate::cli) fn line(difference: &Difference<'_>) -> String {
+    let pointer = plain(&difference.pointer);
+    match (&difference.before, &difference.after) {
+        (None, Some(after)) => format!("+ {pointer} {}", text(after)),
+        (Some(before), None) => format!("- {pointer} {}", text(before)),
+        (Some(before), Some(after)) => format!("~ {pointer} {} -> {}", text(before), text(after)),
+        (None, None) => pointer,
     }
 }
 
@@ -117,7 +128,8 @@ fn name_and_value(tag: &vconductor_core::document::Tag) -> String {
     }
 }
 
-fn shown(difference: &Difference<'_>) -> Shown {
+/// A difference, for machines.
+pub(in crate::cli) fn shown(difference: &Difference<'_>) -> Shown {
     let value = |seen: &Seen<'_>| match seen {
         Seen::Tag(tag) => name_and_value(tag).into(),
         Seen::Value(view) => match view.text().len() {

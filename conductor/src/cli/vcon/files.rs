@@ -40,7 +40,7 @@ pub(super) struct Done {
 ///
 /// # Errors
 /// 65 when it cannot be read or is no vCon.
-pub(super) fn read(path: &str) -> Result<Vcon> {
+pub(in crate::cli) fn read(path: &str) -> Result<Vcon> {
     Vcon::read(bytes(path)?).map_err(of_the_file)
 }
 

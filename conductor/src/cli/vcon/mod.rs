@@ -3,9 +3,9 @@
 mod amend;
 mod convert;
 mod decrypt;
-mod diff;
+pub(super) mod diff;
 mod encrypt;
-mod files;
+pub(super) mod files;
 mod import;
 pub(super) mod keys;
 mod redact;

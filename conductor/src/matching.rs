@@ -1,0 +1,109 @@
+//! Whether a value is as expected: JSON that must be part of other JSON, and patterns with `*`.
+
+use serde_json::Value;
+
+/// What is not as expected.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Difference {
+    /// Where (a JSON pointer).
+    pub(crate) pointer: String,
+    /// What was expected there.
+    pub(crate) expected: Value,
+    /// What is there; `None`: nothing.
+    pub(crate) found: Option<Value>,
+}
+
+/// Where `found` is not as `expected`: members of objects that are not expected do not count; lists have the same length.
+/// JSON in a string is compared as JSON where an object or a list is expected, as bodies of vCons are written.
+pub(crate) fn differences(expected: &Value, found: &Value) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    compare(expected, Some(found), String::new(), &mut differences);
+    differences
+}
+
+fn compare(expected: &Value, found: Option<&Value>, pointer: String, differences: &mut Vec<Difference>) {
+    let read;
+    let found = match (expected, found) {
+        (Value::Object(_) | Value::Array(_), Some(Value::String(text))) => match serde_json::from_str(text) {
+            Ok(value) => {
+                read = value;
+                Some(&read)
+            }
+            Err(_) => found,
+        },
+        _ => found,
+    };
+    match (expected, found) {
+        (Value::Object(members), Some(Value::Object(others))) => {
+            for (name, value) in members {
+                let escaped = name.replace('~', "~0").replace('/', "~1");
+                compare(value, others.get(name), format!("{pointer}/{escaped}"), differences);
+            }
+        }
+        (Value::Array(items), Some(Value::Array(others))) if items.len() == others.len() => {
+            for (index, (item, other)) in items.iter().zip(others).enumerate() {
+                compare(item, Some(other), format!("{pointer}/{index}"), differences);
+            }
+        }
+        (Value::Number(one), Some(Value::Number(other))) if one.as_f64() == other.as_f64() => {}
+        (expected, Some(found)) if expected == found => {}
+        _ => differences.push(Difference { pointer, expected: expected.clone(), found: found.cloned() }),
+    }
+}
+
+/// Whether a text is as a pattern says, where `*` stands for any characters.
+pub(crate) fn pattern(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(place) => rest = &rest[place + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_part_is_enough_and_every_difference_has_its_place() {
+        let found = json!({"a": {"b/c": [1, {"d": "x", "e": 2}]}, "f": "{\"g\": [true]}", "n": 1.0});
+        assert_eq!(differences(&json!({"a": {"b/c": [1, {"d": "x"}]}, "f": {"g": [true]}, "n": 1}), &found), []);
+        let wrong = differences(&json!({"a": {"b/c": [2, {"d": "y"}]}, "f": {"g": []}, "z": null}), &found);
+        let places: Vec<_> = wrong.iter().map(|difference| difference.pointer.as_str()).collect();
+        assert_eq!(places, ["/a/b~1c/0", "/a/b~1c/1/d", "/f/g", "/z"]);
+        assert_eq!((&wrong[1].expected, &wrong[1].found), (&json!("y"), &Some(json!("x"))));
+        assert_eq!(wrong[3].found, None);
+    }
+
+    #[test]
+    fn stars_stand_for_anything() {
+        for (one, text) in [
+            ("a", "a"),
+            ("*", ""),
+            ("*", "x"),
+            ("a*", "ab"),
+            ("*b", "ab"),
+            ("a*c*e", "abcde"),
+            ("https://*/v1", "https://x/v1"),
+        ] {
+            assert!(pattern(one, text), "{one} {text}");
+        }
+        for (one, text) in [("a", "ab"), ("a*", "ba"), ("a*b", "a"), ("*a", "ab"), ("a*c*e", "aecd")] {
+            assert!(!pattern(one, text), "{one} {text}");
+        }
+    }
+}
