@@ -143,7 +143,7 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    match start(&arguments.talk, environment).and_then(|()| dispatch(&arguments.command)) {
+    match start(&arguments, environment).and_then(|()| dispatch(&arguments.command)) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             output::complain_of(&failure);
@@ -171,7 +171,7 @@ fn early_colour() -> ColorChoice {
     value.parse().unwrap_or_default()
 }
 
-fn start(talk: &Talk, environment: dotenvy::Result<std::path::PathBuf>) -> Result<()> {
+fn start(Arguments { talk, command }: &Arguments, environment: dotenvy::Result<std::path::PathBuf>) -> Result<()> {
     match talk.color {
         ColorChoice::Auto => {}
         ColorChoice::Always => anstream::ColorChoice::Always.write_global(),
@@ -180,7 +180,9 @@ fn start(talk: &Talk, environment: dotenvy::Result<std::path::PathBuf>) -> Resul
     if talk.quiet {
         output::be_quiet();
     }
-    logging::start(talk.log_format, talk.verbose, talk.quiet)?;
+    // What an engine says that only rehearses is told by its command, better.
+    let rehearses = matches!(command, Command::Test(_) | Command::Simulate(_)) && talk.verbose == 0;
+    logging::start(talk.log_format, talk.verbose, talk.quiet || rehearses)?;
     match environment {
         Err(error) if !error.not_found() => {
             Err(Failure::new(Exit::Configuration, format!("cannot read .env: {error}"))

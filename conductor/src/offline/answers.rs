@@ -17,7 +17,7 @@ pub struct Answer {
     pub method: Option<Method>,
     /// The URL without its query, where `*` stands for any characters.
     pub url: String,
-    /// What the body, as JSON, must have; `None`: anything.
+    /// What the body must have: a part of it as JSON, or a pattern for its text; `None`: anything.
     pub body: Option<Value>,
     /// So many calls get it, then the next answer that fits; `None`: all of them.
     pub times: Option<usize>,
@@ -46,12 +46,6 @@ impl Called {
     /// `POST https://api.example.com/v1/listen`.
     pub fn shown(&self) -> String {
         format!("{} {}", self.method, self.url)
-    }
-
-    /// The body as JSON; a form as an object; otherwise its text.
-    pub fn content(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&self.body).into_owned()))
     }
 }
 
@@ -104,12 +98,11 @@ impl Offline for Answers {
             body: call.body.clone(),
             status: None,
         };
-        let body = called.content();
         let fits = |answer: &&mut Answer| {
             answer.times != Some(0)
                 && answer.method.as_ref().is_none_or(|method| method == call.method)
                 && matching::pattern(&answer.url, &called.url)
-                && answer.body.as_ref().is_none_or(|wanted| matching::differences(wanted, &body).is_empty())
+                && answer.body.as_ref().is_none_or(|wanted| matching::body_differences(wanted, call.body).is_empty())
         };
         let answer = state.answers.iter_mut().find(fits);
         let given = match answer {

@@ -11,6 +11,7 @@ mod watched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -134,6 +135,8 @@ impl From<Error> for Unplayable {
 /// Plugins that watch, and storages that keep.
 struct Stand {
     mocks: BTreeMap<String, Vec<Mock>>,
+    /// How many links were asked for.
+    links: AtomicUsize,
     log: Arc<Log>,
     shelf: Arc<Shelf>,
 }
@@ -144,7 +147,13 @@ impl StandIns for Stand {
             Some(mocks) => mock::link(mocks.clone()),
             None => built,
         };
-        Arc::new(Watched::new(name, link, self.mocks.contains_key(name), Arc::clone(&self.log)))
+        Arc::new(Watched {
+            name: name.to_owned(),
+            place: self.links.fetch_add(1, Ordering::Relaxed),
+            link,
+            mocked: self.mocks.contains_key(name),
+            log: Arc::clone(&self.log),
+        })
     }
 
     fn storage(&self, name: &str) -> Arc<dyn Storage> {
@@ -177,7 +186,8 @@ impl Rehearsal<'_> {
         let store: Arc<dyn Store> = EmbeddedStore::open(folder.path(), store_settings)?;
         let answers = Arc::new(Answers::new(outside.answers, Arc::new(clock.clone())));
         let log = Arc::new(Log::new(Arc::clone(&answers), outside.lenient));
-        let stand = Stand { mocks: outside.mocks, log: Arc::clone(&log), shelf: Arc::default() };
+        let (links, shelf) = (AtomicUsize::new(0), Arc::default());
+        let stand = Stand { mocks: outside.mocks, links, log: Arc::clone(&log), shelf };
         let report = Arc::new(Report::default());
         let mut chains = assemble_offline(self.config, self.registry, &report, &stand).map_err(Unplayable::Findings)?;
         let links = self.alone(&mut chains)?;
@@ -210,6 +220,7 @@ impl Rehearsal<'_> {
         let waited = Duration::from_millis(u64::try_from(clock.now() - began).unwrap_or_default());
         let pushed = pushed(&*store).await?;
         let (executions, saved, calls) = (log.take(), stand.shelf.take(), answers.take());
+        let ended = at_link(ended, &executions);
         Ok(Rehearsed { ended, executions, links, document, saved, pushed, calls, waited })
     }
 
@@ -268,6 +279,14 @@ async fn play(engine: &Arc<Engine>, report: &Arc<Report>, store: &dyn Store, clo
     // It was told to give up; how it leaves the store changes nothing any more.
     drop(tokio::time::timeout(Duration::from_secs(10), running).await);
     ended
+}
+
+/// A hold of a key is told of as one of the link that used it.
+fn at_link(ended: Ended, executions: &[Execution]) -> Ended {
+    match (ended, executions.iter().rev().find(|execution| matches!(execution.executed, Executed::Failed(..)))) {
+        (Ended::Held(what, why), Some(failed)) if what.starts_with("key:") => Ended::Held(failed.link.clone(), why),
+        (ended, _) => ended,
+    }
 }
 
 async fn failure(store: &dyn Store) -> Result<Failure> {

@@ -33,6 +33,8 @@ pub enum Executed {
 pub struct Execution {
     /// The link.
     pub link: String,
+    /// Which of the links of all chains it is, in the order of the configuration.
+    pub place: usize,
     /// 1 for the first attempt.
     pub attempt: u32,
     /// Whether it is mocked.
@@ -80,23 +82,22 @@ impl Log {
         Log { answers, lenient, executions: Mutex::default() }
     }
 
+    /// What was executed; of links that run side by side, in the order of the chain.
     pub(super) fn take(&self) -> Vec<Execution> {
-        std::mem::take(&mut *self.executions.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut executions = std::mem::take(&mut *self.executions.lock().unwrap_or_else(PoisonError::into_inner));
+        executions.sort_by_key(|execution| execution.place);
+        executions
     }
 }
 
 /// A link that is watched.
 pub(super) struct Watched {
-    name: String,
-    link: Arc<dyn Link>,
-    mocked: bool,
-    log: Arc<Log>,
-}
-
-impl Watched {
-    pub(super) fn new(name: &str, link: Arc<dyn Link>, mocked: bool, log: Arc<Log>) -> Self {
-        Watched { name: name.to_owned(), link, mocked, log }
-    }
+    pub(super) name: String,
+    /// As [`Execution::place`].
+    pub(super) place: usize,
+    pub(super) link: Arc<dyn Link>,
+    pub(super) mocked: bool,
+    pub(super) log: Arc<Log>,
 }
 
 #[async_trait]
@@ -125,6 +126,7 @@ impl Link for Watched {
         let skipped = matches!(executed, Executed::WouldCall(_) | Executed::Failed(..));
         let execution = context.look(|requested| Execution {
             link: self.name.clone(),
+            place: self.place,
             attempt: context.step.attempt,
             mocked: self.mocked,
             executed,

@@ -8,7 +8,7 @@ use vconductor_core::config::{self, Code, Finding, Mode, Node, Span};
 use vconductor_core::document::tags;
 use vconductor_core::vcon::Vcon;
 
-use crate::matching::{Difference, differences, pattern};
+use crate::matching::{Difference, body_differences, differences, pattern};
 use crate::offline::{Called, Ended, Executed, Rehearsed};
 
 /// The longest value that a message shows, in bytes.
@@ -72,12 +72,16 @@ pub(super) fn judge(rehearsed: &Rehearsed, node: Option<&Node>, at: &Span, mode:
     let expect = if node.is_null() { Some(Expect::default()) } else { config::read(node, "expect", mode, findings) };
     let Some(expect) = expect else { return };
     let mut judge = Judge { rehearsed, node, at, findings };
-    judge.ending(&expect);
+    if !judge.ending(&expect) {
+        // What else is not as expected follows from that.
+        return;
+    }
     judge.links(&expect);
     judge.document(&expect);
-    judge.places("egress", expect.egress.as_deref(), &rehearsed.pushed.keys().cloned().collect());
+    let lists = rehearsed.pushed.keys().cloned().collect();
+    judge.places("egress", "it was handed to the lists", expect.egress.as_deref(), &lists);
     let saved = rehearsed.saved.iter().map(|(storage, ..)| storage.clone()).collect();
-    judge.places("storages", expect.storages.as_deref(), &saved);
+    judge.places("storages", "it was written to the storages", expect.storages.as_deref(), &saved);
     judge.calls(&expect.http);
     if let Some(most) = expect.max_cost_usd {
         let cost: f64 = rehearsed.executions.iter().filter_map(|execution| execution.cost).sum();
@@ -111,7 +115,8 @@ impl Judge<'_> {
         });
     }
 
-    fn ending(&mut self, expect: &Expect) {
+    /// Whether the run ended as expected.
+    fn ending(&mut self, expect: &Expect) -> bool {
         let ended = &self.rehearsed.ended;
         let wanted = expect.outcome.map_or_else(
             || if expect.error.is_some() || expect.failed_at.is_some() { "failed" } else { "" },
@@ -126,8 +131,14 @@ impl Judge<'_> {
         // Whoever says nothing wants no failure.
         let fits = if wanted.is_empty() { step.is_empty() } else { wanted == ended.as_str() };
         if !fits {
-            self.differs(&["outcome"], format!("the run is {}{told}", ended.as_str()), help);
-            return;
+            let became = match ended {
+                Ended::Done => "the run is done".to_owned(),
+                Ended::Stopped => "a link stopped the run".to_owned(),
+                Ended::Failed(_) => format!("the run failed{told}"),
+                Ended::Held(..) => format!("a link would be held{told}"),
+            };
+            self.differs(&["outcome"], became, help);
+            return false;
         }
         if let Some(error) = expect.error.as_deref().filter(|error| !why.contains(error)) {
             self.differs(&["error"], format!("the error does not say {error:?}: {why}"), None);
@@ -135,6 +146,7 @@ impl Judge<'_> {
         if let Some(at) = expect.failed_at.as_deref().filter(|at| *at != step) {
             self.differs(&["failed_at"], format!("it is not `{at}` that failed, but `{step}`: {why}"), None);
         }
+        true
     }
 
     fn links(&mut self, expect: &Expect) {
@@ -199,10 +211,10 @@ impl Judge<'_> {
     }
 
     /// Names that must be these, whatever their order.
-    fn places(&mut self, key: &str, wanted: Option<&[String]>, found: &BTreeSet<String>) {
+    fn places(&mut self, key: &str, what: &str, wanted: Option<&[String]>, found: &BTreeSet<String>) {
         let Some(wanted) = wanted else { return };
         if wanted.iter().cloned().collect::<BTreeSet<_>>() != *found {
-            self.differs(&[key], format!("it is {}", listed(found)), None);
+            self.differs(&[key], format!("{what}: {}", listed(found)), None);
         }
     }
 
@@ -214,7 +226,7 @@ impl Judge<'_> {
             };
             let calls: Vec<&Called> = self.rehearsed.calls.iter().filter(to_there).collect();
             let wrong = |call: &&Called| {
-                let body = spec.body.as_ref().map_or_else(Vec::new, |body| differences(body, &call.content()));
+                let body = spec.body.as_ref().map_or_else(Vec::new, |body| body_differences(body, &call.body));
                 let header = |(name, value): &(&String, &String)| {
                     !call
                         .headers

@@ -1,20 +1,21 @@
 //! `simulate`: what a chain would do with one vCon.
 
+mod text;
+
 use std::path::PathBuf;
 
 use clap::Args;
-use comfy_table::{Cell, Color};
 use serde_json::{Value, json};
 use vconductor_core::compare::compare;
 use vconductor_core::config::{Config, nearest};
 
 use super::configuration::{self, Configuration};
 use super::exit::{Exit, Failure, Result};
-use super::output::{self, BAD, Format, GOOD, STRONG, plain, styled};
+use super::output::{self, Format};
 use super::plugins;
 use super::test::stand_ins;
 use super::vcon::{diff, files};
-use crate::offline::{Ended, Executed, Execution, Outside, Rehearsal, Rehearsed, Unplayable};
+use crate::offline::{Called, Ended, Execution, Outside, Rehearsal, Rehearsed, Unplayable};
 
 const ABOUT: &str = "\
 Show what a chain would do with one vCon
@@ -98,7 +99,7 @@ impl Simulate {
             Err(Unplayable::Failed(error)) => return Err(error.into()),
         };
         match self.output {
-            Format::Table => output::print(&self.text(&rehearsed))?,
+            Format::Table => output::print(&text::of(&rehearsed, self.trace))?,
             Format::Json => output::print_json(&self.document(&rehearsed))?,
             Format::Jsonl => output::print_jsonl([self.document(&rehearsed)])?,
         }
@@ -118,42 +119,13 @@ impl Simulate {
         })
     }
 
-    fn text(&self, rehearsed: &Rehearsed) -> String {
-        let mut table = output::table(&["LINK", "WHAT IT DOES", "CHANGES", "TIME", "COST"]);
-        for execution in &rehearsed.executions {
-            let (colour, what) = what(execution);
-            let changes = changes(execution);
-            let counted = if changes.is_empty() { "-".to_owned() } else { changes.len().to_string() };
-            let cost = execution.cost.map_or_else(|| "-".to_owned(), |cost| format!("${cost:.4}"));
-            table.add_row([
-                Cell::new(plain(&execution.link)),
-                Cell::new(plain(&what)).fg(colour),
-                Cell::new(counted),
-                output::number(format_args!("{:.1} ms", execution.took.as_secs_f64() * 1000.0)),
-                output::number(cost),
-            ]);
-        }
-        let passed = rehearsed.links.iter().filter(|link| !rehearsed.executions.iter().any(|done| done.link == **link));
-        for link in passed {
-            table.add_row([Cell::new(plain(link)), Cell::new("not executed").fg(Color::DarkGrey)]);
-        }
-        let mut text = output::table_text(&table);
-        if self.trace {
-            for execution in &rehearsed.executions {
-                text.push_str(&traced(execution));
-            }
-        }
-        text.push_str(&ending(rehearsed));
-        text
-    }
-
     fn document(&self, rehearsed: &Rehearsed) -> Value {
         let execution = |execution: &Execution| {
             json!({
                 "link": execution.link,
                 "attempt": execution.attempt,
                 "mocked": execution.mocked,
-                "does": what(execution).1,
+                "does": text::what(execution).1,
                 "changes": execution.after().map(|after| {
                     compare(execution.before.document(), &after).iter().map(diff::shown).collect::<Vec<_>>()
                 }).unwrap_or_default(),
@@ -163,7 +135,10 @@ impl Simulate {
                 "cost_usd": execution.cost,
             })
         };
-        let call = |call: &crate::offline::Called| json!({"method": call.method.as_str(), "url": call.url, "status": call.status.map(|status| status.as_u16())});
+        let call = |call: &Called| {
+            let status = call.status.map(|status| status.as_u16());
+            json!({"method": call.method.as_str(), "url": call.url, "status": status})
+        };
         let failure = match &rehearsed.ended {
             Ended::Failed(failure) => json!({"step": failure.step, "message": failure.message, "help": failure.help}),
             Ended::Held(link, why) => json!({"step": link, "message": why}),
@@ -181,67 +156,4 @@ impl Simulate {
             "vcon": serde_json::from_slice::<Value>(&rehearsed.document).unwrap_or_default(),
         })
     }
-}
-
-fn what(execution: &Execution) -> (Color, String) {
-    let mocked = if execution.mocked { " (mocked)" } else { "" };
-    match &execution.executed {
-        Executed::Continue => (Color::Green, format!("goes on{mocked}")),
-        Executed::Stop => (Color::Yellow, format!("stops the chain{mocked}")),
-        Executed::Switch(uuid) => (Color::Green, format!("goes on with {uuid}")),
-        Executed::Park => (Color::Yellow, "waits".to_owned()),
-        Executed::WouldCall(call) => (Color::Yellow, format!("would call {call}")),
-        Executed::Failed(_, message, _) => (Color::Red, format!("fails: {message}{mocked}")),
-    }
-}
-
-fn changes(execution: &Execution) -> Vec<String> {
-    let Ok(after) = execution.after() else { return Vec::new() };
-    compare(execution.before.document(), &after).iter().map(diff::line).collect()
-}
-
-fn traced(execution: &Execution) -> String {
-    let mut text = format!("\n{}\n", styled(STRONG, plain(&execution.link)));
-    let lines = changes(execution);
-    lines.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
-    for list in &execution.pushes {
-        text.push_str(&format!("  to list {}\n", plain(list)));
-    }
-    for note in &execution.notes {
-        text.push_str(&format!("  {}\n", plain(note)));
-    }
-    if let Executed::Failed(_, _, Some(help)) = &execution.executed {
-        text.push_str(&format!("  help: {}\n", plain(help)));
-    }
-    if lines.is_empty() && execution.pushes.is_empty() && execution.notes.is_empty() {
-        text.push_str("  changes nothing\n");
-    }
-    text
-}
-
-fn ending(rehearsed: &Rehearsed) -> String {
-    let (style, mut text) = match &rehearsed.ended {
-        Ended::Done => (GOOD, "done".to_owned()),
-        Ended::Stopped => (GOOD, "stopped by a link: no storages, no egress".to_owned()),
-        Ended::Failed(failure) => (BAD, format!("failed at `{}`: {}", failure.step, failure.message)),
-        Ended::Held(link, why) => (BAD, format!("link `{link}` would be held until it is mended: {why}")),
-    };
-    text = format!("\n{}\n", styled(style, plain(&text)));
-    if let Ended::Failed(failure) = &rehearsed.ended
-        && let Some(help) = &failure.help
-    {
-        text.push_str(&format!("  help: {}\n", plain(help)));
-    }
-    let saved: Vec<&str> = rehearsed.saved.iter().map(|(storage, ..)| storage.as_str()).collect();
-    if !saved.is_empty() {
-        text.push_str(&format!("  storages  {}\n", saved.join(", ")));
-    }
-    if !rehearsed.pushed.is_empty() {
-        let lists: Vec<&str> = rehearsed.pushed.keys().map(String::as_str).collect();
-        text.push_str(&format!("  lists     {}\n", lists.join(", ")));
-    }
-    if rehearsed.waited.as_secs() > 0 {
-        text.push_str(&format!("  waited    {} s\n", rehearsed.waited.as_secs()));
-    }
-    text
 }
