@@ -2,6 +2,7 @@
 
 mod text;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -150,7 +151,7 @@ impl Simulate {
             "failure": failure,
             "links": rehearsed.executions.iter().map(execution).collect::<Vec<_>>(),
             "calls": rehearsed.calls.iter().map(call).collect::<Vec<_>>(),
-            "storages": rehearsed.saved.iter().map(|(storage, ..)| storage).collect::<Vec<_>>(),
+            "storages": rehearsed.saved.iter().map(|(storage, ..)| storage).collect::<BTreeSet<_>>(),
             "egress": rehearsed.pushed,
             "waited_seconds": rehearsed.waited.as_secs_f64(),
             "vcon": serde_json::from_slice::<Value>(&rehearsed.document).unwrap_or_default(),

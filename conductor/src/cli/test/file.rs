@@ -153,6 +153,13 @@ impl File {
         Outside { now: case.now, ..self.outside_with(own, findings) }
     }
 
+    /// Where a mock of a test, or of all tests, stands.
+    pub(super) fn mock_span(&self, case: &Case, link: &str) -> Span {
+        let mocks = [case.node.get("mocks"), self.mocks.as_ref()];
+        let mut entries = mocks.into_iter().flatten().flat_map(Node::entries);
+        entries.find(|(key, _)| key.name == link).map_or(&case.chain_span, |(key, _)| &key.span).clone()
+    }
+
     /// What stands in for the outside in every test.
     pub(super) fn outside_of_all(&self, findings: &mut Vec<Finding>) -> Outside {
         self.outside_with((None, None), findings)

@@ -242,7 +242,8 @@ impl Judge<'_> {
             let index = index.to_string();
             let mut path = vec!["http".to_owned(), index];
             let message = match (calls.last(), fitting) {
-                (_, 1..) => format!("{fitting} such calls were made"),
+                (_, 1) => "such a call was made once".to_owned(),
+                (_, 2..) => format!("such a call was made {fitting} times"),
                 (None, _) => {
                     let made: BTreeSet<String> = self.rehearsed.calls.iter().map(Called::shown).collect();
                     format!("no such call was made; there was {}", listed(&made))

@@ -51,7 +51,7 @@ A test, calls_test.yml:
         http: [{method: POST, url: https://slack.com/api/chat.postMessage, body: {channel: team}}]
 
 Exit codes:
-  0 all are as expected   1 some are not   78 a test or configuration is wrong";
+  0 all are as expected   1 some are not   2 there is no such test   78 a test or configuration is wrong";
 
 /// Play chain tests
 #[derive(Debug, Args)]
@@ -97,6 +97,9 @@ impl Test {
                     configuration::complain(&findings);
                 }
             }
+        }
+        if let Some(only) = self.only.as_ref().filter(|_| !broken && results.iter().all(|(_, played)| played.is_empty())) {
+            return Err(Failure::new(Exit::Usage, format!("no test's name contains `{only}`")));
         }
         match self.output {
             Format::Table => output::print(&text(&results))?,
@@ -156,7 +159,8 @@ impl Test {
             if let Some(unknown) = outside.mocks.keys().find(|name| config.link(name).is_none()) {
                 let message = format!("`mocks` names `{unknown}`, which is no link");
                 let names: Vec<&str> = config.links.iter().map(|link| &*link.name.value).collect();
-                let finding = Finding::error(Code::UnknownLink, &case.chain_span, message);
+                let span = file.mock_span(case, unknown);
+                let finding = Finding::error(Code::UnknownLink, &span, message);
                 return Err(vec![finding.nearest(nearest(unknown, names))]);
             }
             let rehearsal = Rehearsal { config, registry, chain: &case.chain };
@@ -164,6 +168,10 @@ impl Test {
                 Ok(rehearsed) => {
                     let expect = case.expect.as_ref();
                     judge::judge(&rehearsed, expect, &case.chain_span, &file.mode, &mut findings);
+                    if findings.iter().any(|finding| finding.code != Code::NotAsExpected) {
+                        findings.retain(|finding| finding.code != Code::NotAsExpected);
+                        return Err(findings);
+                    }
                 }
                 Err(Unplayable::Findings(findings)) => return Err(findings),
                 Err(Unplayable::Failed(error)) => {

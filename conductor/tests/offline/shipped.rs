@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use super::place::Place;
+
 /// What chains/contact-center.yml asks for.
 const VARIABLES: [(&str, &str); 8] = [
     ("DEEPGRAM_KEY", "deepgram"),
@@ -80,4 +82,18 @@ fn the_composed_servers_are_those_that_the_chain_is_told_of() {
     published.sort_unstable();
     named.sort_unstable();
     assert_eq!(published, named);
+}
+
+/// Every shipped chain has tests, and they pass where there is no network.
+#[test]
+fn the_tests_of_the_shipped_chains_pass() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chains");
+    let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names: Vec<String> = names.filter(|name| name.ends_with(".yml")).collect();
+    for chain in names.iter().filter(|name| !name.ends_with("_test.yml")) {
+        assert!(names.contains(&chain.replace(".yml", "_test.yml")), "{chain} has no tests");
+    }
+    let told = super::without_network(&Place::new(), &["test", folder.to_str().unwrap()]);
+    assert_eq!(told.code, 0, "{}{}", told.stdout, told.stderr);
+    assert!(told.stdout.ends_with("11 passed, 0 failed\n"), "{}", told.stdout);
 }
