@@ -19,6 +19,7 @@ mod interrupt;
 mod keys;
 mod list;
 mod logging;
+mod new;
 mod output;
 mod plugins;
 mod progress;
@@ -28,6 +29,7 @@ mod reload;
 mod replay;
 mod rewrite;
 mod run;
+mod schema;
 mod serve;
 mod show;
 mod signals;
@@ -119,6 +121,8 @@ enum Command {
     Test(test::Test),
     Simulate(simulate::Simulate),
     Explain(explain::Explain),
+    New(new::New),
+    Schema(schema::PrintSchema),
     List(list::List),
     Describe(describe::Describe),
     Completions(completions::Completions),
@@ -208,6 +212,8 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Explain(explain) => explain.run(),
         Command::Test(test) => block_on(test.run()),
         Command::Simulate(simulate) => block_on(simulate.run()),
+        Command::New(new) => block_on(new.run()),
+        Command::Schema(schema) => schema.run(),
         Command::List(list) => list.run(),
         Command::Describe(describe) => describe.run(),
         Command::Completions(completions) => completions.run(),

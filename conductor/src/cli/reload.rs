@@ -15,6 +15,7 @@ use vconductor_core::config::Config;
 use vconductor_core::http::HttpClient;
 use vconductor_core::layers::instruments;
 use vconductor_core::plugin::Registry;
+use vconductor_core::recording::Recordings;
 use vconductor_core::store::Store;
 
 use super::configuration::{self, Configuration};
@@ -45,6 +46,8 @@ pub(crate) struct Conductor {
     pub(crate) ingresses: Arc<Ingresses>,
     /// The client that links share.
     pub(crate) http: HttpClient,
+    /// What was fetched for them.
+    pub(crate) recordings: Recordings,
 }
 
 /// The side that answers those who ask; made before the API, which asks, and started after it.
@@ -95,6 +98,7 @@ enum Refused {
 impl Reloader {
     /// Answers those who ask until it is dropped.
     pub(crate) async fn work(mut self) {
+        instruments::config_lives(self.requests.status.borrow().generation);
         loop {
             let (by, answer) = tokio::select! {
                 Some(ask) = self.requests.asks.recv() => (ask.by, Some(ask.answer)),
@@ -196,7 +200,11 @@ impl Reloader {
             false => conductor.http.clone(),
         };
         let store = Arc::clone(&conductor.store);
-        let services = sections::services(config, http.clone(), store as _).map_err(otherwise)?;
+        let mut services = sections::services(config, http.clone(), store as _).map_err(otherwise)?;
+        if !self.differs(config, "media") {
+            services.recordings = conductor.recordings.clone();
+        }
+        let recordings = services.recordings.clone();
         let followers = match self.differs(config, "followers") || self.differs(config, "http") {
             true => Some(conductor.followers.ready(&config.followers, &http).await.map_err(otherwise)?),
             false => None,
@@ -218,6 +226,7 @@ impl Reloader {
         if let Some(conductor) = &mut self.conductor {
             // The next generation begins with this one's client and its guard.
             conductor.http = http;
+            conductor.recordings = recordings;
         }
         Ok(None)
     }
@@ -232,8 +241,15 @@ impl Reloader {
         let mut warnings = Vec::new();
         for list in lists(&self.config).into_iter().filter(|list| !taken.contains(list)) {
             let pending = conductor.store.pending(std::slice::from_ref(&list), Duration::from_secs(3600)).await;
-            if pending.is_ok_and(|pending| !pending.is_idle()) {
-                warnings.push(format!("no chain takes from `{list}` any more, and something still waits there"));
+            match pending {
+                Ok(pending) if pending.is_idle() => {}
+                Ok(_) => {
+                    warnings.push(format!("no chain takes from `{list}` any more, and something still waits there"));
+                }
+                Err(error) => warnings.push(format!(
+                    "no chain takes from `{list}` any more; whether something waits there cannot be told: {}",
+                    error.chain_text()
+                )),
             }
         }
         warnings
@@ -251,7 +267,8 @@ impl Reloader {
         let (generation, by) = (status.generation, reload.by);
         let hash = status.hash.get(..12).unwrap_or(&status.hash);
         if reload.result != Became::Unchanged {
-            instruments::config_reloaded(generation, !reload.is_refused());
+            instruments::config_lives(generation);
+            instruments::config_reloaded(!reload.is_refused());
         }
         for warning in &reload.warnings {
             let help = "move it with `vconductor queue move`, or have a chain take from there again";

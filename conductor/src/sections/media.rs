@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use vconductor_core::config::{Code, Config, Finding, Period, Size};
 use vconductor_core::plugin::{Asked, Registry};
@@ -12,9 +13,9 @@ use vconductor_core::{Error, Result};
 const OFFLOAD_OVER: Size = Size(256 << 10);
 
 /// The section `media`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-struct Media {
+pub(crate) struct Media {
     /// Folders that `file:` URLs inside a vCon may point into.
     roots: Vec<PathBuf>,
     /// The largest recording.

@@ -4,6 +4,7 @@ mod media;
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use vconductor_core::config::{Code, Config, Finding, Period, Size};
 use vconductor_core::http::HttpClient;
@@ -14,13 +15,13 @@ use vconductor_core::recording::Recordings;
 use vconductor_core::store::Coordination;
 use vconductor_core::{Error, Result};
 
-pub(crate) use self::media::{OffloadConfig, offload};
+pub(crate) use self::media::{Media, OffloadConfig, offload};
 use crate::{follow, ingress};
 
 /// The section `http`: the client that all links share.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-struct Http {
+pub(crate) struct Http {
     /// The limit for making a connection.
     connect_timeout: Option<Period>,
     /// The limit for a whole call.

@@ -2,6 +2,7 @@
 
 #[path = "../place/mod.rs"]
 mod place;
+mod scaffolded;
 mod shipped;
 mod simulated;
 mod tested;

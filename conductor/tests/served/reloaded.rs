@@ -1,5 +1,9 @@
 //! Another configuration while the process goes on.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -68,6 +72,7 @@ fn a_reload_is_asked_for_by_signal_file_and_api_and_a_wrong_one_changes_nothing(
     let mut served = started(&place, &["--watch"]);
     let status = || served.get("/config/reload");
     assert_eq!((&status()["generation"], &status()["last"]), (&json!(1), &Value::Null));
+    assert!(served.call("GET", "/metrics", "").1.contains("vconductor_config_generation 1\n"));
     let worked = |number, word: &str| {
         post(&served, "calls", number);
         until("the vCon", || (waiting(&served, "done") as usize == number).then_some(()));
@@ -215,4 +220,80 @@ fn reloads_under_load_lose_nothing_and_disturb_no_other_chain() {
     }
     assert_eq!(processes.len(), 1, "the process of the chain that did not change is the same: {processes:?}");
     assert_eq!((waiting(&served, "steady"), waiting(&served, "busy")), (0, 0));
+}
+
+/// A host with a recording that is Deepgram, too; counts the recordings that it gave away.
+fn media_host() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, given) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&given);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let (mut head, mut byte) = (Vec::new(), [0]);
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read > 0) {
+                head.push(byte[0]);
+            }
+            let head = String::from_utf8_lossy(&head).to_lowercase();
+            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+            let mut body = vec![0; length.unwrap_or(0)];
+            stream.read_exact(&mut body).unwrap();
+            let (kind, answer) = if head.starts_with("get ") {
+                count.fetch_add(1, Ordering::SeqCst);
+                ("audio/wav", include_bytes!("../../../examples/conversations/recordings/alice-and-bob.wav").to_vec())
+            } else {
+                let words = json!({"metadata": {"duration": 1.0, "channels": 1}, "results": {"channels": [
+                    {"alternatives": [{"transcript": "hello", "confidence": 0.9, "words": []}]}]}});
+                ("application/json", words.to_string().into_bytes())
+            };
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                answer.len()
+            );
+            drop(stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&answer)));
+        }
+    });
+    (address.to_string(), given)
+}
+
+#[test]
+fn addresses_that_a_reload_opened_stay_open_in_the_reload_after_it_and_what_was_fetched_is_kept() {
+    let (host, given) = media_host();
+    let chains = |http: &str, word: &str| {
+        format!(
+            "store: embedded:./data\n{http}links:\n  hear: {{module: links.transcribe, options: {{vendor: deepgram, api_key: k, \
+             base_url: 'http://{host}'}}}}\n  tag: {{module: links.tag, options: {{tags: [{word}]}}}}\nchains:\n  c: {{links: \
+             [{{link: hear, retry: {{attempts: 1}}}}, tag], ingress_lists: [calls], egress_lists: [done]}}\n"
+        )
+    };
+    let open = "http: {allow: [127.0.0.1], allow_http: true}\n";
+    let place = Place::new();
+    place.write("chains.yml", chains("", "one"));
+    let served = started(&place, &[]);
+    let call = |number: usize, file: &str| {
+        let dialog = json!([{"type": "recording", "start": "2026-01-02T03:04:05Z", "parties": [0], "mediatype": "audio/wav",
+            "url": format!("http://{host}/{file}")}]);
+        let vcon =
+            json!({"uuid": uuid(number), "created_at": "2026-01-02T03:04:05Z", "parties": [{}], "dialog": dialog});
+        let (status, text) = served.call("POST", "/vcon?ingress_lists=calls", &vcon.to_string());
+        assert_eq!(status, 201, "{text}");
+    };
+    let reload = |text: String| {
+        place.write("chains.yml", text);
+        let (status, text) = served.call("POST", "/config/reload", "");
+        assert!(status == 200 && text.contains("applied"), "{status} {text}");
+    };
+    call(1, "a.wav");
+    until("the dead letter", || (served.get("/dlq?ingress_list=calls").as_array()?.len() == 1).then_some(()));
+    assert_eq!(given.load(Ordering::SeqCst), 0, "nothing opened this address");
+
+    reload(chains(open, "two"));
+    call(2, "a.wav");
+    until("the second call", || (waiting(&served, "done") == 1).then_some(()));
+    assert_eq!(given.load(Ordering::SeqCst), 1);
+
+    reload(chains(open, "three"));
+    call(3, "b.wav");
+    until("the third call", || (waiting(&served, "done") == 2).then_some(()));
+    assert_eq!((given.load(Ordering::SeqCst), tags(&served, 3)), (2, vec!["three:three".to_owned()]));
 }

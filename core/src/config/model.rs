@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::finding::Finding;
@@ -206,7 +207,7 @@ pub struct StepLink {
 }
 
 /// How a failed step is tried again. What is left out follows the engine's defaults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RetryConfig {
     /// Attempts in all, at least 1.
@@ -218,7 +219,7 @@ pub struct RetryConfig {
 }
 
 /// How much the paid calls of a chain may cost in a day (UTC), by the price table.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 pub struct Budget {
     /// US dollars.
     #[serde(deserialize_with = "price::amount")]
@@ -229,7 +230,7 @@ pub struct Budget {
 }
 
 /// What happens for the rest of a day on which a chain spent more than its budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnExceed {
     /// The chain takes no further vCons; what it works on is finished.
@@ -243,7 +244,7 @@ pub enum OnExceed {
 
 /// What happens to a run when a step fails for good. It does not apply to a link that is held because its credentials or
 /// settings must be mended: the run waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnError {
     /// The run becomes a dead letter.
@@ -256,7 +257,7 @@ pub enum OnError {
 }
 
 /// What an editing link does with a signed vCon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnSigned {
     /// The step is skipped, visibly.

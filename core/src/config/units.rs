@@ -119,7 +119,7 @@ impl JsonSchema for Period {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "A duration: seconds, or text such as `500ms`, `90s`, `5m`, `2h`, `1d`.",
-            "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string", "pattern": r"^[0-9.]+ *(ms|s|m|h|d)?$" }]
+            "anyOf": [{ "type": "number", "minimum": 0 }, { "type": "string", "pattern": r"^([0-9.]+ *(ms|s|m|h|d)?|\$\{.*)$" }]
         })
     }
 }
@@ -132,7 +132,7 @@ impl JsonSchema for Size {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "A size: bytes, or text such as `256KB`, `50MB`, `1GB` (steps of 1024).",
-            "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": r"^[0-9.]+ *([kKmMgG]?i?[bB]?)$" }]
+            "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": r"^([0-9.]+ *([kKmMgG]?i?[bB]?)|\$\{.*)$" }]
         })
     }
 }

@@ -344,9 +344,13 @@ pub fn documents_held(bytes: u64) {
     gauge!(DOCUMENT_BYTES).set(bytes as f64);
 }
 
-/// Reports a reload: the generation that is live afterwards and whether the new one was accepted.
-pub fn config_reloaded(generation: u64, accepted: bool) {
+/// Says which configuration is live; 1 is the one of the start.
+pub fn config_lives(generation: u64) {
     gauge!(CONFIG_GENERATION).set(generation as f64);
+}
+
+/// Counts a reload and whether the new configuration was accepted.
+pub fn config_reloaded(accepted: bool) {
     counter!(CONFIG_RELOADS, "result" => if accepted { "ok" } else { "rejected" }).increment(1);
 }
 

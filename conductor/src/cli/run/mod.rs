@@ -133,6 +133,7 @@ impl Run {
         }
         let followers = Followers::start(&config.followers, &store, &http, &store::folder(flag, named)?).await?;
         let services = sections::services(config, http.clone(), Arc::clone(&store) as _)?;
+        let recordings = services.recordings.clone();
         let settings = self.times.apply(&settings()?);
         let engine = Arc::new(Engine::new(Arc::clone(&store), services, chains, Arc::clone(&report), settings));
         let conductor = Conductor {
@@ -142,6 +143,7 @@ impl Run {
             followers: Arc::clone(&followers),
             ingresses: Arc::clone(&ingresses),
             http,
+            recordings,
         };
         let (config, adopter) = (config.clone(), api.as_ref().map(Api::adopter));
         let reloading = Reloader { paths, requests, config, api: adopter, conductor: Some(conductor) };

@@ -91,6 +91,17 @@ pub(super) fn judge(rehearsed: &Rehearsed, node: Option<&Node>, at: &Span, mode:
     }
 }
 
+/// The links that were executed, in order; retries of one link are one, those of a callback, too.
+pub(in crate::cli) fn executed(rehearsed: &Rehearsed) -> Vec<&str> {
+    let mut executed: Vec<&str> = Vec::new();
+    for execution in &rehearsed.executions {
+        if execution.executed != Executed::Park && executed.last() != Some(&execution.link.as_str()) {
+            executed.push(&execution.link);
+        }
+    }
+    executed
+}
+
 struct Judge<'a> {
     rehearsed: &'a Rehearsed,
     node: &'a Node,
@@ -151,13 +162,7 @@ impl Judge<'_> {
 
     fn links(&mut self, expect: &Expect) {
         let Some(wanted) = &expect.links else { return };
-        let mut executed: Vec<&str> = Vec::new();
-        for execution in &self.rehearsed.executions {
-            // Retries of one link are one; those of a callback, too.
-            if execution.executed != Executed::Park && executed.last() != Some(&execution.link.as_str()) {
-                executed.push(&execution.link);
-            }
-        }
+        let executed = executed(self.rehearsed);
         if wanted.iter().map(String::as_str).ne(executed.iter().copied()) {
             self.differs(&["links"], format!("these were executed: {}", listed(executed)), None);
         }

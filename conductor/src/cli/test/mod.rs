@@ -3,21 +3,23 @@
 mod file;
 mod judge;
 mod junit;
+mod play;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
-use vconductor_core::config::{self, Code, Finding, has_errors, nearest};
+use vconductor_core::config::{self, Finding, has_errors};
 use vconductor_core::plugin::Registry;
 
 use self::file::{Case, File};
-use super::configuration::{self, Configuration};
+pub(super) use self::judge::executed;
+pub(super) use self::play::Rehearsable;
+use super::configuration;
 use super::exit::{Exit, Failure, Result};
 use super::output::{self, BAD, DIM, Format, GOOD, styled};
 use super::plugins;
-use crate::offline::{Rehearsal, Unplayable};
 
 const ABOUT: &str = "\
 Play chain tests
@@ -98,7 +100,9 @@ impl Test {
                 }
             }
         }
-        if let Some(only) = self.only.as_ref().filter(|_| !broken && results.iter().all(|(_, played)| played.is_empty())) {
+        if let Some(only) =
+            self.only.as_ref().filter(|_| !broken && results.iter().all(|(_, played)| played.is_empty()))
+        {
             return Err(Failure::new(Exit::Usage, format!("no test's name contains `{only}`")));
         }
         match self.output {
@@ -138,47 +142,11 @@ impl Test {
 
     /// Plays the tests of one file; `Err`: file or configuration are wrong.
     async fn play(&self, path: &Path, registry: &Registry) -> std::result::Result<Vec<Played>, Vec<Finding>> {
-        let mut findings = Vec::new();
-        let file = File::read(path, &mut findings);
-        let Some(file) = file.filter(|_| !has_errors(&findings)) else { return Err(findings) };
-        let configuration = Configuration::load_in(std::slice::from_ref(&file.config), registry, &file.environment);
-        let Some(config) = configuration.usable() else { return Err(configuration.findings) };
-        let mut played = Vec::new();
+        let rehearsable = Rehearsable::read(path, registry)?;
         let wanted = |case: &&Case| self.only.as_ref().is_none_or(|only| case.name.contains(only));
-        for case in file.cases.iter().filter(wanted) {
-            let began = Instant::now();
-            let mut findings = Vec::new();
-            if config.chain(&case.chain).is_none() {
-                let names: Vec<&str> = config.chains.iter().map(|chain| &*chain.name.value).collect();
-                let message = format!("there is no chain `{}`", case.chain);
-                let finding = Finding::error(Code::BadValue, &case.chain_span, message);
-                return Err(vec![finding.nearest(nearest(&case.chain, names))]);
-            }
-            let (vcon, outside) = (file.vcon(case, &mut findings), file.outside(case, &mut findings));
-            let Some((uuid, document)) = vcon.filter(|_| findings.is_empty()) else { return Err(findings) };
-            if let Some(unknown) = outside.mocks.keys().find(|name| config.link(name).is_none()) {
-                let message = format!("`mocks` names `{unknown}`, which is no link");
-                let names: Vec<&str> = config.links.iter().map(|link| &*link.name.value).collect();
-                let span = file.mock_span(case, unknown);
-                let finding = Finding::error(Code::UnknownLink, &span, message);
-                return Err(vec![finding.nearest(nearest(unknown, names))]);
-            }
-            let rehearsal = Rehearsal { config, registry, chain: &case.chain };
-            match rehearsal.run(&uuid, document, outside).await {
-                Ok(rehearsed) => {
-                    let expect = case.expect.as_ref();
-                    judge::judge(&rehearsed, expect, &case.chain_span, &file.mode, &mut findings);
-                    if findings.iter().any(|finding| finding.code != Code::NotAsExpected) {
-                        findings.retain(|finding| finding.code != Code::NotAsExpected);
-                        return Err(findings);
-                    }
-                }
-                Err(Unplayable::Findings(findings)) => return Err(findings),
-                Err(Unplayable::Failed(error)) => {
-                    findings.push(Finding::error(Code::NotAsExpected, &case.chain_span, error.chain_text()));
-                }
-            }
-            played.push(Played { name: case.name.clone(), findings, took: began.elapsed() });
+        let mut played = Vec::new();
+        for case in rehearsable.file.cases.iter().filter(wanted) {
+            played.push(rehearsable.play(case, registry).await?);
         }
         Ok(played)
     }

@@ -76,7 +76,8 @@ fn record_everything() {
     usage_recorded("support", "analyze", "openai", "gpt", used);
     usage_recorded("support", "analyze", "openai", "gpt-unknown", Usage::default());
     documents_held(4);
-    config_reloaded(2, true);
+    config_lives(2);
+    config_reloaded(true);
     build_started("0.1.0", "abc");
 }
 

@@ -1,7 +1,11 @@
 //! Reference pages and the JSON Schema for editors, made from the plugins' own options structs.
 
-use serde_json::{Map, Value, json};
-use vconductor_core::plugin::{Effect, IngressEntry, LinkEntry, Registry, StorageEntry, TracerEntry};
+mod schema;
+
+use serde_json::{Value, json};
+use vconductor_core::plugin::{Effect, IngressEntry, LinkEntry, StorageEntry, TracerEntry};
+
+pub use self::schema::configuration_schema;
 
 /// One option of a plugin as its schema tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,58 +160,6 @@ fn cell(text: &str) -> String {
 
 fn indent(example: &str) -> String {
     example.trim_matches('\n').lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
-}
-
-/// The JSON Schema of a configuration file's plugin sections, for editors.
-pub fn configuration_schema(registry: &Registry) -> Value {
-    let links = registry.links.values().map(|entry| (entry.module, (entry.schema)().as_value().clone()));
-    let storages = registry.storages.values().map(|entry| (entry.module, (entry.schema)().as_value().clone()));
-    let tracers = registry.tracers.values().map(|entry| (entry.module, (entry.schema)().as_value().clone()));
-    let ingress = registry.ingress.values().map(|entry| (entry.module, (entry.schema)().as_value().clone()));
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "vConductor configuration",
-        "type": "object",
-        "properties": {
-            "links": section(links),
-            "storages": section(storages),
-            "tracers": section(tracers),
-            "ingress": with_list(section(ingress)),
-        },
-    })
-}
-
-/// A section whose entries name the list that they put vCons on.
-fn with_list(mut section: Value) -> Value {
-    let entry = &mut section["additionalProperties"];
-    entry["required"] = json!(["module", "list"]);
-    entry["properties"]["list"] = json!({ "type": "string", "description": "The list that vCons are put on." });
-    entry["properties"]["give_up_after"] = json!({
-        "type": ["number", "string"], "description": "How long what cannot be fetched is tried again. Default 1d.",
-    });
-    entry["properties"]["max_size"] =
-        json!({ "type": ["number", "string"], "description": "The largest recording that is fetched. Default 256MB." });
-    section
-}
-
-fn section(plugins: impl Iterator<Item = (&'static str, Value)>) -> Value {
-    let mut modules = Vec::new();
-    let mut rules = Vec::new();
-    for (module, schema) in plugins {
-        modules.push(module);
-        rules.push(json!({
-            "if": { "properties": { "module": { "const": module } } },
-            "then": { "properties": { "options": schema } },
-        }));
-    }
-    let mut entry = Map::new();
-    entry.insert("type".to_owned(), json!("object"));
-    entry.insert("required".to_owned(), json!(["module"]));
-    entry.insert("properties".to_owned(), json!({ "module": { "enum": modules } }));
-    if !rules.is_empty() {
-        entry.insert("allOf".to_owned(), Value::Array(rules));
-    }
-    json!({ "type": ["object", "null"], "additionalProperties": entry })
 }
 
 #[cfg(test)]
