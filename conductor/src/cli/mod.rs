@@ -60,6 +60,7 @@ Reads the configuration of vcon-server unchanged. Needs no server: without --sto
 
 const EXAMPLES: &str = "\
 Examples:
+  vconductor new chain deepgram,analyze/webhook,s3         # start a chain
   vconductor check chains.yml                              # is it right?
   vconductor test                                          # does it do what it should?
   vconductor ingest --list calls recordings/ call.vcon     # take conversations in
@@ -185,7 +186,7 @@ fn start(Arguments { talk, command }: &Arguments, environment: dotenvy::Result<s
         output::be_quiet();
     }
     // What an engine says that only rehearses is told by its command, better.
-    let rehearses = matches!(command, Command::Test(_) | Command::Simulate(_)) && talk.verbose == 0;
+    let rehearses = matches!(command, Command::Test(_) | Command::Simulate(_) | Command::New(_)) && talk.verbose == 0;
     logging::start(talk.log_format, talk.verbose, talk.quiet || rehearses)?;
     match environment {
         Err(error) if !error.not_found() => {

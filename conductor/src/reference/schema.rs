@@ -245,10 +245,10 @@ pub fn configuration_schema(registry: &Registry) -> Value {
     let tracers = registry.tracers.values().map(|entry| (entry.module, entry.aliases, (entry.schema)()));
     let ingress = registry.ingress.values().map(|entry| (entry.module, &[][..], (entry.schema)()));
     for (section, rules) in [
-        ("links", rules(links)),
-        ("storages", rules(storages)),
-        ("tracers", rules(tracers)),
-        ("ingress", rules(ingress)),
+        ("links", rules(links, &mut schema)),
+        ("storages", rules(storages, &mut schema)),
+        ("tracers", rules(tracers, &mut schema)),
+        ("ingress", rules(ingress, &mut schema)),
     ] {
         let written = schema["properties"][section]["additionalProperties"].take();
         schema["properties"][section]["additionalProperties"] = json!({ "allOf": [written, rules] });
@@ -257,14 +257,15 @@ pub fn configuration_schema(registry: &Registry) -> Value {
 }
 
 /// Which modules there are, and for each of them its options. An alias takes options of another form.
-fn rules<'a>(plugins: impl Iterator<Item = (&'a str, &'a [&'a str], Schema)>) -> Value {
+fn rules<'a>(plugins: impl Iterator<Item = (&'a str, &'a [&'a str], Schema)>, root: &mut Value) -> Value {
     let (mut modules, mut rules) = (Vec::new(), Vec::new());
     for (module, aliases, options) in plugins {
         modules.push(module);
         modules.extend(aliases);
+        let options = hoisted(module, options.to_value(), root);
         rules.push(json!({
             "if": { "properties": { "module": { "const": module } }, "required": ["module"] },
-            "then": { "properties": { "options": { "anyOf": [options.to_value(), { "type": "null" }] } } },
+            "then": { "properties": { "options": { "anyOf": [options, { "type": "null" }] } } },
         }));
     }
     let known =
@@ -274,4 +275,36 @@ fn rules<'a>(plugins: impl Iterator<Item = (&'a str, &'a [&'a str], Schema)>) ->
         all["allOf"] = rules.into();
     }
     all
+}
+
+/// The options of a plugin, whose definitions go to the root under the plugin's name.
+fn hoisted(module: &str, mut options: Value, root: &mut Value) -> Value {
+    const DEFINITIONS: &str = "#/$defs/";
+    fn refer(value: &mut Value, module: &str) {
+        match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    match member {
+                        Value::String(path) if name == "$ref" && path.starts_with(DEFINITIONS) => {
+                            path.insert_str(DEFINITIONS.len(), &format!("{module}."));
+                        }
+                        _ => refer(member, module),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| refer(item, module)),
+            _ => {}
+        }
+    }
+    refer(&mut options, module);
+    if let Some(members) = options.as_object_mut() {
+        members.remove("$schema");
+        members.remove("title");
+        if let Some(Value::Object(definitions)) = members.remove("$defs") {
+            for (name, definition) in definitions {
+                root["$defs"][format!("{module}.{name}")] = definition;
+            }
+        }
+    }
+    options
 }
