@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use vconductor_core::amend::{amend, belongs_to_version};
 use vconductor_core::document::Edit;
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome};
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Error, Result, register_link};
 
@@ -113,6 +113,10 @@ impl Link for CreateAmended {
             .collect();
         let (amended, _) = amend(&content, &prior, &changes, &uuid, now)?;
         self.version.publish(&amended, uuid, context)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts { pushes: self.version.lists.clone(), ..Facts::default() }
     }
 }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use vconductor_core::document::{Document, Kind, child_pointer};
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome};
 use vconductor_core::prior::Prior;
 use vconductor_core::redact::{Redaction, Rule, Target, redact};
 use vconductor_core::vcon::Vcon;
@@ -150,6 +150,10 @@ impl Link for Redact {
         }
         warnings.into_iter().for_each(|warning| context.note(warning));
         self.version.publish(&redacted.vcon, uuid, context)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts { pushes: self.version.lists.clone(), ..Facts::default() }
     }
 }
 
