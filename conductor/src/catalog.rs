@@ -61,7 +61,10 @@ impl Catalog for PluginCatalog<'_> {
 
     fn link_facts(&self, module: &str, options: &Options, mode: &Mode) -> Facts {
         // What is wrong with the options is told elsewhere.
-        let link = self.registry.link(module).and_then(|entry| (entry.configure)(asked(module, options, mode), &mut Vec::new()));
+        let link = self
+            .registry
+            .link(module)
+            .and_then(|entry| (entry.configure)(asked(module, options, mode), &mut Vec::new()));
         link.map(|link| link.facts()).unwrap_or_default()
     }
 

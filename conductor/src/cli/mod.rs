@@ -195,7 +195,7 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Dlq(dlq) => block_on(dlq.run()),
         Command::Replay(replay) => block_on(replay.run()),
         Command::Keys(keys) => block_on(keys.run()),
-        Command::Check(check) => check.run(),
+        Command::Check(check) => block_on(check.run()),
         Command::List(list) => list.run(),
         Command::Describe(describe) => describe.run(),
         Command::Completions(completions) => completions.run(),

@@ -7,9 +7,9 @@ use super::lists::Running;
 use super::mode::Mode;
 use super::model::{ChainConfig, Config, Name, PluginConfig, Step, StepLink};
 use super::nearest::nearest;
-use super::node::Node;
+use super::node::{Node, Value};
 use super::typed::{Options, push_once};
-use super::{flow, lists, secrets, surprise, template};
+use super::{described, flow, lists, secrets, surprise, template};
 use crate::jq::CompileError;
 use crate::plugin::Facts;
 
@@ -53,11 +53,7 @@ pub struct Plugin<'a> {
 impl Config {
     /// All plugins that the configuration names, section by section.
     pub fn plugins(&self) -> impl Iterator<Item = Plugin<'_>> {
-        fn of<'c>(
-            kind: Kind,
-            section: &'static str,
-            plugins: &'c [PluginConfig],
-        ) -> impl Iterator<Item = Plugin<'c>> {
+        fn of<'c>(kind: Kind, section: &'static str, plugins: &'c [PluginConfig]) -> impl Iterator<Item = Plugin<'c>> {
             plugins.iter().map(move |plugin| Plugin {
                 kind,
                 section,
@@ -128,9 +124,11 @@ pub fn check(config: &Config, catalog: &dyn Catalog) -> Vec<Finding> {
         checker.chain(chain);
     }
     checker.flow();
-    template::check(config, catalog, &mut checker.findings);
-    secrets::check(config, catalog, &mut checker.findings);
-    surprise::check(config, catalog, &mut checker.findings);
+    checker.drop_consequences();
+    let written = described::written(config, catalog);
+    template::check(config, &written, &mut checker.findings);
+    secrets::check(config, &written, &mut checker.findings);
+    surprise::check(&written, &mut checker.findings);
     checker.findings
 }
 
@@ -208,7 +206,9 @@ impl Checker<'_> {
         let chains = &self.config.chains;
         for tracer in &self.config.tracers {
             // A chain that names none has all of them.
-            let names = |chain: &ChainConfig| chain.tracers.as_ref().map(|names| names.iter().any(|name| **name == *tracer.name));
+            let names = |chain: &ChainConfig| {
+                chain.tracers.as_ref().map(|names| names.iter().any(|name| **name == *tracer.name))
+            };
             if !chains.is_empty() && chains.iter().all(|chain| names(chain) == Some(false)) {
                 let message = format!("every chain names its tracers, and none names `{}`", tracer.name);
                 self.findings.push(
@@ -217,6 +217,35 @@ impl Checker<'_> {
                 );
             }
         }
+    }
+
+    /// Leaves out what is not used only because the name that should use it is misspelled, or its list cannot be read.
+    fn drop_consequences(&mut self) {
+        let meant: Vec<String> = self
+            .findings
+            .iter()
+            .filter(|finding| finding.code != Code::Unused)
+            .filter_map(|finding| finding.nearest.clone())
+            .collect();
+        let chains = self.config.written.get("chains").map_or(&[][..], Node::entries);
+        let is_unread = |key: &str| {
+            chains.iter().any(|(_, chain)| match chain.get(key).map(|node| &node.value) {
+                Some(Value::Sequence(_)) => false,
+                Some(Value::Null) | None => key == "links",
+                Some(_) => true,
+            })
+        };
+        let (links_unread, storages_unread) = (is_unread("links"), is_unread("storages"));
+        let (links, storages) = (&self.config.links, &self.config.storages);
+        let named = |plugins: &[PluginConfig], finding: &Finding, unread: bool| {
+            plugins
+                .iter()
+                .any(|plugin| plugin.name.span == finding.span && (unread || meant.contains(&plugin.name.value)))
+        };
+        self.findings.retain(|finding| {
+            finding.code != Code::Unused
+                || !(named(links, finding, links_unread) || named(storages, finding, storages_unread))
+        });
     }
 
     /// What only the order of steps and the ways between chains show.

@@ -2,6 +2,8 @@
 
 use serde_json::Value as Json;
 
+use super::check::{Catalog, Kind, Plugin};
+use super::model::Config;
 use super::node::{Key, Node, Value};
 use super::typed::Options;
 
@@ -15,6 +17,37 @@ pub struct Described {
     pub schema: Json,
     /// The options in today's form.
     pub options: Options,
+}
+
+/// Options as they stand at one place of the configuration.
+pub(crate) struct Written {
+    /// The place, for messages: `links.transcribe.options`.
+    pub(crate) place: String,
+    /// The name of the plugin.
+    pub(crate) owner: String,
+    pub(crate) described: Described,
+}
+
+/// The options of all plugins that the catalog knows, and those that steps of chains put over them.
+pub(crate) fn written(config: &Config, catalog: &dyn Catalog) -> Vec<Written> {
+    let mut all = Vec::new();
+    for plugin in config.plugins() {
+        let place = format!("{}.{}.options", plugin.section, plugin.name);
+        let described = catalog.describe(&plugin);
+        all.extend(described.map(|described| Written { place, owner: plugin.name.value.clone(), described }));
+    }
+    for chain in &config.chains {
+        for step in chain.steps() {
+            let (Some(over), Some(link)) = (&step.options, config.link(&step.link)) else { continue };
+            let place = format!("chains.{}.links.{}.options", chain.name, step.link);
+            let options = Options { node: over.clone(), path: place.clone() };
+            let (name, module) = (&link.name, &link.module);
+            let plugin = Plugin { kind: Kind::Link, section: "links", name, module, options: &options };
+            let described = catalog.describe(&plugin);
+            all.extend(described.map(|described| Written { place, owner: step.link.value.clone(), described }));
+        }
+    }
+    all
 }
 
 /// One value that is no list and no map.
@@ -122,9 +155,46 @@ fn property<'a>(schema: &'a Json, name: &str) -> Option<&'a Json> {
     let properties = schema.get("properties").and_then(Json::as_object);
     let named = properties.and_then(|properties| {
         let alias = |property: &&Json| {
-            property.get("x-alias").and_then(Json::as_array).is_some_and(|names| names.iter().any(|alias| alias == name))
+            property
+                .get("x-alias")
+                .and_then(Json::as_array)
+                .is_some_and(|names| names.iter().any(|alias| alias == name))
         };
         properties.get(name).or_else(|| properties.values().find(alias))
     });
     named.or_else(|| schema.get("additionalProperties").filter(|rest| rest.is_object()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::source::Source;
+    use crate::config::yaml::parse;
+
+    #[test]
+    fn values_are_known_through_references_choices_lists_maps_and_other_names() {
+        let schema = json!({
+            "$defs": {"Secret": {"type": "string", "writeOnly": true}},
+            "properties": {
+                "key": {"anyOf": [{"$ref": "#/$defs/Secret"}, {"type": "null"}], "x-alias": ["KEY"]},
+                "keys": {"type": "array", "items": {"$ref": "#/$defs/Secret"}},
+                "headers": {"type": "object", "additionalProperties": {"$ref": "#/$defs/Secret"}},
+                "count": {"type": ["integer", "null"]},
+                "url": {"type": "string", "x-template": true},
+            },
+        });
+        let text = "key: a\nKEY: b\nkeys: [c]\nheaders: {x: d}\ncount: 1\nurl: e\nother: f\n";
+        let node = parse(&Source::new("t.yml", text), &mut Vec::new()).unwrap();
+        let mut seen = Vec::new();
+        Described { schema, options: Options { node, path: "o".to_owned() } }.leaves(&mut |leaf| {
+            let marks = [leaf.is_secret(), leaf.is_template(), leaf.takes("integer")];
+            seen.push((leaf.key().unwrap().name.clone(), marks.map(u8::from)));
+        });
+        let expected = [("key", [1, 0, 0]), ("KEY", [1, 0, 0]), ("keys", [1, 0, 0]), ("x", [1, 0, 0])];
+        let rest = [("count", [0, 0, 1]), ("url", [0, 1, 0]), ("other", [0, 0, 0])];
+        let expected: Vec<_> = expected.into_iter().chain(rest).map(|(name, marks)| (name.to_owned(), marks)).collect();
+        assert_eq!(seen, expected);
+    }
 }

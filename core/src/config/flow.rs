@@ -4,12 +4,16 @@ use super::check::Catalog;
 use super::code::Code;
 use super::finding::Finding;
 use super::model::{ChainConfig, Config, Step, StepLink};
+use super::node::{Node, Value};
+use super::source::Span;
 use crate::plugin::{Facts, Stops};
 
 /// A step that runs, with what its link tells about itself.
 pub(crate) struct Placed<'a> {
     pub(crate) step: &'a StepLink,
     pub(crate) facts: Facts,
+    /// The options that it runs with.
+    options: Node,
     /// Its index in the chain; the branches of `parallel` share one.
     position: usize,
     in_parallel: bool,
@@ -21,6 +25,11 @@ impl Placed<'_> {
         self.step.condition.is_some() || self.facts.partial
     }
 
+    /// Where its options name a list; the step itself where that cannot be told.
+    pub(crate) fn place_of(&self, list: &str) -> &Span {
+        find(&self.options, list).unwrap_or(&self.step.link.span)
+    }
+
     /// Whether nothing behind it is reached.
     pub(crate) fn ends_chain(&self) -> bool {
         self.facts.stops == Stops::Always && self.step.condition.is_none() && !self.in_parallel
@@ -28,6 +37,16 @@ impl Placed<'_> {
 
     fn writes_any(&self, kinds: &[String]) -> Option<&str> {
         self.facts.writes.iter().find(|kind| kinds.contains(kind)).map(String::as_str)
+    }
+}
+
+/// The place of a text in options.
+fn find<'n>(node: &'n Node, text: &str) -> Option<&'n Span> {
+    match &node.value {
+        Value::String(found) if found == text => Some(&node.span),
+        Value::Mapping(entries) => entries.iter().find_map(|(_, node)| find(node, text)),
+        Value::Sequence(items) => items.iter().find_map(|node| find(node, text)),
+        _ => None,
     }
 }
 
@@ -42,7 +61,7 @@ pub(crate) fn placed<'a>(config: &Config, chain: &'a ChainConfig, catalog: &dyn 
         for step in branches.iter().filter(|step| step.enabled) {
             let (Some(link), Some(options)) = (config.link(&step.link), config.step_options(step)) else { continue };
             let facts = catalog.link_facts(&link.module, &options, &config.mode);
-            placed.push(Placed { step, facts, position, in_parallel });
+            placed.push(Placed { step, facts, options: options.node, position, in_parallel });
         }
     }
     placed
@@ -100,7 +119,9 @@ fn hidden(step: &Placed<'_>, earlier: &[Placed<'_>]) -> Option<Finding> {
     let (message, help) = match **name == **before {
         true => (format!("`{name}` is in this chain twice and works only once"), "remove one of the two".to_owned()),
         false => (
-            format!("`{name}` writes the analysis `{kind}`, as `{before}` before it does, and passes over what has one"),
+            format!(
+                "`{name}` writes the analysis `{kind}`, as `{before}` before it does, and passes over what has one"
+            ),
             format!("give `{name}` a type of its own, for example `analysis_type: {name}`"),
         ),
     };

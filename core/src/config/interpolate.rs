@@ -106,7 +106,8 @@ impl Text<'_> {
                 }
                 Err(finding) => {
                     self.out.push_str(placeholder);
-                    let is_missing = |finding: &Finding| matches!(finding.code, Code::VariableMissing | Code::FileMissing);
+                    let is_missing =
+                        |finding: &Finding| matches!(finding.code, Code::VariableMissing | Code::FileMissing);
                     if environment.assumes() && finding.as_deref().is_some_and(is_missing) {
                         self.unknown = true;
                     } else {

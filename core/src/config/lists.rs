@@ -44,8 +44,8 @@ pub(crate) fn check(config: &Config, chains: &[Running<'_>], findings: &mut Vec<
         }
         for step in steps {
             for list in &step.facts.pushes {
-                let link = &step.step.link;
-                findings.extend(near_miss(list, &link.span, &format!("the step `{link}` sends vCons to"), chains));
+                let who = format!("the step `{}` sends vCons to", step.step.link);
+                findings.extend(near_miss(list, step.place_of(list), &who, chains));
             }
         }
     }
@@ -61,7 +61,8 @@ fn ways<'a>(from: &'a Running<'_>, chains: &[Running<'_>]) -> Vec<Way<'a>> {
     let ends_early = steps.iter().any(Placed::ends_chain);
     let egress = chain.egress_lists.iter().filter(|_| !ends_early);
     let egress = egress.map(|list| (list.value.clone(), &list.span, goes_through));
-    let pushed = steps.iter().flat_map(|step| step.facts.pushes.iter().map(|list| (list.clone(), &step.step.link.span, false)));
+    let pushed =
+        steps.iter().flat_map(|step| step.facts.pushes.iter().map(|list| (list.clone(), step.place_of(list), false)));
     let mut ways = Vec::new();
     for (list, span, certain) in egress.chain(pushed) {
         let takers = chains.iter().enumerate().filter(|(_, other)| takes(other.chain, &list));
@@ -115,7 +116,9 @@ fn looping(config: &Config, chains: &[Running<'_>], start: usize, path: &[&Way<'
     };
     let help = match certain {
         true => "every vCon goes round for ever: hand over to another list",
-        false => "see to it that no vCon comes back for ever: a condition that its second round does not fulfil, or another list",
+        false => {
+            "see to it that no vCon comes back for ever: a condition that its second round does not fulfil, or another list"
+        }
     };
     let mut finding = Finding::new(level, Code::Loop, last.span, message).help(help);
     for way in &path[..path.len() - 1] {
@@ -146,8 +149,7 @@ fn is_slip(one: &str, other: &str) -> bool {
     let digits = |name: &str| name.chars().filter(char::is_ascii_digit).collect::<String>();
     let (one, other) = (plain(one), plain(other));
     let shortest = one.chars().count().min(other.chars().count());
-    one == other
-        || (shortest >= 4 && digits(&one) == digits(&other) && strsim::damerau_levenshtein(&one, &other) == 1)
+    one == other || (shortest >= 4 && digits(&one) == digits(&other) && strsim::damerau_levenshtein(&one, &other) == 1)
 }
 
 #[cfg(test)]

@@ -55,12 +55,15 @@ pub fn blocks(source: &std::sync::Arc<Source>, findings: &mut Vec<Finding>) -> V
         match &open {
             None => {
                 if let Some(mark) = fence(content) {
-                    let words: Vec<&str> = content[mark.len()..].split([' ', '\t', ',']).filter(|word| !word.is_empty()).collect();
+                    let words: Vec<&str> =
+                        content[mark.len()..].split([' ', '\t', ',']).filter(|word| !word.is_empty()).collect();
                     misspelled(source, at, line, &words, findings);
                     open = Some(Fence { mark, words, start: at + line.len(), line: index + 2 });
                 }
             }
-            Some(fence) if content.starts_with(fence.mark) && content.bytes().all(|byte| byte == fence.mark.as_bytes()[0]) => {
+            Some(fence)
+                if content.starts_with(fence.mark) && content.bytes().all(|byte| byte == fence.mark.as_bytes()[0]) =>
+            {
                 blocks.extend(block(source.text(), fence, at));
                 open = None;
             }
@@ -134,7 +137,11 @@ fn top_keys(content: &str) -> Vec<&str> {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let mut lines = lines.peekable();
     let left = lines.peek().map_or(0, |line| indent(line));
-    lines.filter(|line| indent(line) == left).filter_map(|line| line.trim_start().split_once(':')).map(|(key, _)| key).collect()
+    lines
+        .filter(|line| indent(line) == left)
+        .filter_map(|line| line.trim_start().split_once(':'))
+        .map(|(key, _)| key)
+        .collect()
 }
 
 /// Leaves out what can be said of a whole configuration only: what is missing in a part may be elsewhere.
@@ -199,6 +206,9 @@ mod tests {
     fn a_word_that_is_nearly_ours_is_told() {
         let (_, findings) = read("```yaml fragmnet\nlinks: {}\n```\n```yaml title=x\nlinks: {}\n```\n");
         assert_eq!(findings.len(), 1);
-        assert_eq!((findings[0].span.to_string(), findings[0].nearest.as_deref()), ("a.md:1:9".to_owned(), Some("fragment")));
+        assert_eq!(
+            (findings[0].span.to_string(), findings[0].nearest.as_deref()),
+            ("a.md:1:9".to_owned(), Some("fragment"))
+        );
     }
 }

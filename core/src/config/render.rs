@@ -37,8 +37,7 @@ impl Sources {
             });
             let text = &mut sources[index].1;
             // As many bytes, so that all places stay.
-            let stars: String =
-                text[span.range()].bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }).collect();
+            let stars: String = text[span.range()].bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }).collect();
             text.replace_range(span.range(), &stars);
         }
         Sources(sources)

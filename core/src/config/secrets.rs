@@ -1,8 +1,7 @@
 //! Secrets that stand in a configuration as they are, where everybody who reads the file reads them.
 
-use super::check::{Catalog, Plugin};
 use super::code::Code;
-use super::described::Leaf;
+use super::described::{Leaf, Written};
 use super::finding::Finding;
 use super::model::Config;
 use super::node::{Key, Node, Value};
@@ -34,17 +33,14 @@ const HEADERS: &[&str] = &["authorization", "proxy-authorization", "cookie", "x-
 
 /// Reports secrets in clear. In compatibility mode only keys of a well-known form are reported, as vcon-server knows no
 /// other way to write one down.
-pub(crate) fn check(config: &Config, catalog: &dyn Catalog, findings: &mut Vec<Finding>) {
+pub(crate) fn check(config: &Config, written: &[Written], findings: &mut Vec<Finding>) {
     let native = config.mode.is_native();
-    for plugin in config.plugins() {
-        let Plugin { section, name, .. } = plugin;
-        let Some(described) = catalog.describe(&plugin) else { continue };
+    for Written { place, owner, described } in written {
         described.leaves(&mut |leaf| {
-            let place = format!("{section}.{name}.options");
             if let Some(what) = secret(leaf, native)
                 && let Some(key) = leaf.key()
             {
-                push_once(findings, in_clear(&place, name, key, leaf.node, &what));
+                push_once(findings, in_clear(place, owner, key, leaf.node, &what));
             }
         });
     }
@@ -180,7 +176,9 @@ mod tests {
         ] {
             assert_eq!(known_key(text), owner, "{text}");
         }
-        for text in ["", "YOUR_API_KEY", "<key>", "${KEY}", "sk-xxxxxxxxxxxxxxxxxxxx", "https://example.com", "not-a-secret"] {
+        for text in
+            ["", "YOUR_API_KEY", "<key>", "${KEY}", "sk-xxxxxxxxxxxxxxxxxxxx", "https://example.com", "not-a-secret"]
+        {
             assert!(is_stand_in(text), "{text}");
         }
         assert!(!is_stand_in("dg-4f9a8b7c"));

@@ -1,24 +1,20 @@
 //! Plain values that YAML 1.1 reads otherwise than they look, where that changes what they mean.
 
-use super::check::{Catalog, Plugin};
 use super::code::Code;
-use super::described::Leaf;
+use super::described::{Leaf, Written};
 use super::finding::Finding;
-use super::model::Config;
 use super::node::{Node, Style, Value};
 use super::typed::push_once;
 
 /// Reports them in the options of all plugins.
-pub(crate) fn check(config: &Config, catalog: &dyn Catalog, findings: &mut Vec<Finding>) {
-    for plugin in config.plugins() {
-        let Plugin { section, name, .. } = plugin;
-        let Some(described) = catalog.describe(&plugin) else { continue };
+pub(crate) fn check(written: &[Written], findings: &mut Vec<Finding>) {
+    for Written { place, described, .. } in written {
         described.leaves(&mut |leaf| {
             if let Some(read) = surprise(leaf)
                 && let Some(key) = leaf.key()
             {
                 let text = &leaf.node.text;
-                let message = format!("`{section}.{name}.options.{}`: YAML 1.1 reads `{text}` as {read}", key.name);
+                let message = format!("`{place}.{}`: YAML 1.1 reads `{text}` as {read}", key.name);
                 push_once(
                     findings,
                     Finding::warning(Code::Surprise, &leaf.node.span, message)

@@ -1,29 +1,26 @@
 //! Templates: texts with places (`{uuid}`) for what a vCon says. What comes from outside must not choose where they lead.
 
-use super::check::{Catalog, Plugin};
 use super::code::Code;
+use super::described::Written;
 use super::finding::Finding;
 use super::model::Config;
 use super::typed::push_once;
 
 /// Reports templates that begin with a place, or have one in the host of a URL. Options are templates where their schema
 /// says `x-template`.
-pub(crate) fn check(config: &Config, catalog: &dyn Catalog, findings: &mut Vec<Finding>) {
+pub(crate) fn check(config: &Config, written: &[Written], findings: &mut Vec<Finding>) {
     let level = config.mode.unknown_level();
-    for plugin in config.plugins() {
-        let Plugin { section, name, .. } = plugin;
-        let Some(described) = catalog.describe(&plugin) else { continue };
+    for Written { place, described, .. } in written {
         described.leaves(&mut |leaf| {
             let (Some(key), Some(text)) = (leaf.key(), leaf.node.as_str()) else { return };
             if !leaf.is_template() || leaf.node.substituted {
                 return;
             }
             let Some(open) = open_place(text) else { return };
-            let message = format!(
-                "`{section}.{name}.options.{}` is a template whose beginning is not fixed: `{}` decides where it leads",
-                key.name,
-                place_at(text, open),
-            );
+            let name = &key.name;
+            let what = place_at(text, open);
+            let message =
+                format!("`{place}.{name}` is a template whose beginning is not fixed: `{what}` decides where it leads");
             // The plugin says the same in other words.
             findings.retain(|known| known.code != Code::BadValue || known.span != leaf.node.span);
             push_once(

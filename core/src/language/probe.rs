@@ -53,9 +53,9 @@ impl LanguageModel {
 fn is_listed(id: &str, model: &str) -> bool {
     match id.strip_suffix('*') {
         Some(beginning) => model.starts_with(beginning),
-        None => id
-            .strip_prefix(model)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(':') || rest.starts_with("-20") || rest == "-latest"),
+        None => id.strip_prefix(model).is_some_and(|rest| {
+            rest.is_empty() || rest.starts_with(':') || rest.starts_with("-20") || rest == "-latest"
+        }),
     }
 }
 

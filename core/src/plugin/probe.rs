@@ -24,6 +24,15 @@ impl Probe {
         Probe { target: target.into(), outcome, time: started.elapsed() }
     }
 
+    /// Whether the other side accepts the credentials of a request that costs nothing.
+    pub async fn credentials(http: &HttpClient, target: &str, request: Result<Request>) -> Self {
+        Probe::of(target, async {
+            http.send(&request?.trusted().provider()).await?;
+            Ok("accepts the credentials".to_owned())
+        })
+        .await
+    }
+
     /// Whether an address answers at all, whatever it says: for receivers that must not get what is no vCon. Of the
     /// address only the host is shown, since a path may be a secret.
     pub async fn address(http: &HttpClient, url: &Url) -> Self {

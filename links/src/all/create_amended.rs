@@ -29,6 +29,7 @@ pub(crate) struct Options {
     tags: Vec<String>,
     /// Where the vCon lies as it came: https, with `{uuid}` in the path. Its hash is written down.
     #[serde(default)]
+    #[schemars(extend("x-template" = true))]
     url: Option<String>,
     /// The lists that the amended version is put on, as a run of its own.
     #[serde(default)]

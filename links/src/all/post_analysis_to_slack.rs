@@ -51,7 +51,7 @@ struct Options {
     /// Where a person sees the conversation: `{vcon_id}` stands for its uuid; without it `?_vcon_id="<uuid>"` is added.
     /// Without a URL the message has no button.
     #[serde(default)]
-    #[schemars(extend("x-result" = false))]
+    #[schemars(extend("x-result" = false, "x-template" = true))]
     url: String,
     /// Which analyses are posted.
     #[serde(default)]

@@ -47,6 +47,7 @@ pub(crate) struct Options {
     name_original: bool,
     /// Where those who may see it find the vCon as it came: https, with `{uuid}` in the path. Its hash is written down.
     #[serde(default)]
+    #[schemars(extend("x-template" = true))]
     url: Option<String>,
     /// The lists that the redacted version is put on, as a run of its own.
     #[serde(default)]
