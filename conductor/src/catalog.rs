@@ -1,8 +1,8 @@
 //! What configurations are checked against: the plugins of this binary.
 
-use vconductor_core::config::{Catalog, Finding, Known, Mode, Options};
-use vconductor_core::jq::Program;
-use vconductor_core::plugin::{Asked, Registry};
+use vconductor_core::config::{Catalog, Described, Finding, Kind, Known, Mode, Options, Plugin};
+use vconductor_core::jq::{CompileError, Program};
+use vconductor_core::plugin::{Asked, Facts, Registry};
 
 /// The registry as the configuration check asks it.
 #[derive(Debug, Clone, Copy)]
@@ -55,8 +55,32 @@ impl Catalog for PluginCatalog<'_> {
         self.registry.tracers.keys().chain(aliases).map(|module| (*module).to_owned()).collect()
     }
 
-    fn compile_jq(&self, program: &str) -> Result<(), String> {
-        Program::compile(program).map(drop).map_err(|error| error.to_string())
+    fn compile_jq(&self, program: &str) -> Result<(), CompileError> {
+        Program::compile(program).map(drop)
+    }
+
+    fn link_facts(&self, module: &str, options: &Options, mode: &Mode) -> Facts {
+        // What is wrong with the options is told elsewhere.
+        let link = self
+            .registry
+            .link(module)
+            .and_then(|entry| (entry.configure)(asked(module, options, mode), &mut Vec::new()));
+        link.map(|link| link.facts()).unwrap_or_default()
+    }
+
+    fn describe(&self, plugin: &Plugin<'_>) -> Option<Described> {
+        let (module, options) = (&**plugin.module, plugin.options.clone());
+        let (schema, options) = match plugin.kind {
+            Kind::Link => self.registry.link(module).map(|entry| ((entry.schema)(), (entry.adapt)(module, options)))?,
+            Kind::Storage => {
+                self.registry.storage(module).map(|entry| ((entry.schema)(), (entry.adapt)(module, options)))?
+            }
+            Kind::Tracer => {
+                self.registry.tracer(module).map(|entry| ((entry.schema)(), (entry.adapt)(module, options)))?
+            }
+            Kind::Ingress => self.registry.ingress.get(module).map(|entry| ((entry.schema)(), options))?,
+        };
+        Some(Described { schema: schema.to_value(), options })
     }
 }
 

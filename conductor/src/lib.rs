@@ -16,6 +16,7 @@ pub mod api;
 pub mod catalog;
 pub mod cli;
 pub mod engine;
+pub mod flow;
 pub mod follow;
 pub mod ingress;
 mod matching;

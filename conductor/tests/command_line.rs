@@ -49,6 +49,7 @@ fn help_of_every_command() {
         "explain",
         "new",
         "schema",
+        "graph",
         "keys",
         "serve",
         "check",

@@ -57,6 +57,7 @@ struct Details {
     message: String,
     help: Option<String>,
     retry_after: Option<Duration>,
+    offset: Option<usize>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -64,7 +65,14 @@ impl Error {
     /// An error of the given class.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
         Error {
-            details: Box::new(Details { class, message: message.into(), help: None, retry_after: None, source: None }),
+            details: Box::new(Details {
+                class,
+                message: message.into(),
+                help: None,
+                retry_after: None,
+                offset: None,
+                source: None,
+            }),
         }
     }
 
@@ -94,6 +102,13 @@ impl Error {
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.details.retry_after = Some(wait);
+        self
+    }
+
+    /// Adds where in the text of an option it lies, in bytes, so that `check` shows the place.
+    #[must_use]
+    pub fn at(mut self, offset: usize) -> Self {
+        self.details.offset = Some(offset);
         self
     }
 
@@ -129,6 +144,11 @@ impl Error {
     /// The wait that the other side asked for.
     pub fn wait(&self) -> Option<Duration> {
         self.details.retry_after
+    }
+
+    /// Where in the text of an option it lies, in bytes.
+    pub fn offset(&self) -> Option<usize> {
+        self.details.offset
     }
 
     /// Whether the engine tries again.

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vconductor_core::config::{
-    self, Config, Environment, Finding, Mode, ProcessEnvironment, Source, has_errors, nearest,
+    self, AssumedEnvironment, Config, Environment, Finding, Loaded, Mode, ProcessEnvironment, Source, has_errors,
+    nearest,
 };
 use vconductor_core::plugin::Registry;
 
@@ -34,14 +35,24 @@ impl Configuration {
         Self::load_in(paths, registry, &ProcessEnvironment)
     }
 
-    /// Reads and checks files and folders with the values of another environment.
+    /// Reads and checks files and folders in an environment.
     pub(crate) fn load_in(paths: &[PathBuf], registry: &Registry, environment: &dyn Environment) -> Self {
-        let loaded = config::load(paths, environment);
+        Self::checked(config::load(paths, environment), registry)
+    }
+
+    /// Checks one configuration in a text, without judging what depends on variables that are not set.
+    pub(crate) fn of_text(name: &str, text: &str, registry: &Registry) -> Self {
+        Self::checked(config::load_text(name, text, &AssumedEnvironment), registry)
+    }
+
+    fn checked(loaded: Loaded, registry: &Registry) -> Self {
         let mut findings = loaded.findings;
         if let Some(config) = &loaded.config {
             findings.extend(config::check(config, &PluginCatalog::new(registry)));
             sections::check(config, &mut findings);
+            findings = config::without_unknown(findings, &config.written);
         }
+        findings = config::without_allowed(findings);
         let sources = loaded.sources;
         findings.sort_by_key(|finding| {
             let file = sources.iter().position(|source| Arc::ptr_eq(source, finding.span.source()));
@@ -71,18 +82,24 @@ impl Configuration {
     /// `2 chains, 5 links, 2 storages: no errors, 1 warning`.
     pub(crate) fn verdict(&self) -> String {
         let verdict = format!("{}, {}", counted(self.errors(), "error"), counted(self.warnings(), "warning"));
-        match &self.config {
-            Some(config) => {
-                let mut parts =
-                    vec![counted(config.chains.len() as u64, "chain"), counted(config.links.len() as u64, "link")];
-                parts.push(counted(config.storages.len() as u64, "storage"));
-                if !config.tracers.is_empty() {
-                    parts.push(counted(config.tracers.len() as u64, "tracer"));
-                }
-                format!("{}: {verdict}", parts.join(", "))
-            }
+        match self.contents() {
+            Some(contents) => format!("{contents}: {verdict}"),
             None => verdict,
         }
+    }
+
+    /// `2 chains, 5 links, 2 storages`.
+    pub(crate) fn contents(&self) -> Option<String> {
+        let config = self.config.as_ref()?;
+        let mut parts = vec![
+            counted(config.chains.len() as u64, "chain"),
+            counted(config.links.len() as u64, "link"),
+            counted(config.storages.len() as u64, "storage"),
+        ];
+        if !config.tracers.is_empty() {
+            parts.push(counted(config.tracers.len() as u64, "tracer"));
+        }
+        Some(parts.join(", "))
     }
 }
 

@@ -71,6 +71,19 @@ impl Failure {
         }
     }
 
+    /// As an error of a class: what may go away is retryable, what must be mended is not.
+    pub(crate) fn into_error(self) -> Error {
+        let class = match self.exit() {
+            Exit::Unavailable => Class::Retryable,
+            _ => Class::Configuration,
+        };
+        match self {
+            Failure::Told { message, help: Some(help), .. } => Error::new(class, message).help(help),
+            Failure::Told { message, .. } => Error::new(class, message),
+            Failure::Silent(_) => Error::new(class, "it cannot be opened"),
+        }
+    }
+
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {

@@ -11,6 +11,7 @@ mod desk;
 mod dlq;
 mod exit;
 mod explain;
+mod graph;
 mod http;
 mod ingest;
 mod inputs;
@@ -123,6 +124,7 @@ enum Command {
     Simulate(simulate::Simulate),
     Explain(explain::Explain),
     New(new::New),
+    Graph(graph::Graph),
     Schema(schema::PrintSchema),
     List(list::List),
     Describe(describe::Describe),
@@ -209,11 +211,12 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Dlq(dlq) => block_on(dlq.run()),
         Command::Replay(replay) => block_on(replay.run()),
         Command::Keys(keys) => block_on(keys.run()),
-        Command::Check(check) => check.run(),
+        Command::Check(check) => block_on(check.run()),
         Command::Explain(explain) => explain.run(),
         Command::Test(test) => block_on(test.run()),
         Command::Simulate(simulate) => block_on(simulate.run()),
         Command::New(new) => block_on(new.run()),
+        Command::Graph(graph) => graph.run(),
         Command::Schema(schema) => schema.run(),
         Command::List(list) => list.run(),
         Command::Describe(describe) => describe.run(),

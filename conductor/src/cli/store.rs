@@ -76,6 +76,16 @@ pub(crate) fn folder(flag: Option<&str>, configured: Option<&str>) -> Result<Pat
     })
 }
 
+/// The store that a command would work on as people name it, without secrets.
+pub(crate) fn shown_choice(flag: Option<&str>, configured: Option<&str>) -> String {
+    shown(&chosen(flag, configured).url)
+}
+
+/// Whether there is anything to open: an embedded store is made when it is first needed.
+pub(crate) fn is_there(flag: Option<&str>, configured: Option<&str>) -> bool {
+    !matches!(place(&chosen(flag, configured)), Ok(Place::Directory(directory)) if !directory.exists())
+}
+
 async fn open_place(place: Place, life: Option<Life>, durability: Durability) -> Result<Arc<dyn Store>> {
     match place {
         Place::Directory(_) if durability == Durability::Replica => {

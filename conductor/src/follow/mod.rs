@@ -28,7 +28,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use vconductor_core::config::Follower;
 use vconductor_core::error::Result;
-use vconductor_core::http::HttpClient;
+use vconductor_core::http::{HttpClient, Url};
+use vconductor_core::plugin::Probe;
 use vconductor_core::store::Store;
 
 pub use protocol::{CLAIM, CONFIRM};
@@ -38,6 +39,17 @@ pub use state::{Counts, State};
 
 use lease::Lease;
 use remote::Remote;
+
+/// Tries a follower's server and token by a question that takes nothing off any list.
+pub(crate) async fn probe(follower: &Follower, http: &HttpClient) -> Probe {
+    let target =
+        Url::parse(&follower.url).map_or_else(|_| "its server".to_owned(), |url| url.origin().ascii_serialization());
+    Probe::of(target, async {
+        Remote::new(follower, http.clone())?.greet().await?;
+        Ok("answers, accepts the token".to_owned())
+    })
+    .await
+}
 
 /// The list of a follower's ids that are still to be fetched.
 pub fn list_of(follower: &str) -> String {

@@ -57,6 +57,16 @@ impl Remote {
         if self.token.is_empty() { Ok(request) } else { request.secret_header(&self.header, &self.token) }
     }
 
+    /// Asks for one uuid of all that are there, which both kinds of servers tell to those whom they know.
+    pub(super) async fn greet(&self) -> Result<()> {
+        let request = self.request(Method::GET, &["vcon"])?;
+        let mut url = request.url().clone();
+        url.query_pairs_mut().append_pair("page", "1").append_pair("size", "1");
+        let request = Request::get(url.as_str())?.trusted().provider();
+        let request = if self.token.is_empty() { request } else { request.secret_header(&self.header, &self.token)? };
+        self.http.send(&request).await.map(drop)
+    }
+
     /// Takes ids off the list of a vcon-server. What this returns is nowhere else.
     pub(super) async fn take(&self) -> Result<Vec<String>> {
         let request = self.request(Method::GET, &["vcon", "egress"])?;

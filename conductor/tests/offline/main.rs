@@ -1,5 +1,6 @@
 //! Chain tests and simulations: chains by the real engine, with nothing outside reached.
 
+mod drawn;
 #[path = "../place/mod.rs"]
 mod place;
 mod scaffolded;

@@ -35,7 +35,7 @@ fn results_are_for_machines_too() {
     let passed: Vec<bool> = results.as_array().unwrap().iter().map(|result| result["passed"] == true).collect();
     assert_eq!(passed, [true, false, false, false, false, false]);
     let finding = &results[1]["findings"][0];
-    assert_eq!((&finding["line"], &finding["code"]), (&16.into(), &"VC0701".into()), "{finding}");
+    assert_eq!((&finding["line"], &finding["code"]), (&16.into(), &"VC0801".into()), "{finding}");
     let junit = fs::read_to_string(place.0.path().join("results.xml")).unwrap();
     assert!(junit.contains(r#"<testsuite name="./wrong_test.yml" tests="6" failures="5""#), "{junit}");
     assert!(junit.contains("the vCon has no tag `urgent`; it has new:new, team:team\">"), "{junit}");

@@ -19,6 +19,11 @@ use crate::secret::Secret;
 /// Sections that vcon-server knows.
 const SECTIONS: &[&str] = &["links", "storages", "chains", "tracers", "imports", "ingress_auth", "followers"];
 
+/// All sections of a configuration.
+pub(crate) fn sections() -> impl Iterator<Item = &'static str> {
+    SECTIONS.iter().chain(NATIVE_SECTIONS).copied()
+}
+
 /// How long what an ingress cannot fetch is tried again, unless the configuration says otherwise.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(86_400);
 /// The largest recording of an ingress, unless the configuration says otherwise.
@@ -144,7 +149,7 @@ impl Builder<'_> {
     }
 
     fn known_sections(&mut self, root: &Node) {
-        let known: Vec<&str> = SECTIONS.iter().chain(NATIVE_SECTIONS).copied().collect();
+        let known: Vec<&str> = sections().collect();
         for (key, _) in root.entries() {
             // `x-` is the usual place for anchors, as in Compose files.
             if !known.contains(&key.name.as_str()) && !key.name.starts_with("x-") {

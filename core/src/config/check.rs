@@ -1,11 +1,17 @@
 //! What is wrong with a configuration beyond its form: names, modules, options, conditions.
 
 use super::code::Code;
-use super::finding::Finding;
+use super::described::Described;
+use super::finding::{Finding, Level};
+use super::lists::Running;
 use super::mode::Mode;
 use super::model::{ChainConfig, Config, Name, PluginConfig, Step, StepLink};
 use super::nearest::nearest;
+use super::node::{Node, Value};
 use super::typed::{Options, push_once};
+use super::{described, flow, lists, secrets, surprise, template};
+use crate::jq::CompileError;
+use crate::plugin::Facts;
 
 /// Whether a catalog has a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +20,60 @@ pub enum Known {
     Yes,
     /// It has not.
     No,
+}
+
+/// What a plugin does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A step of chains.
+    Link,
+    /// Takes finished vCons.
+    Storage,
+    /// Sees every hop.
+    Tracer,
+    /// Takes what vendors post.
+    Ingress,
+}
+
+/// A plugin as a configuration names it.
+#[derive(Debug, Clone, Copy)]
+pub struct Plugin<'a> {
+    /// What it does.
+    pub kind: Kind,
+    /// The section that it stands in.
+    pub section: &'static str,
+    /// Its name there.
+    pub name: &'a Name,
+    /// Its module, which may be an alias.
+    pub module: &'a Name,
+    /// Its options as written.
+    pub options: &'a Options,
+}
+
+impl Config {
+    /// All plugins that the configuration names, section by section.
+    pub fn plugins(&self) -> impl Iterator<Item = Plugin<'_>> {
+        fn of<'c>(kind: Kind, section: &'static str, plugins: &'c [PluginConfig]) -> impl Iterator<Item = Plugin<'c>> {
+            plugins.iter().map(move |plugin| Plugin {
+                kind,
+                section,
+                name: &plugin.name,
+                module: &plugin.module,
+                options: &plugin.options,
+            })
+        }
+        let ingress = self.ingress.iter().map(|adapter| Plugin {
+            kind: Kind::Ingress,
+            section: "ingress",
+            name: &adapter.name,
+            module: &adapter.module,
+            options: &adapter.options,
+        });
+        of(Kind::Link, "links", &self.links)
+            .chain(of(Kind::Storage, "storages", &self.storages))
+            .chain(of(Kind::Tracer, "tracers", &self.tracers))
+            .chain(ingress)
+    }
 }
 
 /// What the plugin registry knows. `core` knows no plugin by name, so the caller brings it.
@@ -40,8 +100,18 @@ pub trait Catalog {
     /// Compiles a condition.
     ///
     /// # Errors
-    /// What is wrong with the program.
-    fn compile_jq(&self, program: &str) -> Result<(), String>;
+    /// What is wrong with the program, and where.
+    fn compile_jq(&self, program: &str) -> Result<(), CompileError>;
+
+    /// What a link with these options tells about itself; nothing where it cannot be built.
+    fn link_facts(&self, _module: &str, _options: &Options, _mode: &Mode) -> Facts {
+        Facts::default()
+    }
+
+    /// The options of a plugin with their schema; `None`: the module is not known.
+    fn describe(&self, _plugin: &Plugin<'_>) -> Option<Described> {
+        None
+    }
 }
 
 /// All findings that need more than one place, or the plugin registry, to see.
@@ -53,6 +123,12 @@ pub fn check(config: &Config, catalog: &dyn Catalog) -> Vec<Finding> {
     for chain in &config.chains {
         checker.chain(chain);
     }
+    checker.flow();
+    checker.drop_consequences();
+    let written = described::written(config, catalog);
+    template::check(config, &written, &mut checker.findings);
+    secrets::check(config, &written, &mut checker.findings);
+    surprise::check(&written, &mut checker.findings);
     checker.findings
 }
 
@@ -98,6 +174,21 @@ impl Checker<'_> {
                 self.findings.push(unknown_module("storage", storage, &self.catalog.storage_modules()));
             }
         }
+        for storage in &self.config.storages {
+            let is_for_media =
+                self.config.media.as_ref().and_then(|media| media.node.get("storage")).and_then(Node::as_str);
+            let mut chains = self.config.chains.iter().flat_map(|chain| &chain.storages);
+            if chains.all(|used| *used.name != *storage.name) && is_for_media != Some(&*storage.name) {
+                self.findings.push(
+                    Finding::warning(
+                        Code::Unused,
+                        &storage.name.span,
+                        format!("the storage `{}` is in no chain: nothing is written to it", storage.name),
+                    )
+                    .help("add it to the `storages` of a chain; if it is there to be read only, write `# check: allow VC0405` behind it"),
+                );
+            }
+        }
     }
 
     fn tracers(&mut self) {
@@ -112,6 +203,64 @@ impl Checker<'_> {
                 self.findings.push(unknown_module("tracer", tracer, &self.catalog.tracer_modules()));
             }
         }
+        let chains = &self.config.chains;
+        for tracer in &self.config.tracers {
+            // A chain that names none has all of them.
+            let names = |chain: &ChainConfig| {
+                chain.tracers.as_ref().map(|names| names.iter().any(|name| **name == *tracer.name))
+            };
+            if !chains.is_empty() && chains.iter().all(|chain| names(chain) == Some(false)) {
+                let message = format!("every chain names its tracers, and none names `{}`", tracer.name);
+                self.findings.push(
+                    Finding::warning(Code::Unused, &tracer.name.span, message)
+                        .help("add it to the `tracers` of a chain, or remove it"),
+                );
+            }
+        }
+    }
+
+    /// Leaves out what is not used only because the name that should use it is misspelled, or its list cannot be read.
+    fn drop_consequences(&mut self) {
+        let meant: Vec<String> = self
+            .findings
+            .iter()
+            .filter(|finding| finding.code != Code::Unused)
+            .filter_map(|finding| finding.nearest.clone())
+            .collect();
+        let chains = self.config.written.get("chains").map_or(&[][..], Node::entries);
+        let is_unread = |key: &str| {
+            chains.iter().any(|(_, chain)| match chain.get(key).map(|node| &node.value) {
+                Some(Value::Sequence(_)) => false,
+                Some(Value::Null) | None => key == "links",
+                Some(_) => true,
+            })
+        };
+        let (links_unread, storages_unread) = (is_unread("links"), is_unread("storages"));
+        let (links, storages) = (&self.config.links, &self.config.storages);
+        let named = |plugins: &[PluginConfig], finding: &Finding, unread: bool| {
+            plugins
+                .iter()
+                .any(|plugin| plugin.name.span == finding.span && (unread || meant.contains(&plugin.name.value)))
+        };
+        self.findings.retain(|finding| {
+            finding.code != Code::Unused
+                || !(named(links, finding, links_unread) || named(storages, finding, storages_unread))
+        });
+    }
+
+    /// What only the order of steps and the ways between chains show.
+    fn flow(&mut self) {
+        let running: Vec<Running<'_>> = self
+            .config
+            .chains
+            .iter()
+            .filter(|chain| chain.enabled)
+            .map(|chain| Running { chain, steps: flow::placed(self.config, chain, self.catalog) })
+            .collect();
+        for Running { chain, steps } in &running {
+            flow::check(chain, steps, &mut self.findings);
+        }
+        lists::check(self.config, &running, &mut self.findings);
     }
 
     fn chain(&mut self, chain: &ChainConfig) {
@@ -126,16 +275,6 @@ impl Checker<'_> {
         }
         for tracer in chain.tracers.iter().flatten() {
             self.defined(Code::UnknownTracer, "tracer", "tracers", tracer, &self.config.tracers);
-        }
-        for list in &chain.egress_lists {
-            if let Some(ingress) = chain.ingress_lists.iter().find(|ingress| ***ingress == **list) {
-                let message = format!("`chains.{}` hands vCons back to its own list `{}`", chain.name, list);
-                self.findings.push(
-                    Finding::warning(Code::Loop, &list.span, message)
-                        .related(&ingress.span, "taken from here")
-                        .help("every vCon goes round for ever: hand over to another list"),
-                );
-            }
         }
     }
 
@@ -158,13 +297,17 @@ impl Checker<'_> {
     }
 
     fn condition(&mut self, condition: &Name) {
-        if let Err(reason) = self.catalog.compile_jq(condition) {
+        if let Err(error) = self.catalog.compile_jq(condition) {
             // The reason may quote the program.
             let shown = condition.text == condition.value;
-            let reason = if shown { reason.lines().next().unwrap_or_default() } else { "it cannot be compiled" };
+            let reason = if shown { error.message.lines().next().unwrap_or_default() } else { "it cannot be compiled" };
             self.findings.push(
-                Finding::error(Code::BadCondition, &condition.span, format!("not a valid jq program: {reason}"))
-                    .help("a condition is a jq program over the vCon, for example `.dialog | length > 0`"),
+                Finding::error(
+                    Code::BadCondition,
+                    &condition.place_of(error.offset),
+                    format!("not a valid jq program: {reason}"),
+                )
+                .help(jq_help(condition)),
             );
         }
         if matches!(condition.trim(), "false" | "null" | "empty") {
@@ -209,8 +352,24 @@ impl Checker<'_> {
     }
 }
 
+/// What mends a condition: often it is written in another language.
+fn jq_help(condition: &str) -> &'static str {
+    let has = |word: &str| condition.contains(word);
+    if has("&&") || has("||") {
+        "jq says `and` and `or`, for example `(.dialog | length > 0) and (.parties | length > 1)`"
+    } else if has("{{") {
+        "jq knows no braces around names: write the path alone, for example `.dialog | length > 0`"
+    } else if has("===") || has(" is ") || has(" not ") {
+        "jq compares with `==` and `!=`, and negates with `| not`"
+    } else if has("'") {
+        "jq puts texts in double quotes, for example '.subject == \"Complaint\"'"
+    } else {
+        "a condition is a jq program over the vCon, for example `.dialog | length > 0`"
+    }
+}
+
 fn lowered(finding: Finding) -> Finding {
-    Finding { level: super::finding::Level::Warning, ..finding }
+    Finding { level: Level::Warning, ..finding }
 }
 
 fn unknown_module(what: &str, plugin: &PluginConfig, modules: &[String]) -> Finding {

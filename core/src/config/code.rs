@@ -46,6 +46,8 @@ codes! {
     Unreadable = "VC0108",
     /// The same name is defined in two files.
     NameInTwoFiles = "VC0109",
+    /// A plain value that YAML 1.1 reads otherwise than it looks.
+    Surprise = "VC0110",
     /// `${env:NAME}` names a variable that is not set and has no default.
     VariableMissing = "VC0201",
     /// `${file:PATH}` names a file that cannot be read.
@@ -54,6 +56,8 @@ codes! {
     NotReplaced = "VC0203",
     /// `${...}` is not written correctly.
     BadPlaceholder = "VC0204",
+    /// A secret stands in the file as it is.
+    SecretInClear = "VC0205",
     /// A key that is not known at this place.
     UnknownKey = "VC0301",
     /// A plugin does not know this option.
@@ -66,6 +70,8 @@ codes! {
     BadValue = "VC0305",
     /// A value is not one of the words allowed here.
     UnknownWord = "VC0306",
+    /// A template whose beginning is not fixed.
+    Template = "VC0307",
     /// No plugin has this module name.
     UnknownModule = "VC0401",
     /// A chain names a link that is not defined.
@@ -82,25 +88,39 @@ codes! {
     ImportIgnored = "VC0407",
     /// Two chains take from the same ingress list.
     ListTakenTwice = "VC0501",
-    /// A chain hands vCons back to a list that it takes from.
+    /// A chain hands vCons back to a list that it takes from, perhaps through other chains.
     Loop = "VC0502",
     /// A step can never run.
     UnreachableStep = "VC0503",
-    /// A condition is not a valid jq program.
+    /// A jq program, of a condition or in an option, is not valid.
     BadCondition = "VC0504",
     /// A chain can never run.
     ChainNeverRuns = "VC0505",
-    /// A follower puts what it pulls on a list that no chain takes from.
+    /// vCons are put on a list that no chain takes from.
     UntakenList = "VC0506",
+    /// A step reads an analysis that only a step behind it writes.
+    AnalysisTooEarly = "VC0507",
+    /// A step writes an analysis that an earlier step has written already.
+    AnalysisHidden = "VC0508",
     /// The file is read in compatibility mode and some settings have no effect.
     Compatibility = "VC0601",
     /// A section that this build does not act on.
     NoEffect = "VC0602",
+    /// Something that the configuration names does not answer.
+    NoAnswer = "VC0701",
+    /// Something that the configuration names answers and refuses.
+    Refused = "VC0702",
     /// A chain test expects something else than what happened.
-    NotAsExpected = "VC0701",
+    NotAsExpected = "VC0801",
 }
 
 impl Code {
+    /// What it is about in a few words: the title of its page.
+    pub fn title(self) -> &'static str {
+        let line = self.page().lines().next().unwrap_or_default();
+        line.split_once(": ").map_or(line, |(_, title)| title)
+    }
+
     /// The code with the given printed form, in any case.
     pub fn parse(text: &str) -> Option<Code> {
         Code::ALL.iter().copied().find(|code| code.as_str().eq_ignore_ascii_case(text))

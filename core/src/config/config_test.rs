@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::*;
+use crate::jq::CompileError;
 
 /// No variable is set, no file exists.
 struct Bare;
@@ -99,8 +100,14 @@ impl Catalog for Fake {
         listed(&["tracers.jlinc"])
     }
 
-    fn compile_jq(&self, program: &str) -> Result<(), String> {
-        if program.ends_with('>') { Err("something is missing behind `>`".into()) } else { Ok(()) }
+    fn compile_jq(&self, program: &str) -> Result<(), CompileError> {
+        match program.strip_suffix('>') {
+            Some(_) => {
+                let message = "something is missing behind `>`".to_owned();
+                Err(CompileError { offset: program.len(), message })
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Finding {
     pub nearest: Option<String>,
     /// Other places that belong to it, each with a short note.
     pub related: Vec<(Span, String)>,
+    /// Places whose text is a secret: no output shows them.
+    pub hidden: Vec<Span>,
 }
 
 impl Finding {
@@ -56,6 +58,7 @@ impl Finding {
             help: None,
             nearest: None,
             related: Vec::new(),
+            hidden: Vec::new(),
         }
     }
 
@@ -87,6 +90,13 @@ impl Finding {
     #[must_use]
     pub fn related(mut self, span: &Span, note: impl Into<String>) -> Self {
         self.related.push((span.clone(), note.into()));
+        self
+    }
+
+    /// Adds a place whose text is a secret.
+    #[must_use]
+    pub(crate) fn hiding(mut self, span: &Span) -> Self {
+        self.hidden.push(span.clone());
         self
     }
 

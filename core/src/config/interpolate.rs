@@ -20,6 +20,11 @@ pub trait Environment {
     /// # Errors
     /// Whatever keeps the file from being read as UTF-8 text.
     fn file(&self, path: &str) -> io::Result<String>;
+
+    /// Whether what is not set counts as set, to something that nobody knows.
+    fn assumes(&self) -> bool {
+        false
+    }
 }
 
 /// The environment of this process.
@@ -49,11 +54,19 @@ pub(crate) fn interpolate(node: &mut Node, environment: &dyn Environment, findin
             entries.iter_mut().for_each(|(_, value)| interpolate(value, environment, findings));
         }
         Value::String(text) if text.contains("${") => {
-            let mut text = Text { rest: text, out: String::new(), span: &node.span, searched: 0, substituted: false };
+            let mut text = Text {
+                rest: text,
+                out: String::new(),
+                span: &node.span,
+                searched: 0,
+                substituted: false,
+                unknown: false,
+            };
             text.replace(environment, findings);
-            let Text { out, substituted, .. } = text;
+            let Text { out, substituted, unknown, .. } = text;
             node.value = Value::String(out);
-            node.substituted = substituted;
+            node.substituted = substituted || unknown;
+            node.unknown = unknown;
         }
         _ => {}
     }
@@ -67,6 +80,7 @@ struct Text<'a> {
     /// How far the source text has been searched for placeholders.
     searched: usize,
     substituted: bool,
+    unknown: bool,
 }
 
 impl Text<'_> {
@@ -92,7 +106,13 @@ impl Text<'_> {
                 }
                 Err(finding) => {
                     self.out.push_str(placeholder);
-                    findings.extend(finding.map(|finding| *finding));
+                    let is_missing =
+                        |finding: &Finding| matches!(finding.code, Code::VariableMissing | Code::FileMissing);
+                    if environment.assumes() && finding.as_deref().is_some_and(is_missing) {
+                        self.unknown = true;
+                    } else {
+                        findings.extend(finding.map(|finding| *finding));
+                    }
                 }
             }
         }

@@ -5,15 +5,21 @@
 //! modules and options. Both report [`Finding`]s, which [`render`] shows as a compiler does; every [`Code`] has a page
 //! in `docs/errors`. Plugins read their [`Options`] into plain serde structs.
 
+mod allow;
+mod assumed;
 mod build;
 mod build_chain;
 mod check;
 mod code;
 mod compat;
+mod described;
 mod finding;
+mod flow;
 mod interpolate;
 mod layout;
+mod lists;
 mod load;
+pub mod markdown;
 mod merge;
 mod mode;
 mod model;
@@ -22,14 +28,21 @@ mod node;
 mod problem;
 mod render;
 mod scalar;
+mod secrets;
 mod shown;
 mod source;
+mod surprise;
+mod template;
 mod typed;
 mod units;
+mod within;
 mod yaml;
 
-pub use check::{Catalog, Known, check};
+pub use allow::without_allowed;
+pub use assumed::{AssumedEnvironment, without_unknown};
+pub use check::{Catalog, Kind, Known, Plugin, check};
 pub use code::Code;
+pub use described::Described;
 pub use finding::{Finding, Level, has_errors};
 pub use interpolate::{Environment, ProcessEnvironment};
 pub use load::{Loaded, load, load_text, load_tree};

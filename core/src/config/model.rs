@@ -13,6 +13,7 @@ use super::node::Node;
 use super::source::Span;
 use super::typed::Options;
 use super::units::Period;
+use super::within;
 use crate::price::{self, Price};
 use crate::secret::Secret;
 use crate::store::Durability;
@@ -26,6 +27,14 @@ pub struct Name {
     pub text: String,
     /// Where it stands.
     pub span: Span,
+}
+
+impl Name {
+    /// The place in the source of a byte of this text, one character long; all of it where that cannot be told.
+    pub(crate) fn place_of(&self, offset: usize) -> Span {
+        // What was interpolated stands nowhere.
+        if self.text == self.value { within::place_of(&self.span, &self.value, offset) } else { self.span.clone() }
+    }
 }
 
 impl Deref for Name {

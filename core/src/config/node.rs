@@ -19,6 +19,8 @@ pub struct Node {
     pub timestamp: bool,
     /// Whether interpolation put a value in: it may be a secret and is never printed.
     pub substituted: bool,
+    /// Whether interpolation would have put a value in that is not known here.
+    pub unknown: bool,
 }
 
 /// How a node was written.
@@ -92,12 +94,13 @@ impl Node {
             style: Style::Plain,
             timestamp: false,
             substituted: false,
+            unknown: false,
         }
     }
 
     /// A list or map.
     pub(crate) fn collection(value: Value, span: Span) -> Self {
-        Node { value, span, text: String::new(), style: Style::Collection, timestamp: false, substituted: false }
+        Node { value, style: Style::Collection, ..Node::null(&span) }
     }
 
     /// Whether it is null.

@@ -168,6 +168,9 @@ fn hint(node: &Node) -> Option<&'static str> {
             Style::Quoted => "remove the quotes",
             _ => "YAML 1.1 reads this form as text: write the number out, for example `1000.0`",
         }),
+        (Value::String(text), Style::Plain) if text.starts_with("0o") => {
+            Some("YAML 1.1 reads `0o...` as text: a number in base eight begins with `0`, for example `0644`")
+        }
         _ => None,
     }
 }

@@ -14,20 +14,47 @@ use super::source::{Source, Span};
 pub fn render(findings: &[Finding], colour: bool, width: usize) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.term_width(width);
     let mut out = String::new();
+    let sources = Sources::of(findings);
     for finding in findings {
         let advice = finding.advice();
-        out.push_str(&renderer.render(&[group(finding, advice.as_deref())]));
+        out.push_str(&renderer.render(&[group(finding, advice.as_deref(), &sources)]));
         out.push_str("\n\n");
     }
     out
 }
 
-fn group<'a>(finding: &'a Finding, advice: Option<&'a str>) -> annotate_snippets::Group<'a> {
+/// The texts of sources in which something is secret, with that made unreadable.
+struct Sources(Vec<(Arc<Source>, String)>);
+
+impl Sources {
+    fn of(findings: &[Finding]) -> Self {
+        let mut sources: Vec<(Arc<Source>, String)> = Vec::new();
+        for span in findings.iter().flat_map(|finding| &finding.hidden) {
+            let known = sources.iter().position(|(source, _)| Arc::ptr_eq(source, span.source()));
+            let index = known.unwrap_or_else(|| {
+                sources.push((Arc::clone(span.source()), span.source().text().to_owned()));
+                sources.len() - 1
+            });
+            let text = &mut sources[index].1;
+            // As many bytes, so that all places stay.
+            let stars: String = text[span.range()].bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }).collect();
+            text.replace_range(span.range(), &stars);
+        }
+        Sources(sources)
+    }
+
+    fn text<'a>(&'a self, source: &'a Arc<Source>) -> &'a str {
+        self.0.iter().find(|(known, _)| Arc::ptr_eq(known, source)).map_or(source.text(), |(_, text)| text)
+    }
+}
+
+fn group<'a>(finding: &'a Finding, advice: Option<&'a str>, sources: &'a Sources) -> annotate_snippets::Group<'a> {
     let title = match finding.level {
         Level::Error => Title::ERROR,
         Level::Warning => Title::WARNING,
     };
-    let mut group = title.primary_title(finding.message.as_str()).id(finding.code.as_str()).elements(snippets(finding));
+    let elements = snippets(finding, sources);
+    let mut group = title.primary_title(finding.message.as_str()).id(finding.code.as_str()).elements(elements);
     if let Some(advice) = advice {
         group = group.element(Title::HELP.message(advice));
     }
@@ -35,7 +62,7 @@ fn group<'a>(finding: &'a Finding, advice: Option<&'a str>) -> annotate_snippets
 }
 
 /// One snippet for every source that the finding speaks of, its own first.
-fn snippets(finding: &Finding) -> Vec<Element<'_>> {
+fn snippets<'a>(finding: &'a Finding, texts: &'a Sources) -> Vec<Element<'a>> {
     let own = finding.span.source();
     let mut sources: Vec<&Arc<Source>> = vec![own];
     for (span, _) in &finding.related {
@@ -43,14 +70,14 @@ fn snippets(finding: &Finding) -> Vec<Element<'_>> {
             sources.push(span.source());
         }
     }
-    sources.into_iter().map(|source| snippet(finding, source)).collect()
+    sources.into_iter().map(|source| snippet(finding, source, texts)).collect()
 }
 
-fn snippet<'a>(finding: &'a Finding, source: &'a Arc<Source>) -> Element<'a> {
+fn snippet<'a>(finding: &'a Finding, source: &'a Arc<Source>, texts: &'a Sources) -> Element<'a> {
     if source.text().is_empty() {
         return annotate_snippets::Origin::path(source.name()).into();
     }
-    let mut snippet = Snippet::source(source.text()).path(source.name());
+    let mut snippet = Snippet::source(texts.text(source)).path(source.name());
     if Arc::ptr_eq(finding.span.source(), source) {
         snippet = snippet.annotation(AnnotationKind::Primary.span(visible(&finding.span)));
     }
@@ -65,14 +92,17 @@ fn visible(span: &Span) -> std::ops::Range<usize> {
     span.first_line()
 }
 
-/// All findings as GitHub workflow commands, one line each.
+/// All findings as GitHub workflow commands, one line each: annotations at the lines of a pull request.
 pub fn render_github(findings: &[Finding]) -> String {
     let mut out = String::new();
     for finding in findings {
         let span = &finding.span;
         let mut text = finding.message.clone();
+        for (span, note) in &finding.related {
+            text.push_str(&format!("\nnote: {span}: {note}"));
+        }
         if let Some(advice) = finding.advice() {
-            text = format!("{text}. {advice}");
+            text.push_str(&format!("\nhelp: {advice}"));
         }
         out.push_str(&format!(
             "::{} file={},line={},col={},endColumn={},title={}::{}\n",
@@ -81,7 +111,7 @@ pub fn render_github(findings: &[Finding]) -> String {
             span.line(),
             span.column(),
             span.end_column(),
-            finding.code,
+            property(&format!("{}: {}", finding.code, finding.code.title())),
             message(&text),
         ));
     }
@@ -122,7 +152,7 @@ mod tests {
     fn the_github_form_is_one_escaped_line() {
         assert_eq!(
             render_github(&[finding()]),
-            "::error file=a%2Cb.yml,line=3,col=13,endColumn=16,title=VC0402::no link is called `tga`. did you mean `tag`? 100 %25 sure\n"
+            "::error file=a%2Cb.yml,line=3,col=13,endColumn=16,title=VC0402%3A a chain names an unknown link::no link is called `tga`%0Ahelp: did you mean `tag`? 100 %25 sure\n"
         );
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use super::node::{Node, Value};
+use super::secrets::has_password;
 
 /// What stands in the place of a secret.
 pub const HIDDEN: &str = "[secret]";
@@ -35,13 +36,6 @@ fn show(node: &Node, secret: bool) -> Json {
 fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
     WORDS.iter().any(|word| name.contains(word))
-}
-
-/// `scheme://user:password@host`.
-fn has_password(text: &str) -> bool {
-    let Some((_, rest)) = text.split_once("://") else { return false };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
 }
 
 /// A configuration that was shown, perhaps changed, with the secrets of `written` in it again.

@@ -34,6 +34,11 @@ impl Source {
         &self.text
     }
 
+    /// The text of a line (from 1) without its line end.
+    pub(crate) fn line(&self, line: usize) -> &str {
+        &self.text[self.line_range(line - 1)]
+    }
+
     /// Index of the line (from 0) that holds a byte offset.
     fn line_of(&self, offset: usize) -> usize {
         self.lines.partition_point(|&start| start <= offset).saturating_sub(1)

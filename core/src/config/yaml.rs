@@ -213,7 +213,7 @@ impl<'a> Builder<'a> {
             None => return Err(Box::new(bad_tag(tag, span))),
         };
         let style = if plain && tag.is_none() { Style::Plain } else { Style::Quoted };
-        Ok(Node { value, span: span.clone(), text: text.to_owned(), style, timestamp, substituted: false })
+        Ok(Node { value, text: text.to_owned(), style, timestamp, ..Node::null(span) })
     }
 
     /// Puts a finished node where it belongs. `plain`: it may be a merge key.

@@ -259,10 +259,34 @@ impl Endpoint {
                 }
             }
         }
+        self.sealed(Request::post(self.versioned(url).as_str())?, key)
+    }
+
+    /// The request for the list of models, which costs nothing.
+    pub(super) fn models(&self, key: &Secret) -> Result<Request> {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty();
+            match self.vendor {
+                Vendor::Azure => path.extend(["openai", "models"]),
+                _ => path.push("models"),
+            };
+        }
+        if self.vendor == Vendor::Anthropic {
+            url.query_pairs_mut().append_pair("limit", "1000");
+        }
+        self.sealed(Request::get(self.versioned(url).as_str())?, key)
+    }
+
+    fn versioned(&self, mut url: Url) -> Url {
         if self.vendor == Vendor::Azure {
             url.query_pairs_mut().append_pair("api-version", &self.azure_api_version);
         }
-        let request = Request::post(url.as_str())?;
+        url
+    }
+
+    /// A request with the key, in the way that the vendor wants it.
+    fn sealed(&self, request: Request, key: &Secret) -> Result<Request> {
         match self.vendor {
             Vendor::Azure => request.secret_header("api-key", key),
             Vendor::Anthropic => request.header("anthropic-version", "2023-06-01")?.secret_header("x-api-key", key),

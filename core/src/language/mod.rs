@@ -18,6 +18,7 @@ mod form;
 mod messages;
 mod model;
 mod pieces;
+mod probe;
 mod responses;
 
 use serde::{Deserialize, Serialize};

@@ -58,8 +58,8 @@ impl Default for Settings {
 
 /// A model of a provider, with the keys and limits of one link.
 pub struct LanguageModel {
-    endpoint: Endpoint,
-    model: String,
+    pub(super) endpoint: Endpoint,
+    pub(super) model: String,
     settings: Settings,
 }
 

@@ -43,20 +43,25 @@ pub(super) fn configured<O: DeserializeOwned, P>(
 
 /// At the option that the message names in backticks, else at all options.
 fn finding(error: &Error, options: &Options) -> Finding {
-    let finding = Finding::error(Code::BadValue, place(error.message(), options), error.chain_text());
+    // What has a place inside of an option is a program.
+    let code = if error.offset().is_some() { Code::BadCondition } else { Code::BadValue };
+    let finding = Finding::error(code, &place(error, options), error.chain_text());
     match error.help_text() {
         Some(help) => finding.help(help),
         None => finding,
     }
 }
 
-fn place<'a>(message: &str, options: &'a Options) -> &'a Span {
-    let named = message.split('`').skip(1).step_by(2);
+fn place(error: &Error, options: &Options) -> Span {
+    let named = error.message().split('`').skip(1).step_by(2);
     let found = named.filter_map(|name| name.split('.').try_fold(&options.node, |node, part| node.get(part))).next();
     match found {
         // A whole map says less than the place where it begins.
-        Some(node) if !matches!(node.value, Value::Mapping(_)) => &node.span,
-        _ => &options.node.span,
+        Some(node) if !matches!(node.value, Value::Mapping(_)) => match error.offset() {
+            Some(offset) => node.place_of(offset),
+            None => node.span.clone(),
+        },
+        _ => options.node.span.clone(),
     }
 }
 

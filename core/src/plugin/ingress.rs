@@ -11,9 +11,11 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::Probe;
 use super::configure::{Configure, configured};
 use crate::config::Options;
 use crate::error::{Error, Result};
+use crate::http::HttpClient;
 use crate::ingress::{Answer, Call, Delivery, Event, Fetcher, Media, Recording, Refused};
 
 /// One vendor, as an operator has set it up. What is told here is all that differs between vendors.
@@ -52,6 +54,12 @@ pub trait Ingress: Send + Sync {
     /// Of the call: retryable while it may be there later, permanent when it is gone or elsewhere, configuration when the
     /// vendor refuses our credentials.
     async fn media(&self, media: &Media, fetcher: &Fetcher) -> Result<Bytes>;
+
+    /// Tries what it asks the vendor with, for `check --online`: only by calls that cost nothing and leave no trace. Empty:
+    /// there is nothing that could be tried so.
+    async fn probe(&self, _http: &HttpClient) -> Vec<Probe> {
+        Vec::new()
+    }
 
     /// The folder whose files are taken; `None`: what comes are requests.
     fn spool(&self) -> Option<&dyn Spool> {

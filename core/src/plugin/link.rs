@@ -7,11 +7,12 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::LinkContext;
 use super::configure::{Configure, configured};
+use super::{Facts, LinkContext, Probe};
 use crate::clock::Millis;
 use crate::config::{Mode, Options};
 use crate::error::{Error, Result};
+use crate::http::HttpClient;
 use crate::vcon::Vcon;
 
 /// What a step decided.
@@ -52,6 +53,18 @@ pub trait Link: Send + Sync {
     /// The class of the error decides: retryable ones are tried again with back-off, others end the run
     /// as a dead letter (or as the chain's `on_error` says).
     async fn run(&self, vcon: &Vcon, context: &LinkContext<'_>) -> Result<Outcome>;
+
+    /// What it tells about itself, so that `check` finds what no single step shows: an analysis before its transcript,
+    /// steps behind the end of a chain.
+    fn facts(&self) -> Facts {
+        Facts::default()
+    }
+
+    /// Tries what it talks to, for `check --online`: only by calls that cost nothing and leave no trace. Empty: there is
+    /// nothing that could be tried so.
+    async fn probe(&self, _http: &HttpClient) -> Vec<Probe> {
+        Vec::new()
+    }
 }
 
 /// A link that can be configured: what a plugin author writes.
@@ -114,6 +127,8 @@ pub struct LinkEntry {
     pub schema: fn() -> Schema,
     /// Older module names under which configurations still ask for it.
     pub aliases: &'static [&'static str],
+    /// Makes today's options of what stands under a module name.
+    pub adapt: fn(&str, Options) -> Options,
     /// Builds it from options that were read and checked.
     pub build: fn(&str, Value) -> Result<Arc<dyn Link>>,
     /// Builds it as a configuration asks; `None`: the findings say what is wrong.
@@ -138,6 +153,7 @@ impl LinkEntry {
                 Ok(Arc::new(P::new(name, options)?))
             },
             aliases: P::ALIASES,
+            adapt: P::adapt,
             configure: |asked, findings| {
                 let plugin = configured(asked, findings, P::adapt, P::new)?;
                 Some(Arc::new(plugin.for_mode(asked.mode)) as Arc<dyn Link>)

@@ -8,10 +8,12 @@
 
 mod configure;
 mod context;
+mod facts;
 mod hook;
 mod ingress;
 mod link;
 mod options;
+mod probe;
 mod registry;
 mod services;
 mod storage;
@@ -19,10 +21,12 @@ mod tracer;
 
 pub use configure::{Asked, Configure};
 pub use context::{Checkpoint, LinkContext, Requested, Step};
+pub use facts::{Facts, Stops};
 pub use hook::{Hook, HookEntry, RunInfo, hooks};
 pub use ingress::{Ingress, IngressEntry, IngressPlugin, Spool};
 pub use link::{Effect, Link, LinkEntry, LinkPlugin, Outcome};
 pub use options::{options_hash, schema_value};
+pub use probe::Probe;
 pub use registry::{Registry, RegistryError};
 pub use services::Services;
 pub use storage::{

@@ -184,6 +184,8 @@ pub struct StorageEntry {
     pub schema: fn() -> Schema,
     /// Older module names under which configurations still ask for it.
     pub aliases: &'static [&'static str],
+    /// Makes today's options of what stands under a module name.
+    pub adapt: fn(&str, Options) -> Options,
     /// Builds it from options that were read and checked.
     pub build: fn(&str, Value) -> Result<Arc<dyn Storage>>,
     /// Builds it as a configuration asks; `None`: the findings say what is wrong.
@@ -204,6 +206,7 @@ impl StorageEntry {
                 Ok(Arc::new(P::new(name, options)?))
             },
             aliases: P::ALIASES,
+            adapt: P::adapt,
             configure: |asked, findings| {
                 let mut options = P::adapt(asked.module, asked.options.clone());
                 if !asked.mode.is_native() {

@@ -7,9 +7,11 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::Probe;
 use super::configure::{Configure, configured};
 use crate::config::Options;
 use crate::error::{Error, Result};
+use crate::http::HttpClient;
 use crate::vcon::Vcon;
 
 /// One hop of a vCon.
@@ -34,6 +36,12 @@ pub struct Hop<'a> {
 pub trait Tracer: Send + Sync {
     /// Sees one hop. Errors are logged and counted; with the option `dlq_vcon_on_error: true` they end the run.
     async fn trace(&self, hop: &Hop<'_>) -> Result<()>;
+
+    /// Tries what it talks to, for `check --online`: only by calls that cost nothing and leave no trace. Empty: there is
+    /// nothing that could be tried so.
+    async fn probe(&self, _http: &HttpClient) -> Vec<Probe> {
+        Vec::new()
+    }
 }
 
 /// A tracer that can be configured.
@@ -68,6 +76,8 @@ pub struct TracerEntry {
     pub schema: fn() -> Schema,
     /// Older module names under which configurations still ask for it.
     pub aliases: &'static [&'static str],
+    /// Makes today's options of what stands under a module name.
+    pub adapt: fn(&str, Options) -> Options,
     /// Builds it from options that were read and checked.
     pub build: fn(&str, Value) -> Result<Arc<dyn Tracer>>,
     /// Builds it as a configuration asks; `None`: the findings say what is wrong.
@@ -87,6 +97,7 @@ impl TracerEntry {
                 Ok(Arc::new(P::new(name, options)?))
             },
             aliases: P::ALIASES,
+            adapt: P::adapt,
             configure: |asked, findings| {
                 configured(asked, findings, P::adapt, P::new).map(|plugin| Arc::new(plugin) as Arc<dyn Tracer>)
             },

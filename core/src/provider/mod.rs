@@ -15,6 +15,7 @@ mod cache;
 mod key;
 mod limits;
 mod permit;
+mod probe;
 mod report;
 #[cfg(test)]
 mod tests;

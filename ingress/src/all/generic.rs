@@ -93,7 +93,9 @@ dialler:
 
     fn new(_: &str, options: Options) -> Result<Self> {
         let map = Program::compile(&options.map).map_err(|error| {
-            Error::configuration(format!("`map` is no jq program: {error}")).help("try it with the jq command first")
+            Error::configuration(format!("`map` is no jq program: {error}"))
+                .at(error.offset)
+                .help("try it with the jq command first")
         })?;
         let media_hosts = Hosts::parse(&options.media_hosts).map_err(|error| error.within("`media_hosts`"))?;
         let media_token = options.media_token.clone();

@@ -8,10 +8,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use vconductor_core::http::signature::TOLERANCE;
-use vconductor_core::http::{Hosts, Request, Url};
+use vconductor_core::http::{Hosts, HttpClient, Request, Url};
 use vconductor_core::ingress::proof::{Ed25519Key, fresh};
 use vconductor_core::ingress::{Call, Delivery, Event, Fetcher, Media, Recording, Refused};
-use vconductor_core::plugin::{Ingress, IngressPlugin};
+use vconductor_core::plugin::{Ingress, IngressPlugin, Probe};
 use vconductor_core::secret::Secret;
 use vconductor_core::{Error, Result, register_ingress};
 
@@ -155,6 +155,17 @@ impl Ingress for Telnyx {
         let url = urls[self.format.as_str()].as_str().or_else(|| urls.as_object()?.values().find_map(Value::as_str));
         let url = url.ok_or_else(|| Error::retryable("Telnyx names no address of the recording yet"))?;
         fetcher.media(request(url)?).await
+    }
+
+    /// Asks for the balance.
+    async fn probe(&self, http: &HttpClient) -> Vec<Probe> {
+        let Some(key) = &self.api_key else { return Vec::new() };
+        let mut url = self.api.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["v2", "balance"]);
+        }
+        let request = Request::get(url.as_str()).and_then(|request| request.bearer(key));
+        vec![Probe::credentials(http, "telnyx", request).await]
     }
 }
 

@@ -6,10 +6,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use vconductor_core::http::{Hosts, Request, Url};
+use vconductor_core::http::{Hosts, HttpClient, Request, Url};
 use vconductor_core::ingress::proof::required;
 use vconductor_core::ingress::{Answer, Call, Delivery, Event, Fetcher, Fields, Media, Recording, Refused};
-use vconductor_core::plugin::{Ingress, IngressPlugin};
+use vconductor_core::plugin::{Ingress, IngressPlugin, Probe};
 use vconductor_core::secret::Secret;
 use vconductor_core::{Error, Result, register_ingress};
 
@@ -185,6 +185,14 @@ impl Ingress for Twilio {
         let ours = request.url().host_str().is_some_and(|host| self.api_hosts.contains(host));
         let request = if ours { self.with_credentials(request.provider())? } else { request };
         fetcher.media(request).await
+    }
+
+    /// Asks for the account.
+    async fn probe(&self, http: &HttpClient) -> Vec<Probe> {
+        let url = self.api.join(&format!("/2010-04-01/Accounts/{}.json", self.account_sid));
+        let url = url.map_err(|error| Error::permanent("no URL of the account").caused_by(error));
+        let request = url.and_then(|url| self.with_credentials(Request::get(url.as_str())?));
+        vec![Probe::credentials(http, "twilio", request).await]
     }
 }
 

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use vconductor_core::config::Mode;
 use vconductor_core::document::Edit;
 use vconductor_core::language::{Answer, Form, LanguageModel, Settings, Task};
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::http::HttpClient;
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome, Probe};
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Error, Result, register_link};
 
@@ -160,5 +161,13 @@ impl Link for AnalyzeAndLabel {
             }
         }
         Ok(Outcome::Continue)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts { partial: self.gate.is_partial(), ..Facts::analysis(self.source.reads(), &self.analysis_type) }
+    }
+
+    async fn probe(&self, http: &HttpClient) -> Vec<Probe> {
+        self.model.probe(http).await
     }
 }

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use vconductor_core::config::Mode;
 use vconductor_core::document::Edit;
 use vconductor_core::language::{Answer, Form, LanguageModel, Settings, Task};
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::http::HttpClient;
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome, Probe};
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Result, register_link};
 
@@ -145,6 +146,14 @@ impl Link for AnalyzeVcon {
         let analysis = analysis_of(dialogs, &self.analysis_type, self.model.vendor_or_openai()).body(body);
         context.edit(Edit::AddAnalysis(analysis.member("vendor_schema", &self.vendor_schema)));
         Ok(Outcome::Continue)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts { partial: self.gate.is_partial(), ..Facts::analysis([], &self.analysis_type) }
+    }
+
+    async fn probe(&self, http: &HttpClient) -> Vec<Probe> {
+        self.model.probe(http).await
     }
 }
 

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use vconductor_core::config::Mode;
 use vconductor_core::document::Edit;
 use vconductor_core::language::{Answer, Form, LanguageModel, Task};
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::http::HttpClient;
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome, Probe};
 use vconductor_core::transcript::{self, Turn};
 use vconductor_core::vcon::{Party, Vcon};
 use vconductor_core::{Error, Result, register_link};
 
-use crate::analysis::{Gate, analysis_of, model_options};
+use crate::analysis::{Gate, TRANSCRIPTS, analysis_of, model_options};
 
 /// Who writes the analysis when no model was asked.
 const VENDOR: &str = "vconductor";
@@ -160,6 +161,19 @@ impl Link for AssignRoles {
         let analysis = analysis_of(&dialogs, &self.analysis_type, vendor).body(json!({"participants": found}));
         context.edit(Edit::AddAnalysis(analysis));
         Ok(Outcome::Continue)
+    }
+
+    fn facts(&self) -> Facts {
+        // Rules need no words.
+        let reads: &[&str] = if self.agents.is_empty() && self.customers.is_empty() { &TRANSCRIPTS } else { &[] };
+        Facts { partial: self.gate.is_partial(), ..Facts::analysis(reads.iter().copied(), &self.analysis_type) }
+    }
+
+    async fn probe(&self, http: &HttpClient) -> Vec<Probe> {
+        match &self.model {
+            Some(model) => model.probe(http).await,
+            None => Vec::new(),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use vconductor_core::amend::{amend, belongs_to_version};
 use vconductor_core::document::Edit;
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome};
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Error, Result, register_link};
 
@@ -29,6 +29,7 @@ pub(crate) struct Options {
     tags: Vec<String>,
     /// Where the vCon lies as it came: https, with `{uuid}` in the path. Its hash is written down.
     #[serde(default)]
+    #[schemars(extend("x-template" = true))]
     url: Option<String>,
     /// The lists that the amended version is put on, as a run of its own.
     #[serde(default)]
@@ -113,6 +114,10 @@ impl Link for CreateAmended {
             .collect();
         let (amended, _) = amend(&content, &prior, &changes, &uuid, now)?;
         self.version.publish(&amended, uuid, context)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts { pushes: self.version.lists.clone(), ..Facts::default() }
     }
 }
 

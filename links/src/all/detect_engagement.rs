@@ -5,7 +5,8 @@ use serde_json::json;
 use vconductor_core::config::Mode;
 use vconductor_core::document::Edit;
 use vconductor_core::language::{Answer, Form, Interface, LanguageModel, Settings, Task};
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::http::HttpClient;
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome, Probe};
 use vconductor_core::secret::Secret;
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Result, register_link};
@@ -139,5 +140,16 @@ impl Link for DetectEngagement {
             context.add_tag("engagement", is_engaged.to_string());
         }
         Ok(Outcome::Continue)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts { partial: self.gate.is_partial(), ..Facts::analysis(self.source.reads(), &self.analysis_type) }
+    }
+
+    async fn probe(&self, http: &HttpClient) -> Vec<Probe> {
+        match &self.model {
+            Some(model) => model.probe(http).await,
+            None => Vec::new(),
+        }
     }
 }

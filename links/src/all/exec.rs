@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use vconductor_core::config::{Period, Size};
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome, Stops};
 use vconductor_core::secret::Secret;
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Error, Result, register_link};
@@ -141,5 +141,9 @@ impl Link for Exec {
         answer.pushes.into_iter().for_each(|list| context.push(list));
         answer.notes.into_iter().for_each(|note| context.note(note));
         Ok(outcome)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts { writes_anything: true, ..Facts::stopping(Stops::Sometimes) }
     }
 }

@@ -9,15 +9,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use vconductor_core::config::Period;
 use vconductor_core::document::Edit;
-use vconductor_core::http::{Request, Response, Url};
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::http::{HttpClient, Request, Response, Url};
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome, Probe};
 use vconductor_core::provider::{Call, Keep, Limits, OneOrMore, Provider, ResultKey, cached};
 use vconductor_core::secret::Secret;
 use vconductor_core::transcript;
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Error, Result, register_link};
 
-use crate::analysis::analysis_of;
+use crate::analysis::{TRANSCRIPTS, analysis_of, hugging_face_account};
 
 /// The type of the analysis.
 const KIND: &str = "llm_analysis";
@@ -157,6 +157,20 @@ impl Link for HuggingLlmLink {
         let analysis = analysis_of(&dialogs, KIND, "huggingface").body(body);
         context.edit(Edit::AddAnalysis(analysis.member("vendor_schema", json!({"opts": opts}))));
         Ok(Outcome::Continue)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::analysis(TRANSCRIPTS, KIND)
+    }
+
+    async fn probe(&self, http: &HttpClient) -> Vec<Probe> {
+        match hugging_face_account(&self.url) {
+            Some(account) => {
+                let ask = |key: &Secret| Request::get(account)?.bearer(key);
+                self.provider.probe(http, ask, |_| Ok("accepts the key".to_owned())).await
+            }
+            None => vec![Probe::address(http, &self.url).await],
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 use vconductor_core::jq::{Program, python_truthy};
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome, Stops};
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Error, Result, register_link};
 
@@ -55,7 +55,7 @@ with_dialogs:
     fn new(_: &str, options: Options) -> Result<Self> {
         let program = Program::compile(&options.filter).map_err(|error| {
             let place = options.filter.get(..error.offset).map_or(error.offset, |front| front.chars().count()) + 1;
-            Error::configuration(format!("option `filter`: {error} (character {place})"))
+            Error::configuration(format!("option `filter`: {error} (character {place})")).at(error.offset)
         })?;
         Ok(JqLink { program: Arc::new(program), forward_matches: options.forward_matches })
     }
@@ -77,6 +77,20 @@ impl Link for JqLink {
         }
         context.note(if matches { "the filter matches" } else { "the filter does not match" });
         Ok(Outcome::Stop)
+    }
+
+    fn facts(&self) -> Facts {
+        // What does not look at the vCon says the same of all of them.
+        let constant = match self.program.text().trim() {
+            "true" | "." => Some(true),
+            "false" | "null" | "empty" => Some(false),
+            _ => None,
+        };
+        Facts::stopping(match constant.map(|matches| matches == self.forward_matches) {
+            Some(true) => Stops::Never,
+            Some(false) => Stops::Always,
+            None => Stops::Sometimes,
+        })
     }
 }
 

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use vconductor_core::config::Period;
 use vconductor_core::document::Edit;
-use vconductor_core::http::{Request, Url};
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::http::{HttpClient, Request, Response, Url};
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome, Probe};
 use vconductor_core::provider::{Call, Limits, OneOrMore, Provider};
 use vconductor_core::secret::Secret;
 use vconductor_core::vcon::{Analysis, Body, Vcon};
@@ -51,7 +51,7 @@ struct Options {
     /// Where a person sees the conversation: `{vcon_id}` stands for its uuid; without it `?_vcon_id="<uuid>"` is added.
     /// Without a URL the message has no button.
     #[serde(default)]
-    #[schemars(extend("x-result" = false))]
+    #[schemars(extend("x-result" = false, "x-template" = true))]
     url: String,
     /// Which analyses are posted.
     #[serde(default)]
@@ -195,6 +195,17 @@ impl Link for PostAnalysisToSlack {
             }
         }
         failures.into_iter().next().map_or(Ok(Outcome::Continue), Err)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts { reads: vec![self.only_if.analysis_type.clone()], ..Facts::default() }
+    }
+
+    /// Slack says who a token is, and posts nothing.
+    async fn probe(&self, http: &HttpClient) -> Vec<Probe> {
+        let url = self.endpoint.as_str().replace("/chat.postMessage", "/auth.test");
+        let ask = |token: &Secret| Request::post(&url)?.bearer(token)?.timeout(self.timeout).json(&json!({}));
+        self.provider.probe(http, ask, whose_token).await
     }
 }
 
@@ -369,6 +380,17 @@ fn refused(word: &str, channel: &str, is_default: bool) -> Error {
     };
     let word: String = word.chars().take(80).collect();
     Error::new(class, format!("Slack did not take the message for #{channel}: {word}")).help(help)
+}
+
+/// What `auth.test` says of a token; it says no in a 200.
+fn whose_token(answer: &Response) -> Result<String> {
+    let body: Value = answer.json()?;
+    if body["ok"] == true {
+        return Ok(format!("accepts the token of {}", body["user"].as_str().unwrap_or("a bot")));
+    }
+    let word: String = body["error"].as_str().unwrap_or("it says not why").chars().take(80).collect();
+    Err(Error::configuration(format!("`token`: Slack refuses it: {word}"))
+        .help("take the bot's token (xoxb-...) from the app's page `OAuth & Permissions`"))
 }
 
 fn section(text: &str) -> Value {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use vconductor_core::document::{Document, Kind, child_pointer};
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome};
 use vconductor_core::prior::Prior;
 use vconductor_core::redact::{Redaction, Rule, Target, redact};
 use vconductor_core::vcon::Vcon;
@@ -47,6 +47,7 @@ pub(crate) struct Options {
     name_original: bool,
     /// Where those who may see it find the vCon as it came: https, with `{uuid}` in the path. Its hash is written down.
     #[serde(default)]
+    #[schemars(extend("x-template" = true))]
     url: Option<String>,
     /// The lists that the redacted version is put on, as a run of its own.
     #[serde(default)]
@@ -150,6 +151,10 @@ impl Link for Redact {
         }
         warnings.into_iter().for_each(|warning| context.note(warning));
         self.version.publish(&redacted.vcon, uuid, context)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts { pushes: self.version.lists.clone(), ..Facts::default() }
     }
 }
 

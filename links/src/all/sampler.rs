@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome, Stops};
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Error, Result, register_link};
 
@@ -129,6 +129,15 @@ impl Link for Sampler {
         }
         context.note("sampled out");
         Ok(Outcome::Stop)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::stopping(match self.rule {
+            Rule::Chance(chance) if chance <= 0.0 => Stops::Always,
+            Rule::Chance(chance) if chance >= 1.0 => Stops::Never,
+            Rule::Modulo(1) | Rule::Second(1) => Stops::Never,
+            _ => Stops::Sometimes,
+        })
     }
 }
 

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use vconductor_core::document::Edit;
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome};
 use vconductor_core::transcript::{figures, find};
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Error, Result, register_link};
 
-use crate::analysis::{analysis_of, is_analysed, speaks_of};
+use crate::analysis::{TRANSCRIPTS, analysis_of, is_analysed, speaks_of};
 
 /// Who writes the analysis.
 const VENDOR: &str = "vconductor";
@@ -80,6 +80,10 @@ impl Link for SummaryStats {
             context.edit(Edit::AddAnalysis(analysis_of(dialogs, &self.analysis_type, VENDOR).body(body)));
         }
         Ok(Outcome::Continue)
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::analysis(TRANSCRIPTS, &self.analysis_type)
     }
 }
 

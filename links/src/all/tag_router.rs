@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome, Stops};
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Result, register_link};
 
@@ -74,6 +74,12 @@ impl Link for TagRouter {
             context.note("no tag has a route");
         }
         Ok(if self.options.forward_original { Outcome::Continue } else { Outcome::Stop })
+    }
+
+    fn facts(&self) -> Facts {
+        let routes = &self.options.tag_routes;
+        let stops = if routes.is_empty() || self.options.forward_original { Stops::Never } else { Stops::Always };
+        Facts { pushes: routes.values().cloned().collect(), ..Facts::stopping(stops) }
     }
 }
 

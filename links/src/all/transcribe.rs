@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use vconductor_core::config;
-use vconductor_core::http::Url;
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::http::{HttpClient, Url};
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome, Probe};
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Error, Result, register_link};
 
@@ -158,5 +158,20 @@ impl Link for Transcribe {
         // A retryable one first: it brings the step back, and only what failed is asked for again.
         let first = failures.iter().position(Error::is_retryable).unwrap_or(0);
         failures.into_iter().nth(first).map_or(Ok(Outcome::Continue), Err)
+    }
+
+    fn facts(&self) -> Facts {
+        let mut writes: Vec<String> =
+            self.vendors.iter().map(|vendor| written::kind(self.format, vendor.as_ref()).to_owned()).collect();
+        writes.dedup();
+        Facts { writes, ..Facts::default() }
+    }
+
+    async fn probe(&self, http: &HttpClient) -> Vec<Probe> {
+        let mut probes = Vec::new();
+        for vendor in &self.vendors {
+            probes.extend(vendor.probe(http).await);
+        }
+        probes
     }
 }

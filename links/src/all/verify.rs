@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use vconductor_core::document::Edit;
 use vconductor_core::jose::{self, Chains, Keys, Payload, Signers, Trust, Verdict};
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome, Stops};
 use vconductor_core::vcon::{Form, Vcon};
 use vconductor_core::{Error, Result, register_link};
 
@@ -174,6 +174,11 @@ impl Link for Verify {
             }
         }
         Ok(Outcome::Continue)
+    }
+
+    fn facts(&self) -> Facts {
+        let stops = if self.options.on_refused == Refused::Stop { Stops::Sometimes } else { Stops::Never };
+        Facts { pushes: self.options.refused_list.iter().cloned().collect(), ..Facts::stopping(stops) }
     }
 }
 

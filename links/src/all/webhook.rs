@@ -10,12 +10,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use vconductor_core::http::Request;
+use vconductor_core::http::{HttpClient, Request};
 use vconductor_core::http::signature::{HUB_SIGNATURE, SigningKey, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use vconductor_core::http::signature::{hub_sign, sign};
 use vconductor_core::layers::instruments::webhook_attempted;
 use vconductor_core::migrate::Egress;
-use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome};
+use vconductor_core::plugin::{Effect, Link, LinkContext, LinkPlugin, Outcome, Probe};
 use vconductor_core::secret::Secret;
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Error, Result, register_link};
@@ -242,6 +242,14 @@ impl Link for Webhook {
             Some(error) if total == 1 => Err(error),
             Some(error) => Err(error.within(format_args!("{failed} of {total} endpoints failed"))),
         }
+    }
+
+    async fn probe(&self, http: &HttpClient) -> Vec<Probe> {
+        let mut probes = Vec::with_capacity(self.targets.len());
+        for target in &self.targets {
+            probes.push(Probe::address(http, target.request.url()).await);
+        }
+        probes
     }
 }
 

@@ -97,6 +97,11 @@ impl Gate {
         self
     }
 
+    /// Whether there are vCons that it does not let through.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.only_if.is_some() || self.rate < 1.0
+    }
+
     /// Whether the link works on this vCon; the trace says why not. The draw is made of the vCon's uuid and the link's
     /// name, so that every attempt and every run decides alike.
     pub(crate) fn is_open(&self, vcon: &Vcon, context: &LinkContext<'_>) -> bool {

@@ -3,14 +3,14 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use vconductor_core::transcript;
+use vconductor_core::transcript::{self, wtf};
 use vconductor_core::vcon::{Analysis, Body, Vcon};
 use vconductor_core::{Error, Result};
 
 use super::{is_analysed, speaks_of};
 
 /// The type under which vcon-server looks for transcripts.
-const TRANSCRIPT: &str = "transcript";
+pub(super) const TRANSCRIPT: &str = "transcript";
 
 /// Where the text of a dialog is found.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -59,6 +59,12 @@ impl Source {
                 .help("write a path such as body.paragraphs.transcript"));
         }
         Ok(Source { analysis_type, location })
+    }
+
+    /// The types of analyses in which it finds texts.
+    pub(crate) fn reads(&self) -> impl Iterator<Item = &str> {
+        let known: &[&str] = if self.analysis_type == TRANSCRIPT { &[wtf::NAME] } else { &[] };
+        std::iter::once(self.analysis_type.as_str()).chain(known.iter().copied())
     }
 
     /// The texts of dialogs that have no analysis of type `result` yet, each with all dialogs that it is of.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use vconductor_core::config::Finding;
 use vconductor_core::plugin::{Effect, Registry};
 
 use super::found::{Found, find};
@@ -50,12 +51,20 @@ impl NewChain {
     pub(crate) async fn run(&self) -> Result<Exit> {
         super::check_name(&self.name)?;
         let registry = plugins::registry()?;
-        let plan = Plan::of(&self.plugins, &registry)?;
+        let mut plan = Plan::of(&self.plugins, &registry)?;
         let (chain, test) = (format!("{}.yml", self.name), format!("{}_test.yml", self.name));
         let mut files = vec![(chain, plan.chain(&self.name, &self.plugins)), (test, plan.test(&self.name, &[], ""))];
         super::write(&self.folder, &files, self.force)?;
-        // What the test expects is what the chain does: the examples decide it, for example where a filter stops.
-        let rehearsed = rehearse(&self.folder.join(&files[1].0), &registry).await?;
+        let started = self.folder.join(&files[1].0);
+        // A filter or a sample would decide what becomes of the conversation of the test.
+        for link in plan.links.iter_mut() {
+            link.mocked |= readable(&started, &registry)?.stops_sometimes(&link.name, &registry);
+        }
+        files[1].1 = plan.test(&self.name, &[], "");
+        super::write(&self.folder, &files[1..], true)?;
+        // What the test expects is what the chain does with its examples.
+        let played = readable(&started, &registry)?.play_first(&registry).await;
+        let rehearsed = played.map_err(|findings| unready(&started, &findings))?;
         files[1].1 = plan.test(&self.name, &executed(&rehearsed), &expected(&rehearsed));
         super::write(&self.folder, &files[1..], true)?;
         let (chain, test) = (self.folder.join(&files[0].0), self.folder.join(&files[1].0));
@@ -189,16 +198,14 @@ fn variables(text: &str) -> impl Iterator<Item = &str> {
     placeholders.filter(|inner| !inner.contains(":-"))
 }
 
-async fn rehearse(file: &Path, registry: &Registry) -> Result<Rehearsed> {
-    let rehearsed = match Rehearsable::read(file, registry) {
-        Ok(rehearsable) => rehearsable.play_first(registry).await,
-        Err(findings) => Err(findings),
-    };
-    rehearsed.map_err(|findings| {
-        configuration::complain(&findings);
-        Failure::new(Exit::Configuration, "the files are written, but an example needs options of your own")
-            .help(format!("mend them, then `vconductor test {}`", file.display()))
-    })
+fn readable(file: &Path, registry: &Registry) -> Result<Rehearsable> {
+    Rehearsable::read(file, registry).map_err(|findings| unready(file, &findings))
+}
+
+fn unready(file: &Path, findings: &[Finding]) -> Failure {
+    configuration::complain(findings);
+    Failure::new(Exit::Configuration, "the files are written, but an example needs options of your own")
+        .help(format!("mend them, then `vconductor test {}`", file.display()))
 }
 
 /// The links that were executed, in order.

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Instant;
 
-use vconductor_core::config::{Code, Config, Finding, has_errors, nearest};
-use vconductor_core::plugin::Registry;
+use vconductor_core::config::{Catalog as _, Code, Config, Finding, has_errors, nearest};
+use vconductor_core::plugin::{Registry, Stops};
 
 use super::Played;
 use super::file::{Case, File};
 use super::judge;
+use crate::catalog::PluginCatalog;
 use crate::cli::configuration::Configuration;
 use crate::offline::{Rehearsal, Rehearsed, Unplayable};
 
@@ -32,6 +33,15 @@ impl Rehearsable {
             Some(config) => Ok(Rehearsable { file, config }),
             None => Err(configuration.findings),
         }
+    }
+
+    /// Whether a link ends the chain for some vCons only.
+    pub(in crate::cli) fn stops_sometimes(&self, link: &str, registry: &Registry) -> bool {
+        let (catalog, mode) = (PluginCatalog::new(registry), &self.config.mode);
+        self.config.link(link).is_some_and(|link| {
+            let facts = catalog.link_facts(&link.module, &link.options, mode);
+            facts.stops == Stops::Sometimes
+        })
     }
 
     /// Plays the first test and does not judge it.

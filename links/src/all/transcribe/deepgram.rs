@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
-use vconductor_core::http::{Request, Url};
-use vconductor_core::plugin::LinkContext;
+use vconductor_core::http::{HttpClient, Request, Url};
+use vconductor_core::plugin::{LinkContext, Probe};
 use vconductor_core::secret::Secret;
 use vconductor_core::{Error, Result};
 
@@ -217,6 +217,19 @@ impl Vendor for Deepgram {
             }
             _ => answer,
         }
+    }
+
+    /// Lists the projects of a key.
+    async fn probe(&self, http: &HttpClient) -> Vec<Probe> {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        let projects = url.path().trim_end_matches("/listen").to_owned() + "/projects";
+        url.set_path(&projects);
+        let ask = |key: &Secret| {
+            let token = Secret::new(format!("Token {}", key.expose()));
+            Request::get(url.as_str())?.secret_header("authorization", &token)
+        };
+        self.account.provider.probe(http, ask, vendor::accepted).await
     }
 
     fn opts(&self) -> Option<Value> {

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use vconductor_core::http::{Request, Url};
-use vconductor_core::plugin::LinkContext;
+use vconductor_core::http::{HttpClient, Request, Url};
+use vconductor_core::plugin::{LinkContext, Probe};
 use vconductor_core::secret::Secret;
 use vconductor_core::{Error, Result};
 
 use super::options::Service;
 use super::timeline;
 use super::vendor::{self, Accepts, Account, Heard, Piece, Plan, Sound, Terms, Used, Vendor, endpoint};
+use crate::analysis::hugging_face_account;
 
 /// The model that is asked for where the options name neither one nor a URL.
 const MODEL: &str = "openai/whisper-large-v3";
@@ -103,6 +104,16 @@ impl Vendor for HuggingFace {
 
     fn join(&self, pieces: Vec<Piece>) -> Value {
         timeline::join(pieces)
+    }
+
+    async fn probe(&self, http: &HttpClient) -> Vec<Probe> {
+        match hugging_face_account(&self.url) {
+            Some(account) => {
+                let ask = |key: &Secret| Request::get(account)?.bearer(key);
+                self.account.provider.probe(http, ask, vendor::accepted).await
+            }
+            None => vec![Probe::address(http, &self.url).await],
+        }
     }
 
     fn opts(&self) -> Option<Value> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use vconductor_core::http::{Form, Request, Url};
-use vconductor_core::plugin::LinkContext;
+use vconductor_core::http::{Form, HttpClient, Request, Url};
+use vconductor_core::plugin::{LinkContext, Probe};
 use vconductor_core::provider::OneOrMore;
 use vconductor_core::secret::Secret;
 use vconductor_core::{Error, Result};
@@ -147,7 +147,11 @@ impl OpenAi {
     }
 
     fn request(&self, form: &(String, bytes::Bytes), key: &Secret) -> Result<Request> {
-        let mut request = Request::post(self.url.as_str())?.body(&form.0, form.1.clone())?;
+        self.sealed(Request::post(self.url.as_str())?.body(&form.0, form.1.clone())?, key)
+    }
+
+    /// A request with the key, in the way that the vendor wants it.
+    fn sealed(&self, mut request: Request, key: &Secret) -> Result<Request> {
         for (name, value) in &self.headers {
             request = request.header(name, value)?;
         }
@@ -301,6 +305,19 @@ impl Vendor for OpenAi {
     /// vcon-server takes no text from the proxy for no result.
     fn is_result(&self, body: &Value) -> bool {
         !self.as_deepgram || !timeline::text(body, "transcript").is_empty()
+    }
+
+    /// Lists the models that a key may use.
+    async fn probe(&self, http: &HttpClient) -> Vec<Probe> {
+        let mut url = self.url.clone();
+        let base = match self.face {
+            Face::Azure => url.path().split("/deployments/").next().unwrap_or_default(),
+            _ => url.path().trim_end_matches("/audio/transcriptions"),
+        };
+        let models = format!("{base}/models");
+        url.set_path(&models);
+        let ask = |key: &Secret| self.sealed(Request::get(url.as_str())?, key);
+        self.account.provider.probe(http, ask, vendor::accepted).await
     }
 
     fn opts(&self) -> Option<Value> {

@@ -125,7 +125,7 @@ macro_rules! vendor_options {
             /// A URL that Deepgram sends the result to, in place of an answer: for recordings that take it long. `{token}` in it
             /// stands for the token that the run waits under; without, the token is put at the end of the path. The run
             /// waits outside, without a place, and goes on when the result comes.
-            #[schemars(extend("x-result" = false))]
+            #[schemars(extend("x-result" = false, "x-template" = true))]
             pub(super) callback: Option<String>,
             /// How long a result may take to come to `callback`. Default: `24h`.
             #[serde(default = "default_callback_timeout")]

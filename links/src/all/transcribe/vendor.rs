@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use vconductor_core::http::{Request, Response, Url};
-use vconductor_core::plugin::LinkContext;
+use vconductor_core::http::{HttpClient, Request, Response, Url};
+use vconductor_core::plugin::{LinkContext, Probe};
 use vconductor_core::price::unit::{AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKENS};
 use vconductor_core::provider::{Call, Estimate, Provider, UsageReport};
 use vconductor_core::recording::Part;
@@ -62,6 +62,9 @@ pub(super) trait Vendor: Send + Sync {
     fn is_result(&self, _body: &Value) -> bool {
         true
     }
+
+    /// Tries the keys by a call that costs nothing.
+    async fn probe(&self, http: &HttpClient) -> Vec<Probe>;
 
     /// The options as vcon-server writes them to `vendor_schema`, without secrets; `None`: it writes none.
     fn opts(&self) -> Option<Value>;
@@ -199,6 +202,11 @@ pub(super) struct Piece {
     pub(super) offset: f64,
     pub(super) seconds: f64,
     pub(super) answer: Option<Value>,
+}
+
+/// What a vendor says to a call that asks for nothing but who we are.
+pub(super) fn accepted(_: &Response) -> Result<String> {
+    Ok("accepts the key".to_owned())
 }
 
 impl Account {

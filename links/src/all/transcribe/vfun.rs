@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use vconductor_core::http::{Form, Request, Url};
-use vconductor_core::plugin::LinkContext;
+use vconductor_core::http::{Form, HttpClient, Request, Url};
+use vconductor_core::plugin::{LinkContext, Probe};
 use vconductor_core::secret::Secret;
 use vconductor_core::{Error, Result};
 
@@ -101,6 +101,10 @@ impl Vendor for Vfun {
     /// It gets recordings whole; there is one piece.
     fn join(&self, pieces: Vec<Piece>) -> Value {
         pieces.into_iter().find_map(|piece| piece.answer).unwrap_or_default()
+    }
+
+    async fn probe(&self, http: &HttpClient) -> Vec<Probe> {
+        vec![Probe::address(http, &self.url).await]
     }
 
     fn opts(&self) -> Option<Value> {
