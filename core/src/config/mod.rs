@@ -22,6 +22,7 @@ mod node;
 mod problem;
 mod render;
 mod scalar;
+mod setting;
 mod shown;
 mod source;
 mod typed;
@@ -41,6 +42,7 @@ pub use model::{
 pub use nearest::nearest;
 pub use node::{Key, Node, Style, Value};
 pub use render::{render, render_github};
+pub use setting::Setting;
 pub use shown::{HIDDEN, restored, shown};
 pub use source::{Source, Span};
 pub use typed::{Options, read};

@@ -14,6 +14,7 @@ mod link;
 mod options;
 mod registry;
 mod services;
+mod settable;
 mod storage;
 mod tracer;
 
@@ -25,6 +26,7 @@ pub use link::{Effect, Link, LinkEntry, LinkPlugin, Outcome};
 pub use options::{options_hash, schema_value};
 pub use registry::{Registry, RegistryError};
 pub use services::Services;
+pub use settable::settable;
 pub use storage::{
     Capabilities, ListPage, ListQuery, Media, MediaStore, SaveItem, Storage, StorageEntry, StoragePlugin,
 };

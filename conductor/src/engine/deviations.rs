@@ -1,0 +1,99 @@
+//! Chains for runs that deviate from theirs: built when the first such run comes, once for all that deviate in the same way.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use vconductor_core::config::{Config, Environment, Finding, ProcessEnvironment};
+use vconductor_core::error::{Error, Result};
+use vconductor_core::plugin::Registry;
+use vconductor_core::run::Deviation;
+
+use super::assemble;
+use super::chain::{Chain, Chains};
+use super::report::Report;
+
+/// So many ways to deviate are remembered; with one more all are built anew as they come.
+const MOST: usize = 64;
+
+/// What chains were built from.
+pub(super) struct Recipe {
+    pub(super) config: Config,
+    pub(super) registry: Registry,
+    pub(super) report: Arc<Report>,
+}
+
+/// The chains of one generation that deviate.
+#[derive(Default)]
+pub(super) struct Deviations(Mutex<HashMap<(String, Deviation), Built>>);
+
+type Built = Result<Arc<Chain>, String>;
+
+impl Deviations {
+    /// The chain as a run wants it.
+    ///
+    /// # Errors
+    /// Configuration: what the run wants does not fit this generation of the configuration.
+    pub(super) fn chain(&self, chains: &Chains, chain: &Arc<Chain>, wanted: &Deviation) -> Result<Arc<Chain>> {
+        if wanted.is_none() {
+            return Ok(Arc::clone(chain));
+        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (chain.name.clone(), wanted.clone());
+        let built = match known.get(&key) {
+            Some(built) => built.clone(),
+            None => {
+                let built = build(chains, &chain.name, wanted).map(Arc::new);
+                if known.len() >= MOST {
+                    known.clear();
+                }
+                known.insert(key, built.clone());
+                built
+            }
+        };
+        built.map_err(|why| {
+            Error::configuration(why).help(
+                "it goes on with `vconductor replay --from dlq` and another --set, or with --new-run as the chain is \
+                 configured",
+            )
+        })
+    }
+}
+
+fn build(chains: &Chains, name: &str, wanted: &Deviation) -> Result<Chain, String> {
+    let Some(recipe) = &chains.recipe else {
+        return Err("this conductor was made without a configuration, so its chains cannot be changed".to_owned());
+    };
+    let built = assemble::deviating(recipe, &chains.built, name, wanted, &ProcessEnvironment, true);
+    built.map_err(|findings| said(&findings))
+}
+
+/// What is wrong with what a run wants, in one line.
+fn said(findings: &[Finding]) -> String {
+    let errors = findings.iter().filter(|finding| finding.is_error());
+    let messages: Vec<String> = errors.map(|finding| finding.message.clone()).collect();
+    format!("what this run is to do differently does not fit its chain: {}", messages.join("; "))
+}
+
+/// Whether a deviation fits a chain, before any run has it. Variables that are not set here may be set where the conductor
+/// runs.
+///
+/// # Errors
+/// Findings about the places in what was asked for.
+pub(crate) fn check(config: &Config, registry: &Registry, chain: &str, wanted: &Deviation) -> Result<(), Vec<Finding>> {
+    let recipe =
+        Recipe { config: config.clone(), registry: registry.clone(), report: Arc::new(Report::default()) };
+    assemble::deviating(&recipe, &Default::default(), chain, wanted, &Elsewhere, false).map(drop)
+}
+
+/// The environment of a conductor, as far as it is known here.
+struct Elsewhere;
+
+impl Environment for Elsewhere {
+    fn variable(&self, name: &str) -> Option<String> {
+        Some(ProcessEnvironment.variable(name).unwrap_or_else(|| "not-known-here".to_owned()))
+    }
+
+    fn file(&self, path: &str) -> std::io::Result<String> {
+        Ok(ProcessEnvironment.file(path).unwrap_or_else(|_| "not-known-here".to_owned()))
+    }
+}
