@@ -6,7 +6,7 @@
 
 pub mod assemble;
 mod book;
-mod budget;
+pub(crate) mod budget;
 mod built;
 pub mod chain;
 pub(crate) mod deviations;

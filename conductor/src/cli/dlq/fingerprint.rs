@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use vconductor_core::clock::Millis;
 use vconductor_core::error::Class;
 use vconductor_core::run::RunId;
-use vconductor_core::store::DeadLetter;
+use vconductor_core::store::{DeadLetter, Failure};
 
 /// Letters with one cause.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Group {
+    /// The cause as it is named on a command line.
+    pub(super) id: String,
     pub(super) letters: u64,
     pub(super) class: Class,
     pub(super) step: String,
@@ -32,6 +35,7 @@ impl Groups {
         let message = fingerprint(&failure.message);
         let group =
             self.0.entry((failure.class.as_str(), failure.step.clone(), message.clone())).or_insert_with(|| Group {
+                id: id(failure, &message),
                 letters: 0,
                 class: failure.class,
                 step: failure.step.clone(),
@@ -53,8 +57,22 @@ impl Groups {
     }
 }
 
+/// The cause of a failure as it is named on a command line.
+pub(super) fn cause(failure: &Failure) -> String {
+    id(failure, &fingerprint(&failure.message))
+}
+
+fn id(failure: &Failure, message: &str) -> String {
+    let mut hash = Sha256::new();
+    for part in [failure.class.as_str(), &failure.step, message] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The message with `#` in place of what people would see as an id, a number, a time, or a value of the vCon.
-fn fingerprint(message: &str) -> String {
+pub(crate) fn fingerprint(message: &str) -> String {
     let message = without_values(message);
     let mut text = String::with_capacity(message.len());
     let mut word = String::new();
