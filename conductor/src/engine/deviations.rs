@@ -24,9 +24,7 @@ pub(super) struct Recipe {
 
 /// The chains of one generation that deviate.
 #[derive(Default)]
-pub(super) struct Deviations(Mutex<HashMap<(String, Deviation), Built>>);
-
-type Built = Result<Arc<Chain>, String>;
+pub(super) struct Deviations(Mutex<HashMap<(String, Deviation), Arc<Chain>>>);
 
 impl Deviations {
     /// The chain as a run wants it.
@@ -39,23 +37,20 @@ impl Deviations {
         }
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (chain.name.clone(), wanted.clone());
-        let built = match known.get(&key) {
-            Some(built) => built.clone(),
-            None => {
-                let built = build(chains, &chain.name, wanted).map(Arc::new);
-                if known.len() >= MOST {
-                    known.clear();
-                }
-                known.insert(key, built.clone());
-                built
-            }
-        };
-        built.map_err(|why| {
+        if let Some(built) = known.get(&key) {
+            return Ok(Arc::clone(built));
+        }
+        let built = build(chains, &chain.name, wanted).map(Arc::new).map_err(|why| {
             Error::configuration(why).help(
                 "it goes on with `vconductor replay --from dlq` and another --set, or with --new-run as the chain is \
                  configured",
             )
-        })
+        })?;
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(key, Arc::clone(&built));
+        Ok(built)
     }
 }
 

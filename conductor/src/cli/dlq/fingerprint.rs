@@ -73,7 +73,7 @@ fn id(failure: &Failure, message: &str) -> String {
 
 /// The message with `#` in place of what people would see as an id, a number, a time, or a value of the vCon.
 pub(crate) fn fingerprint(message: &str) -> String {
-    let message = without_values(message);
+    let message = without_documents(&without_values(message));
     let mut text = String::with_capacity(message.len());
     let mut word = String::new();
     for character in message.chars() {
@@ -96,6 +96,29 @@ fn without_values(message: &str) -> String {
         match parts.next() {
             Some(after) => text.push_str(&format!("#{after}")),
             None => text.push_str(value),
+        }
+    }
+    text
+}
+
+/// What a jq program could not do it could not do with a piece of the vCon, which the message quotes.
+fn without_documents(message: &str) -> String {
+    const FAILED: &str = "` failed: ";
+    let Some((before, why)) = message.split_once(FAILED).filter(|(before, _)| before.contains("jq program `")) else {
+        return message.to_owned();
+    };
+    let (mut text, mut depth) = (format!("{before}{FAILED}"), 0_usize);
+    for character in why.chars() {
+        match character {
+            '[' | '{' => {
+                if depth == 0 {
+                    text.push('#');
+                }
+                depth += 1;
+            }
+            ']' | '}' => depth = depth.saturating_sub(1),
+            other if depth == 0 => text.push(other),
+            _ => {}
         }
     }
     text
@@ -130,6 +153,14 @@ mod tests {
         assert_eq!(
             fingerprint(r#"failed: "cannot parse \"case 7\" as JSON: byte 0""#),
             r#"failed: "cannot parse # as JSON: byte 0""#
+        );
+        assert_eq!(
+            fingerprint(r#"the jq program `.a + 1` failed: cannot calculate [{"tel":"+15550100"},{"name":"Ann"}] + 1"#),
+            "the jq program `.a + 1` failed: cannot calculate # + 1"
+        );
+        assert_eq!(
+            fingerprint(r#"answered 400: {"error":"no such language"}"#),
+            r#"answered 400: {"error":"no such language"}"#
         );
         assert_eq!(fingerprint("bucket s3-eu is gone (404)"), "bucket s3-eu is gone (404)");
         assert_eq!(fingerprint("vcon_missing: no document"), "vcon_missing: no document");

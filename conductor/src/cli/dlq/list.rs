@@ -158,11 +158,11 @@ fn text(letters: &[DeadLetter]) -> String {
 }
 
 fn causes(groups: &[Group]) -> String {
-    let mut table = output::table(&["GROUP", "LETTERS", "STEP", "CLASS", "OLDEST", "NEWEST", "MESSAGE", "FOR EXAMPLE RUN"]);
+    let mut table = output::table(&["LETTERS", "GROUP", "STEP", "CLASS", "OLDEST", "NEWEST", "MESSAGE", "FOR EXAMPLE RUN"]);
     for group in groups {
         table.add_row([
-            Cell::new(&group.id),
             number(group.letters),
+            Cell::new(&group.id),
             Cell::new(output::plain(&group.step)),
             Cell::new(group.class),
             number(age::age(group.oldest)),

@@ -95,7 +95,7 @@ async fn text(store: &dyn Store, letter: &DeadLetter) -> Result<String> {
     let failure = &letter.failure;
     let mut text = format!("{} {}\n", styled(STRONG, "Dead run"), styled(STRONG, letter.run));
     let mut line = |name: &str, value: String| {
-        text.push_str(&format!("  {} {value}\n", styled(DIM, format_args!("{name:<9}"))));
+        text.push_str(&format!("  {} {value}\n", styled(DIM, format_args!("{name:<8}"))));
     };
     line("queue", format!("{} (from list {})", plain(&letter.queue), plain(&letter.list)));
     if let Some(ledger) = &letter.ledger {
@@ -103,7 +103,7 @@ async fn text(store: &dyn Store, letter: &DeadLetter) -> Result<String> {
         line("chain", format!("{chain}, {}", stage(ledger.stage)));
     }
     for different in letter.ledger.iter().flat_map(|ledger| ledger.deviation.lines()) {
-        line("runs with", plain(&different));
+        line("with", plain(&different));
     }
     let ago = age::age(failure.at);
     line("failed", format!("{} ago ({}), attempt {}", ago, age::moment(failure.at), failure.attempts));
