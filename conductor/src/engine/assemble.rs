@@ -127,9 +127,11 @@ fn asked(text: &str, place: std::ops::Range<usize>, message: String) -> Finding 
     Finding::error(Code::UnknownLink, &Span::new(&source, place), message)
 }
 
+/// Without the value: it may be a secret.
 fn refused(text: &str, error: &Error) -> Finding {
-    let source = Source::new("--set", text);
-    let finding = Finding::error(Code::BadValue, &Span::new(&source, 0..text.len()), error.chain_text());
+    let name = text.split_once('=').map_or(text, |(name, _)| name);
+    let source = Source::new("--set", format!("{name}=..."));
+    let finding = Finding::error(Code::BadValue, &Span::new(&source, 0..name.len()), error.chain_text());
     match error.help_text() {
         Some(help) => finding.help(help),
         None => finding,
@@ -257,6 +259,7 @@ impl<'a> Assembly<'a> {
         for setting in self.settings.iter().filter(|setting| setting.link == step.link.value) {
             if let Err(error) = settable(&schema, setting) {
                 self.findings.push(refused(setting.text(), &error));
+                continue;
             }
             options = options.overlaid(Some(&setting.options(self.environment, &mut self.findings)));
             held_as.push(setting.text());

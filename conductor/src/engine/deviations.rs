@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use vconductor_core::config::{Config, Environment, Finding, ProcessEnvironment};
+use vconductor_core::config::{self, Code, Config, Environment, Finding, ProcessEnvironment, Setting};
 use vconductor_core::error::{Error, Result};
 use vconductor_core::plugin::Registry;
 use vconductor_core::run::Deviation;
@@ -69,26 +69,52 @@ fn said(findings: &[Finding]) -> String {
     format!("what this run is to do differently does not fit its chain: {}", messages.join("; "))
 }
 
-/// Whether a deviation fits a chain, before any run has it. Variables that are not set here may be set where the conductor
-/// runs.
+/// Whether a deviation fits a chain, before any run has it. Answers the variables and files that it names and that are not
+/// known here: they may be where the conductor runs, and what is in them can only be judged there.
 ///
 /// # Errors
 /// Findings about the places in what was asked for.
-pub(crate) fn check(config: &Config, registry: &Registry, chain: &str, wanted: &Deviation) -> Result<(), Vec<Finding>> {
-    let recipe =
-        Recipe { config: config.clone(), registry: registry.clone(), report: Arc::new(Report::default()) };
-    assemble::deviating(&recipe, &Default::default(), chain, wanted, &Elsewhere, false).map(drop)
+pub(crate) fn check(
+    config: &Config,
+    registry: &Registry,
+    chain: &str,
+    wanted: &Deviation,
+) -> Result<Vec<String>, Vec<Finding>> {
+    let recipe = Recipe { config: config.clone(), registry: registry.clone(), report: Arc::new(Report::default()) };
+    let elsewhere = Elsewhere::default();
+    let built = assemble::deviating(&recipe, &Default::default(), chain, wanted, &elsewhere, false);
+    let unknown = elsewhere.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Err(mut findings) = built else { return Ok(unknown) };
+    if !unknown.is_empty() {
+        let settings = wanted.set.iter().filter_map(|text| Setting::parse(text).ok());
+        let guessed: Vec<Setting> = settings.filter(|setting| setting.text().contains("${")).collect();
+        findings.retain(|finding| {
+            finding.code == Code::UnknownOption || guessed.iter().all(|setting| !setting.is_at(finding))
+        });
+    }
+    if config::has_errors(&findings) { Err(findings) } else { Ok(unknown) }
 }
 
-/// The environment of a conductor, as far as it is known here.
-struct Elsewhere;
+/// The environment of a conductor, as far as it is known here; with the names of what is not.
+#[derive(Default)]
+struct Elsewhere(Mutex<Vec<String>>);
+
+impl Elsewhere {
+    fn guess(&self, name: &str) -> String {
+        let mut unknown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if unknown.iter().all(|known| known != name) {
+            unknown.push(name.to_owned());
+        }
+        "not known here".to_owned()
+    }
+}
 
 impl Environment for Elsewhere {
     fn variable(&self, name: &str) -> Option<String> {
-        Some(ProcessEnvironment.variable(name).unwrap_or_else(|| "not-known-here".to_owned()))
+        Some(ProcessEnvironment.variable(name).unwrap_or_else(|| self.guess(name)))
     }
 
     fn file(&self, path: &str) -> std::io::Result<String> {
-        Ok(ProcessEnvironment.file(path).unwrap_or_else(|_| "not-known-here".to_owned()))
+        Ok(ProcessEnvironment.file(path).unwrap_or_else(|_| self.guess(path)))
     }
 }

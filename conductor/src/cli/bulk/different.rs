@@ -7,6 +7,7 @@ use vconductor_core::run::Deviation;
 
 use crate::cli::configuration::{self, Configured};
 use crate::cli::exit::{Exit, Failure, Result};
+use crate::cli::output::{self, WARN};
 use crate::engine::deviations;
 
 /// What runs are to do otherwise.
@@ -55,11 +56,16 @@ pub(crate) fn check(config: &Config, registry: &Registry, chain: &str, wanted: &
     if wanted.is_none() {
         return Ok(());
     }
-    deviations::check(config, registry, chain, wanted).map_err(|findings| {
+    let unknown = deviations::check(config, registry, chain, wanted).map_err(|findings| {
         let errors: Vec<_> = findings.into_iter().filter(|finding| finding.is_error()).collect();
         configuration::complain(&errors);
         Failure::Silent(Exit::Usage)
-    })
+    })?;
+    if !unknown.is_empty() {
+        let message = format!("{} is not known here, so what is in it is not checked", unknown.join(", "));
+        output::complain(WARN, "warning", message, Some("the conductor must know it"));
+    }
+    Ok(())
 }
 
 fn usage(message: &str, help: Option<&str>) -> Failure {

@@ -166,8 +166,8 @@ pub(super) async fn ingest_watched(
     };
     let done = transact(inner, &watched, &look, decide).await;
     match &done {
-        Err(_) => inner.announce_again(),
-        Ok(Some(_)) => {}
+        // What was to announce the lists was not sent.
+        Err(_) | Ok(Some(_)) => inner.announce_again(),
         Ok(None) => rung.iter().for_each(|list| inner.bell.ring(list)),
     }
     done
