@@ -127,10 +127,18 @@ fn asked(text: &str, place: std::ops::Range<usize>, message: String) -> Finding 
     Finding::error(Code::UnknownLink, &Span::new(&source, place), message)
 }
 
+/// What stands in place of a value that is not shown.
+const NOT_SHOWN: &str = "=...";
+
+/// Whether a finding is about a setting that is refused whatever its value means to the link.
+pub(super) fn is_refusal(finding: &Finding) -> bool {
+    finding.span.source().text().ends_with(NOT_SHOWN)
+}
+
 /// Without the value: it may be a secret.
 fn refused(text: &str, error: &Error) -> Finding {
     let name = text.split_once('=').map_or(text, |(name, _)| name);
-    let source = Source::new("--set", format!("{name}=..."));
+    let source = Source::new("--set", format!("{name}{NOT_SHOWN}"));
     let finding = Finding::error(Code::BadValue, &Span::new(&source, 0..name.len()), error.chain_text());
     match error.help_text() {
         Some(help) => finding.help(help),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use vconductor_core::config::{self, Code, Config, Environment, Finding, ProcessEnvironment, Setting};
+use vconductor_core::config::{self, Code, Config, Environment, Finding, ProcessEnvironment};
 use vconductor_core::error::{Error, Result};
 use vconductor_core::plugin::Registry;
 use vconductor_core::run::Deviation;
@@ -86,14 +86,17 @@ pub(crate) fn check(
     let unknown = elsewhere.0.into_inner().unwrap_or_else(PoisonError::into_inner);
     let Err(mut findings) = built else { return Ok(unknown) };
     if !unknown.is_empty() {
-        let settings = wanted.set.iter().filter_map(|text| Setting::parse(text).ok());
-        let guessed: Vec<Setting> = settings.filter(|setting| setting.text().contains("${")).collect();
-        findings.retain(|finding| {
-            finding.code == Code::UnknownOption || guessed.iter().all(|setting| !setting.is_at(finding))
-        });
+        // What a link says of a value that was only guessed is worth nothing; without it, it is worth something again.
+        findings.retain(|finding| finding.code != Code::BadValue || assemble::is_refusal(finding));
+        let rest = wanted.set.iter().filter(|text| !text.contains("${")).cloned().collect();
+        let known = Deviation { set: rest, ..wanted.clone() };
+        let built = assemble::deviating(&recipe, &Default::default(), chain, &known, &ProcessEnvironment, false);
+        let more = built.err().unwrap_or_default();
+        findings.extend(more.into_iter().filter(|finding| finding.code == Code::BadValue));
     }
     if config::has_errors(&findings) { Err(findings) } else { Ok(unknown) }
 }
+
 
 /// The environment of a conductor, as far as it is known here; with the names of what is not.
 #[derive(Default)]

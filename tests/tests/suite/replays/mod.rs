@@ -103,8 +103,10 @@ impl Scene {
         counts
     }
 
+    /// Runs that wait on a list; none while there is no store.
     fn count_waiting(&self, list: &str) -> u64 {
-        let lists = self.json(&["queue", list]);
+        let done = self.run(&["queue", list, "--output", "json"]);
+        let lists: Value = serde_json::from_str(&done.stdout).unwrap_or_default();
         lists["lists"][0]["waiting"].as_u64().unwrap_or(0)
     }
 
