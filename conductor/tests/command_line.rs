@@ -44,6 +44,7 @@ fn help_of_every_command() {
         "queue",
         "dlq",
         "replay",
+        "copy",
         "keys",
         "serve",
         "check",

@@ -65,7 +65,7 @@ Examples:
   vconductor validate --strict export/                     # does it follow the draft?
   vconductor queue                                         # how the lists stand, and why nothing moves
   vconductor dlq list                                      # what failed for good
-  vconductor replay --from storage s3 --to support --since 7d --config chains.yml   # run vCons again
+  vconductor replay --from dlq calls --dry-run             # run vCons again
   vconductor describe links.webhook                        # the manual of a link
 
 Exit codes:

@@ -32,7 +32,7 @@ How far it has come is kept in the store (--store), so that after Ctrl-C and aft
 const EXAMPLES: &str = "\
 Examples:
   vconductor copy --from s3 --to postgres --verify --config chains.yml
-  vconductor copy --from postgres --to ./export --since 30d --where '.parties | length > 1' --config chains.yml
+  vconductor copy --from postgres --to ./export --since 30d --config chains.yml
   vconductor copy --from ./export --to s3 --rate 200/s --config chains.yml
   vconductor copy --from s3 --to archive --dry-run --config chains.yml";
 

@@ -44,16 +44,17 @@ the configuration before anything is done.
 
 Ctrl-C ends it when the present batch is done. How far it has come is kept in the store, in one step with what was put on \
 lists: after that, and after a crash, the same command goes on, runs no vCon twice and leaves none out. What has come to its \
-end is done again with --restart only (dead letters that are left at once).";
+end is done again with --restart only; a queue of dead letters is gone through again.";
 
 const EXAMPLES: &str = "\
 Examples:
   vconductor replay --from dlq calls --dry-run
-  vconductor replay --from dlq calls --group 3f2a91bc --from-link analyze --set analyze.options.model=gpt-5 --config chains.yml
+  vconductor replay --from dlq calls --group 3f2a91bc --from-link analyze
+  vconductor replay --from dlq calls --set analyze.options.model=gpt-5 --config chains.yml
   vconductor replay --from dlq calls --to support-v2 --config chains.yml --rate 50/s --limit 1000
-  vconductor replay --from storage s3 --to support --since 7d --where '.dialog | length > 0' --config chains.yml
-  vconductor replay --from path export/ --to support --skip-link transcribe --config chains.yml
-  vconductor replay --from list done --to archive --config chains.yml";
+  vconductor replay --from storage s3 --to support --since 7d --config chains.yml
+  vconductor replay --from path export/ --to calls --where '.dialog | length > 0'
+  vconductor replay --from list done --to archive --skip-link transcribe --config chains.yml";
 
 /// Run vCons again
 #[derive(Debug, Args)]
