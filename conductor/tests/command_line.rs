@@ -50,6 +50,7 @@ fn help_of_every_command() {
         "new",
         "schema",
         "graph",
+        "copy",
         "keys",
         "serve",
         "check",

@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use vconductor_core::clock::Millis;
 use vconductor_core::error::{Class, Error, Result};
-use vconductor_core::run::RunId;
+use vconductor_core::run::{Ledger, RunId};
 use vconductor_core::store::{
-    Catalogue, Claim, ClaimRequest, Claimed, Commit, Committed, Coordination, DeadLetter, DeadLetterQueue, Documents,
-    End, Hold, Keyring, ListStatus, NewVcon, Once, Operations, Pending, Permit, ProcessId, Queue, Queued, Reaped,
-    Replaced, Revival, Standing, Store, Stored, StoredKey, Taken, TenantScope, Term, TimeRange, Want,
+    Advance, Catalogue, Claim, ClaimRequest, Claimed, Commit, Committed, Coordination, DeadLetter, DeadLetterQueue,
+    Documents, End, Hold, Keyring, ListStatus, NewVcon, Once, Operations, Pending, Permit, ProcessId, Queue, Queued,
+    Reaped, Replaced, Replays, Retaken, Revival, Standing, Store, Stored, StoredKey, Taken, TenantScope, Term,
+    TimeRange, Want,
 };
 
 /// A store around another one.
@@ -295,6 +296,29 @@ impl Keyring for Faulty {
 
     async fn key_used(&self, id: &str, at: Millis) -> Result<()> {
         self.inner.key_used(id, at).await
+    }
+}
+
+#[async_trait]
+impl Replays for Faulty {
+    async fn cursor(&self, name: &str) -> Result<Option<String>> {
+        self.inner.cursor(name).await
+    }
+
+    async fn advance(&self, advance: &Advance, vcons: Vec<NewVcon>, ledger: Option<&Ledger>) -> Result<bool> {
+        self.inner.advance(advance, vcons, ledger).await
+    }
+
+    async fn forget_cursor(&self, name: &str) -> Result<bool> {
+        self.inner.forget_cursor(name).await
+    }
+
+    async fn waiting(&self, list: &str, skip: usize, limit: usize) -> Result<Vec<String>> {
+        self.inner.waiting(list, skip, limit).await
+    }
+
+    async fn retake(&self, from: &str, to: &str, uuids: &[String], ledger: Option<&Ledger>) -> Result<Vec<Retaken>> {
+        self.inner.retake(from, to, uuids, ledger).await
     }
 }
 

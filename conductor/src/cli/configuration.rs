@@ -145,6 +145,8 @@ pub(crate) struct Configured {
     store: Option<String>,
     lists: Vec<String>,
     chains: Vec<Chain>,
+    config: Config,
+    registry: Registry,
 }
 
 /// A chain as far as commands besides `run` and `check` want to know it.
@@ -167,6 +169,16 @@ impl Configured {
     /// Whether a chain, or a follower of the configuration, takes from the list.
     pub(crate) fn takes_from(&self, list: &str) -> bool {
         self.lists.iter().any(|own| own == list)
+    }
+
+    /// All of it. Whether it may run is not known.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The plugins that it was read with.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// Its chains.
@@ -196,15 +208,17 @@ pub(crate) fn for_store(given: &[PathBuf]) -> Result<Option<Configured>> {
     if given.is_empty() {
         return Ok(None);
     }
-    let configuration = Configuration::load(given, &plugins::registry()?);
-    let Some(config) = &configuration.config else {
+    let registry = plugins::registry()?;
+    let configuration = Configuration::load(given, &registry);
+    let Some(config) = configuration.config else {
         complain(&configuration.findings);
         return Err(Failure::Silent(Exit::Configuration));
     };
     let chains: Vec<Chain> = config.chains.iter().map(Chain::of).collect();
     let taken = chains.iter().flat_map(|chain| chain.ingress_lists.iter().cloned());
     let lists = taken.chain(config.followers.iter().map(|follower| follow::list_of(&follower.name))).collect();
-    Ok(Some(Configured { store: config.store.as_ref().map(|store| store.value.clone()), lists, chains }))
+    let store = config.store.as_ref().map(|store| store.value.clone());
+    Ok(Some(Configured { store, lists, chains, config, registry }))
 }
 
 /// Tells findings on stderr.

@@ -3,9 +3,11 @@
 //! stdout is data, stderr is talk. Every command returns its exit code; nothing below prints an error and goes on.
 
 mod age;
+mod bulk;
 mod check;
 mod completions;
 mod configuration;
+mod copy;
 mod describe;
 mod desk;
 mod dlq;
@@ -71,6 +73,7 @@ Examples:
   vconductor validate --strict export/                     # does it follow the draft?
   vconductor queue                                         # how the lists stand, and why nothing moves
   vconductor dlq list                                      # what failed for good
+  vconductor replay --from dlq calls --dry-run             # run vCons again
   vconductor describe links.webhook                        # the manual of a link
 
 Exit codes:
@@ -117,7 +120,8 @@ enum Command {
     Validate(validate::Validate),
     Queue(queue::Queue),
     Dlq(dlq::Dlq),
-    Replay(replay::Replay),
+    Replay(Box<replay::Replay>),
+    Copy(copy::Copy),
     Keys(keys::Keys),
     Check(check::Check),
     Test(test::Test),
@@ -210,6 +214,7 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Queue(queue) => block_on(queue.run()),
         Command::Dlq(dlq) => block_on(dlq.run()),
         Command::Replay(replay) => block_on(replay.run()),
+        Command::Copy(copy) => block_on(copy.run()),
         Command::Keys(keys) => block_on(keys.run()),
         Command::Check(check) => block_on(check.run()),
         Command::Explain(explain) => explain.run(),

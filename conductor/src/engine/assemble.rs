@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vconductor_core::config::{
-    self, ChainConfig, Code, Config, Finding, OnError as ConfiguredOnError, OnSigned as ConfiguredOnSigned,
-    PluginConfig, ProcessEnvironment, RetryConfig, Step as ConfiguredStep, StepLink, load_text, render,
+    self, ChainConfig, Code, Config, Environment, Finding, Level, OnError as ConfiguredOnError,
+    OnSigned as ConfiguredOnSigned, PluginConfig, ProcessEnvironment, RetryConfig, Setting, Source, Span,
+    Step as ConfiguredStep, StepLink, load_text, nearest, render,
 };
+use vconductor_core::error::Error;
 use vconductor_core::jq::Program;
 use vconductor_core::layers::retry::RetryPolicy;
-use vconductor_core::plugin::{Asked, Link, Registry, Storage, options_hash};
-use vconductor_core::run::StepKey;
+use vconductor_core::plugin::{Asked, Link, Registry, Storage, options_hash, settable};
+use vconductor_core::run::{Deviation, StepKey};
 
 use super::built::Built;
 use super::chain::{Chain, Chains, LinkStep, Offload, OnError, OnSigned, Step, StorageStep, TracerStep};
+use super::deviations::Recipe;
 use super::report::Report;
 use super::writer::StorageWriter;
 use crate::catalog::PluginCatalog;
@@ -70,14 +73,109 @@ fn build(
 ) -> Result<Chains, Vec<Finding>> {
     let mut findings = Vec::new();
     let offload = if stand_ins.is_some() { None } else { sections::offload(config, &mut findings) };
-    let mut assembly =
-        Assembly { config, registry, report, offload, before, stand_ins, built: Built::default(), findings };
+    let mut assembly = Assembly { offload, findings, stand_ins, ..Assembly::new(config, registry, report, before) };
     let chains: Vec<_> =
         config.chains.iter().filter(|chain| chain.enabled).map(|chain| Arc::new(assembly.chain(chain))).collect();
     if config::has_errors(&assembly.findings) {
         return Err(assembly.findings);
     }
-    Ok(Chains { chains, generation: config.hash.clone(), built: assembly.built })
+    let built = assembly.built;
+    let recipe = Recipe { config: config.clone(), registry: registry.clone(), report: Arc::clone(report) };
+    Ok(Chains { chains, generation: config.hash.clone(), built, recipe: Some(Arc::new(recipe)) })
+}
+
+/// Builds one chain once more, as a run wants it that deviates from it. `whole`: with its storages and tracers, else its
+/// links alone.
+///
+/// # Errors
+/// Findings about what the run wants.
+pub(super) fn deviating(
+    recipe: &Recipe,
+    before: &Built,
+    name: &str,
+    wanted: &Deviation,
+    environment: &dyn Environment,
+    whole: bool,
+) -> Result<Chain, Vec<Finding>> {
+    let Recipe { config, registry, report } = recipe;
+    let mut findings = Vec::new();
+    let offload = if whole { sections::offload(config, &mut Vec::new()) } else { None };
+    let Some(chain) = config.chain(name) else {
+        return Err(vec![asked(name, 0..name.len(), format!("there is no chain `{name}`"))]);
+    };
+    let settings = settings(chain, wanted, &mut findings);
+    let mut assembly = Assembly {
+        offload,
+        findings,
+        settings,
+        wanted: Some(wanted),
+        begun: wanted.from_link.is_none(),
+        environment,
+        whole,
+        ..Assembly::new(config, registry, report, before)
+    };
+    let built = assembly.chain(chain);
+    let mut findings = assembly.findings;
+    for finding in &mut findings {
+        // A name that is wrong here is wrong in every mode: nobody has run with it yet.
+        let unknown = finding.code == Code::UnknownOption;
+        if unknown && assembly.settings.iter().any(|setting| setting.is_at(finding)) {
+            finding.level = Level::Error;
+        }
+    }
+    if config::has_errors(&findings) { Err(findings) } else { Ok(built) }
+}
+
+/// What a run wants to set, with findings about names that its chain does not have.
+fn settings(chain: &ChainConfig, wanted: &Deviation, findings: &mut Vec<Finding>) -> Vec<Setting> {
+    let names: Vec<&str> = chain.steps().map(|step| &*step.link.value).collect();
+    let mut need = |text: &str, link: &str| {
+        if !names.contains(&link) {
+            let message = format!("chain `{}` has no link `{link}`", chain.name);
+            findings.push(asked(text, 0..link.len(), message).nearest(nearest(link, &names)));
+        }
+    };
+    for link in wanted.from_link.iter().chain(&wanted.skip) {
+        need(link, link);
+    }
+    let mut settings = Vec::new();
+    let mut wrong = Vec::new();
+    for text in &wanted.set {
+        match Setting::parse(text) {
+            Ok(setting) => {
+                need(text, &setting.link);
+                settings.push(setting);
+            }
+            Err(error) => wrong.push(refused(text, &error)),
+        }
+    }
+    findings.append(&mut wrong);
+    settings
+}
+
+/// A finding about a text of the command line.
+fn asked(text: &str, place: std::ops::Range<usize>, message: String) -> Finding {
+    let source = Source::new("command line", text);
+    Finding::error(Code::UnknownLink, &Span::new(&source, place), message)
+}
+
+/// What stands in place of a value that is not shown.
+const NOT_SHOWN: &str = "=...";
+
+/// Whether a finding is about a setting that is refused whatever its value means to the link.
+pub(super) fn is_refusal(finding: &Finding) -> bool {
+    finding.span.source().text().ends_with(NOT_SHOWN)
+}
+
+/// Without the value: it may be a secret.
+fn refused(text: &str, error: &Error) -> Finding {
+    let name = text.split_once('=').map_or(text, |(name, _)| name);
+    let source = Source::new("--set", format!("{name}{NOT_SHOWN}"));
+    let finding = Finding::error(Code::BadValue, &Span::new(&source, 0..name.len()), error.chain_text());
+    match error.help_text() {
+        Some(help) => finding.help(help),
+        None => finding,
+    }
 }
 
 /// Loads, checks and builds a configuration given as text; for tests and embedding.
@@ -112,9 +210,36 @@ struct Assembly<'a> {
     /// What is built now: one writer per storage, however many chains use it.
     built: Built,
     findings: Vec<Finding>,
+    /// What a run wants to be different.
+    wanted: Option<&'a Deviation>,
+    settings: Vec<Setting>,
+    /// Whether the link was met that the run begins with.
+    begun: bool,
+    /// Where placeholders in settings take their values from.
+    environment: &'a dyn Environment,
+    /// With storages and tracers.
+    whole: bool,
 }
 
 impl<'a> Assembly<'a> {
+    fn new(config: &'a Config, registry: &'a Registry, report: &'a Arc<Report>, before: &'a Built) -> Self {
+        Assembly {
+            config,
+            registry,
+            report,
+            offload: None,
+            before,
+            stand_ins: None,
+            built: Built::default(),
+            findings: Vec::new(),
+            wanted: None,
+            settings: Vec::new(),
+            begun: true,
+            environment: &ProcessEnvironment,
+            whole: true,
+        }
+    }
+
     fn chain(&mut self, chain: &ChainConfig) -> Chain {
         let mut occurrences: BTreeMap<&str, u32> = BTreeMap::new();
         let mut steps = Vec::new();
@@ -128,6 +253,8 @@ impl<'a> Assembly<'a> {
                     }
                 }
                 ConfiguredStep::Parallel { links, .. } => {
+                    // Side by side, none of them is before another.
+                    self.begun |= links.iter().any(|link| self.begins_with(&link.link));
                     let branches: Vec<_> =
                         links.iter().filter_map(|link| self.step(chain, link, &mut occurrences)).collect();
                     step_names.push(branches.iter().map(LinkStep::name).collect::<Vec<_>>().join("+"));
@@ -168,7 +295,20 @@ impl<'a> Assembly<'a> {
         }
         let link = self.config.link(&step.link)?;
         let entry = self.registry.link(&link.module)?;
-        let options = self.config.step_options(step)?;
+        let schema = (entry.schema)();
+        let mut options = self.config.step_options(step)?;
+        let mut held_as = vec![step.link.value.as_str()];
+        for setting in self.settings.iter().filter(|setting| setting.link == step.link.value) {
+            if let Err(error) = settable(&schema, setting) {
+                self.findings.push(refused(setting.text(), &error));
+                continue;
+            }
+            options = options.overlaid(Some(&setting.options(self.environment, &mut self.findings)));
+            held_as.push(setting.text());
+        }
+        self.begun |= self.begins_with(&step.link);
+        let skipped = self.wanted.is_some_and(|wanted| !self.begun || wanted.skip.contains(&step.link.value));
+        let held_as = held_as.join(" with ");
         let asked = Asked { name: &step.link, module: &link.module, options: &options, mode: &self.config.mode };
         let (built, findings) = (&mut self.built.links, &mut self.findings);
         let place = [&*chain.name.value, &*key_occurrence.to_string()];
@@ -187,7 +327,7 @@ impl<'a> Assembly<'a> {
                 }
             },
         };
-        let hash = options_hash(&(entry.schema)(), &options.node.to_json());
+        let hash = options_hash(&schema, &options.node.to_json());
         Some(LinkStep {
             key: StepKey { link: step.link.value.clone(), occurrence: key_occurrence, options: hash },
             module: entry.module,
@@ -205,7 +345,13 @@ impl<'a> Assembly<'a> {
                 ConfiguredOnError::Stop => OnError::Stop,
             },
             on_signed: self.on_signed(step),
+            skipped,
+            held_as,
         })
+    }
+
+    fn begins_with(&self, link: &str) -> bool {
+        self.wanted.is_some_and(|wanted| wanted.from_link.as_deref() == Some(link))
     }
 
     fn on_signed(&mut self, step: &StepLink) -> OnSigned {
@@ -227,7 +373,8 @@ impl<'a> Assembly<'a> {
 
     fn storages(&mut self, chain: &ChainConfig) -> Vec<StorageStep> {
         let mut steps = Vec::new();
-        for reference in &chain.storages {
+        let wanted = if self.whole { chain.storages.as_slice() } else { &[] };
+        for reference in wanted {
             let Some(storage) = self.config.storage(&reference.name) else { continue };
             let Some(writer) = self.writer(storage) else { continue };
             steps.push(StorageStep {
@@ -263,7 +410,8 @@ impl<'a> Assembly<'a> {
 
     fn tracers(&mut self, chain: &ChainConfig) -> Vec<TracerStep> {
         let wanted = |tracer: &&PluginConfig| {
-            self.stand_ins.is_none()
+            self.whole
+                && self.stand_ins.is_none()
                 && chain.tracers.as_ref().is_none_or(|names| names.iter().any(|name| name.value == tracer.name.value))
         };
         let mut steps = Vec::new();

@@ -10,6 +10,7 @@ use vconductor_core::plugin::{Effect, Link, Tracer};
 use vconductor_core::run::StepKey;
 
 use super::built::Built;
+use super::deviations::Recipe;
 use super::writer::StorageWriter;
 
 /// All chains of one generation of the configuration.
@@ -21,6 +22,8 @@ pub struct Chains {
     pub generation: String,
     /// Their plugins, for the next generation.
     pub(super) built: Built,
+    /// What they were built from; none where they were made otherwise.
+    pub(super) recipe: Option<Arc<Recipe>>,
 }
 
 impl Chains {
@@ -123,6 +126,11 @@ pub struct LinkStep {
     pub on_error: OnError,
     /// What happens to a signed or encrypted vCon, if the link edits.
     pub on_signed: OnSigned,
+    /// Not executed: the run was put on its list without it.
+    pub skipped: bool,
+    /// Its name among what is held. With options of a run's own it is another link: what is wrong with those must stop no
+    /// other run.
+    pub held_as: String,
 }
 
 impl LinkStep {

@@ -7,6 +7,7 @@
 use vconductor_core::plugin::Services;
 
 use super::chain::Chains;
+use super::deviations::Deviations;
 
 /// One generation at work.
 pub(super) struct Generation {
@@ -15,4 +16,6 @@ pub(super) struct Generation {
     pub(super) services: Services,
     /// By chain, its row among the places; a chain keeps its row for as long as it has its name.
     pub(super) rows: Vec<usize>,
+    /// Its chains as single runs want them.
+    pub(super) deviations: Deviations,
 }

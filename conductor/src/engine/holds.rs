@@ -22,7 +22,7 @@ use vconductor_core::layers::instruments;
 use vconductor_core::store::Hold;
 
 pub(super) use self::keeper::{begin, keep};
-use super::chain::{Chain, LinkStep, Step};
+use super::chain::{Chain, Step};
 
 /// The longest that a link is held, in times of the first.
 const LONGEST: Millis = 60;
@@ -287,5 +287,5 @@ fn links(chain: &Chain) -> impl Iterator<Item = &str> {
         Step::Link(link) => std::slice::from_ref(&**link),
         Step::Parallel(links) => links,
     });
-    steps.filter(|link| link.may_be_held()).map(LinkStep::name)
+    steps.filter(|link| link.may_be_held()).map(|link| link.held_as.as_str())
 }

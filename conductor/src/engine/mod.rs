@@ -6,9 +6,10 @@
 
 pub mod assemble;
 mod book;
-mod budget;
+pub(crate) mod budget;
 mod built;
 pub mod chain;
+pub(crate) mod deviations;
 pub mod events;
 mod failure;
 mod generation;
@@ -41,6 +42,7 @@ use vconductor_core::store::{
 
 pub use built::Built;
 use chain::{Chain, Chains};
+use deviations::Deviations;
 use generation::Generation;
 use holds::Holds;
 use lane::Lane;
@@ -368,7 +370,7 @@ fn generation(places: &Places, store: &Arc<dyn Store>, chains: Chains, services:
     let rows = places.adopt(&chains);
     // Limits, holds and kept results are those of everybody on this store.
     let services = Services { coordination: Arc::clone(store) as Arc<dyn Coordination>, ..services };
-    Arc::new(Generation { chains, services, rows })
+    Arc::new(Generation { chains, services, rows, deviations: Deviations::default() })
 }
 
 fn defect(died: JoinError) -> Error {

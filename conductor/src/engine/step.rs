@@ -53,6 +53,8 @@ pub(super) enum Skip {
     Signed,
     /// The chain has spent its budget and the link costs money.
     Budget,
+    /// The run was put on its list without it.
+    Asked,
 }
 
 /// What an execution needs to know of its run.
@@ -81,6 +83,9 @@ pub(super) async fn execute(
     let mut parts = entry.as_ref().map(|entry| entry.parts.clone()).unwrap_or_default();
     parts.retain(|name, _| !name.starts_with(OWN));
     let nothing = || Requested { parts: parts.clone(), ..Requested::default() };
+    if step.skipped {
+        return Executed::Skipped(Skip::Asked);
+    }
     if step.edits && !step.any_form && at.vcon.form() != Form::Unsigned {
         return match step.on_signed {
             OnSigned::Skip => Executed::Skipped(Skip::Signed),
@@ -105,7 +110,7 @@ pub(super) async fn execute(
         }
     }
     let (holds, clock) = (&at.shared.holds, at.shared.clock.as_ref());
-    let _admission = match step.may_be_held().then(|| holds.admit(step.name(), clock.now())).transpose() {
+    let _admission = match step.may_be_held().then(|| holds.admit(&step.held_as, clock.now())).transpose() {
         Ok(admission) => admission,
         Err(due) => return Executed::Held(due, None),
     };
@@ -143,7 +148,7 @@ pub(super) async fn execute(
     match result {
         Ok(outcome) => {
             if step.may_be_held() && was_taken(&outcome, &requested, parts.len()) {
-                holds.taken(step.name(), began);
+                holds.taken(&step.held_as, began);
             }
             Executed::Returned(outcome, requested)
         }
@@ -152,7 +157,7 @@ pub(super) async fn execute(
             let now = clock.now();
             if step.may_be_held() && error.class() == Class::Configuration {
                 let failed_before = mark.as_ref().and_then(Value::as_i64);
-                if let Fault::Waits(due) = holds.fault(step.name(), &error, began, failed_before, now) {
+                if let Fault::Waits(due) = holds.fault(&step.held_as, &error, began, failed_before, now) {
                     requested.parts.insert(HELD.to_owned(), now.into());
                     return Executed::Held(due, Some(requested));
                 }

@@ -5,6 +5,7 @@ mod dlq;
 mod place;
 mod queue;
 mod replay;
+mod replayed;
 mod stage;
 
 use place::{Place, done};
@@ -43,6 +44,10 @@ fn wrong_command_lines_are_2_and_missing_stores_are_named() {
         &["queue", "pause"],
         &["replay", "calls"],
         &["replay", "--from", "tape", "calls"],
+        &["replay", "--from", "dlq", "calls", "chats"],
+        &["replay", "--from", "list", "calls", "--group", "0", "--to", "chats"],
+        &["replay", "--from", "dlq", "calls", "--since", "yesterday"],
+        &["copy", "--from", "a"],
     ] {
         let done = place.run(arguments);
         assert_eq!(done.code, 2, "{arguments:?}: {}", done.stderr);

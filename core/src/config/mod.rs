@@ -29,6 +29,7 @@ mod problem;
 mod render;
 mod scalar;
 mod secrets;
+mod setting;
 mod shown;
 mod source;
 mod surprise;
@@ -54,6 +55,7 @@ pub use model::{
 pub use nearest::nearest;
 pub use node::{Key, Node, Style, Value};
 pub use render::{render, render_github};
+pub use setting::Setting;
 pub use shown::{HIDDEN, restored, shown};
 pub use source::{Source, Span};
 pub use typed::{Options, read};

@@ -16,6 +16,7 @@ mod options;
 mod probe;
 mod registry;
 mod services;
+mod settable;
 mod storage;
 mod tracer;
 
@@ -29,6 +30,7 @@ pub use options::{options_hash, schema_value};
 pub use probe::Probe;
 pub use registry::{Registry, RegistryError};
 pub use services::Services;
+pub use settable::settable;
 pub use storage::{
     Capabilities, ListPage, ListQuery, Media, MediaStore, SaveItem, Storage, StorageEntry, StoragePlugin,
 };

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Deviation;
 use crate::clock::Millis;
 use crate::store::Push;
 
@@ -111,6 +112,9 @@ pub struct Ledger {
     /// Storages that hold the vCon, with the revision that was written.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub storages: BTreeMap<String, u64>,
+    /// What is different for this run alone.
+    #[serde(default, skip_serializing_if = "Deviation::is_none")]
+    pub deviation: Deviation,
 }
 
 fn is_zero(count: &u32) -> bool {

@@ -1,5 +1,6 @@
 //! Runs: one passage of one vCon through one chain, with the ledger of what is finished.
 
+mod deviation;
 mod ledger;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+pub use deviation::Deviation;
 pub use ledger::{Ledger, Recorded, Stage, StepEntry, StepKey, Usage};
 
 /// Identifies a run from its first claim through crashes, retries, parking and the dead letter.

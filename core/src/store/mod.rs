@@ -16,6 +16,7 @@ mod indexed;
 mod keyring;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod replays;
 mod status;
 mod tenant;
 
@@ -37,6 +38,7 @@ pub use coordination::{Coordination, Hold, LocalCoordination, Permit, Taken, Wan
 pub use durability::Durability;
 pub use indexed::seconds;
 pub use keyring::{Keyring, StoredKey};
+pub use replays::{Advance, Replays, Retaken};
 pub use status::{
     DeadLetter, DeadLetterQueue, Failure, Holder, ListStatus, Pending, Queued, Reaped, Revival, RunState, Standing,
     WaitReason, Waits,
@@ -272,7 +274,7 @@ pub trait Operations: Send + Sync {
 }
 
 /// A complete store.
-pub trait Store: Documents + Queue + Operations + Coordination + Catalogue + Keyring {
+pub trait Store: Documents + Queue + Operations + Coordination + Catalogue + Keyring + Replays {
     /// The store as people name it, without secrets: `embedded:./vconductor-data`.
     fn describe(&self) -> String;
 }

@@ -37,19 +37,23 @@ use protocol::Call;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 struct Options {
     /// The program and its arguments; no shell is involved.
+    #[schemars(extend("x-set" = false))]
     command: Vec<String>,
     /// Handed to the process when it starts, as they are. Default: none.
     #[serde(default)]
     options: Value,
     /// Environment variables of the process. Values are kept secret. Default: none.
     #[serde(default)]
+    #[schemars(extend("x-set" = false))]
     env: BTreeMap<String, Secret>,
     /// Whether the process gets the conductor's own environment too, with all keys in it. Without, it gets `PATH`,
     /// `HOME` and `LANG`. Default: `false`.
     #[serde(default)]
+    #[schemars(extend("x-set" = false))]
     inherit_env: bool,
     /// The folder in which the process runs. Default: that of the conductor.
     #[serde(default)]
+    #[schemars(extend("x-set" = false))]
     cwd: Option<PathBuf>,
     /// How many processes run at most. Each works on one vCon at a time; others wait. Default: 1.
     #[serde(default = "default_workers")]

@@ -35,6 +35,7 @@ mod redis_reach;
 mod redis_rollback;
 mod redis_tail;
 mod redis_tenants;
+mod replays;
 mod retries;
 mod tenants;
 mod two_processes;
@@ -97,6 +98,7 @@ fn subjects() -> Vec<(&'static str, Vec<Case>)> {
         ("operations", operations::cases()),
         ("parking", parking::cases()),
         ("queue", queue::cases()),
+        ("replays", replays::cases()),
         ("retries", retries::cases()),
         ("tenants", tenants::cases()),
         ("writers", writers::cases()),

@@ -20,6 +20,7 @@ mod hooks;
 mod ingress;
 mod jose_interop;
 mod read_through;
+mod replays;
 mod revived;
 mod storage_outage;
 mod transcription;

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use vconductor_core::clock::Millis;
 use vconductor_core::error::Class;
 use vconductor_core::run::RunId;
-use vconductor_core::store::DeadLetter;
+use vconductor_core::store::{DeadLetter, Failure};
 
 /// Letters with one cause.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Group {
+    /// The cause as it is named on a command line.
+    pub(super) id: String,
     pub(super) letters: u64,
     pub(super) class: Class,
     pub(super) step: String,
@@ -32,6 +35,7 @@ impl Groups {
         let message = fingerprint(&failure.message);
         let group =
             self.0.entry((failure.class.as_str(), failure.step.clone(), message.clone())).or_insert_with(|| Group {
+                id: id(failure, &message),
                 letters: 0,
                 class: failure.class,
                 step: failure.step.clone(),
@@ -53,9 +57,23 @@ impl Groups {
     }
 }
 
+/// The cause of a failure as it is named on a command line.
+pub(super) fn cause(failure: &Failure) -> String {
+    id(failure, &fingerprint(&failure.message))
+}
+
+fn id(failure: &Failure, message: &str) -> String {
+    let mut hash = Sha256::new();
+    for part in [failure.class.as_str(), &failure.step, message] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The message with `#` in place of what people would see as an id, a number, a time, or a value of the vCon.
-fn fingerprint(message: &str) -> String {
-    let message = without_values(message);
+pub(crate) fn fingerprint(message: &str) -> String {
+    let message = without_documents(&without_values(message));
     let mut text = String::with_capacity(message.len());
     let mut word = String::new();
     for character in message.chars() {
@@ -78,6 +96,29 @@ fn without_values(message: &str) -> String {
         match parts.next() {
             Some(after) => text.push_str(&format!("#{after}")),
             None => text.push_str(value),
+        }
+    }
+    text
+}
+
+/// What a jq program could not do it could not do with a piece of the vCon, which the message quotes.
+fn without_documents(message: &str) -> String {
+    const FAILED: &str = "` failed: ";
+    let Some((before, why)) = message.split_once(FAILED).filter(|(before, _)| before.contains("jq program `")) else {
+        return message.to_owned();
+    };
+    let (mut text, mut depth) = (format!("{before}{FAILED}"), 0_usize);
+    for character in why.chars() {
+        match character {
+            '[' | '{' => {
+                if depth == 0 {
+                    text.push('#');
+                }
+                depth += 1;
+            }
+            ']' | '}' => depth = depth.saturating_sub(1),
+            other if depth == 0 => text.push(other),
+            _ => {}
         }
     }
     text
@@ -112,6 +153,14 @@ mod tests {
         assert_eq!(
             fingerprint(r#"failed: "cannot parse \"case 7\" as JSON: byte 0""#),
             r#"failed: "cannot parse # as JSON: byte 0""#
+        );
+        assert_eq!(
+            fingerprint(r#"the jq program `.a + 1` failed: cannot calculate [{"tel":"+15550100"},{"name":"Ann"}] + 1"#),
+            "the jq program `.a + 1` failed: cannot calculate # + 1"
+        );
+        assert_eq!(
+            fingerprint(r#"answered 400: {"error":"no such language"}"#),
+            r#"answered 400: {"error":"no such language"}"#
         );
         assert_eq!(fingerprint("bucket s3-eu is gone (404)"), "bucket s3-eu is gone (404)");
         assert_eq!(fingerprint("vcon_missing: no document"), "vcon_missing: no document");

@@ -55,7 +55,12 @@ pub(crate) struct Letters<'a> {
 
 impl<'a> Letters<'a> {
     pub(crate) fn of(store: &'a dyn Store, queue: &'a str) -> Self {
-        Letters { store, queue, cursor: None, bound: RunId::new() }
+        Letters::after(store, queue, None)
+    }
+
+    /// Those of runs that began after this one.
+    pub(crate) fn after(store: &'a dyn Store, queue: &'a str, cursor: Option<RunId>) -> Self {
+        Letters { store, queue, cursor, bound: RunId::new() }
     }
 
     /// The next letters; none at the end.

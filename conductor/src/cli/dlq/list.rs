@@ -11,7 +11,7 @@ use crate::cli::age;
 use crate::cli::configuration::counted;
 use crate::cli::desk::Common;
 use crate::cli::exit::{Exit, Result};
-use crate::cli::output::{self, Format, number};
+use crate::cli::output::{self, Format, HELP, number, styled};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -116,13 +116,19 @@ impl List {
         if groups.is_empty() {
             letters::warn_of_empty(store, queue).await?;
         }
+        let goes_on = |group: &Group| format!("vconductor replay --from dlq {queue} --group {}", group.id);
         let value = |group: &Group| {
             json!({
-                "letters": group.letters, "class": group.class, "step": group.step, "message": group.message,
-                "oldest": age::moment(group.oldest), "newest": age::moment(group.newest), "example_run": group.example,
+                "group": group.id, "letters": group.letters, "class": group.class, "step": group.step,
+                "message": group.message, "oldest": age::moment(group.oldest), "newest": age::moment(group.newest),
+                "example_run": group.example, "command": goes_on(group),
             })
         };
-        self.print(&groups[..groups.len().min(self.limit)], value, causes)?;
+        let text = |groups: &[Group]| {
+            let lines: String = groups.iter().map(|group| format!("  {}\n", styled(HELP, goes_on(group)))).collect();
+            format!("{}\nlet a group go on:\n{lines}", causes(groups))
+        };
+        self.print(&groups[..groups.len().min(self.limit)], value, text)?;
         if groups.len() > self.limit {
             output::say(format_args!(
                 "{} of {} shown; more with --limit",
@@ -152,10 +158,12 @@ fn text(letters: &[DeadLetter]) -> String {
 }
 
 fn causes(groups: &[Group]) -> String {
-    let mut table = output::table(&["LETTERS", "STEP", "CLASS", "OLDEST", "NEWEST", "MESSAGE", "FOR EXAMPLE RUN"]);
+    let mut table =
+        output::table(&["LETTERS", "GROUP", "STEP", "CLASS", "OLDEST", "NEWEST", "MESSAGE", "FOR EXAMPLE RUN"]);
     for group in groups {
         table.add_row([
             number(group.letters),
+            Cell::new(&group.id),
             Cell::new(output::plain(&group.step)),
             Cell::new(group.class),
             number(age::age(group.oldest)),

@@ -4,7 +4,6 @@ mod fingerprint;
 mod letters;
 mod list;
 mod purge;
-mod rate;
 mod retry;
 mod revivals;
 mod show;
@@ -14,10 +13,9 @@ use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Result};
 
+pub(crate) use fingerprint::fingerprint;
 pub(crate) use letters::queue_name;
-use rate::Rate;
-pub(crate) use retry::How;
-pub(crate) use revivals::{Filter, Revivals};
+pub(crate) use revivals::{Begin, Filter, Revivals};
 pub(crate) use surgery::{Surgery, Target};
 
 const ABOUT: &str = "\
@@ -31,6 +29,7 @@ const EXAMPLES: &str = "\
 Examples:
   vconductor dlq list                       # the queues
   vconductor dlq list calls --group         # one of them, by cause
+  vconductor dlq retry calls --group 3f2a91bc
   vconductor dlq show 018f2b7c-5e1a-8c33-9d2b-2f5b6f1f7a10
   vconductor dlq retry calls --dry-run      # which runs would go on
   vconductor dlq purge calls --older-than 7d";

@@ -1,11 +1,17 @@
 //! `dlq retry`: dead runs go on.
 
 use clap::Args;
+use serde_json::json;
 use uuid::Uuid;
 use vconductor_core::run::RunId;
 
 use super::letters::{ClassName, queue_name};
-use super::{Filter, Rate, Revivals, Surgery};
+use super::{Begin, Filter, Revivals, Surgery};
+use crate::cli::bulk::ahead::AHEAD;
+use crate::cli::bulk::cursor;
+use crate::cli::bulk::different::Different;
+use crate::cli::bulk::rate::Rate;
+use crate::cli::bulk::select::Select;
 use crate::cli::desk::Common;
 use crate::cli::exit::{Exit, Result};
 
@@ -14,7 +20,7 @@ Let dead runs go on
 
 They are put at the tail of their ingress list, oldest first, and continue with their ledger: finished steps and \
 storages are skipped, attempts and crashes are counted anew. The vCon is as the run left it. Interrupted, the same \
-command goes on, since what was put back has left the queue.
+command goes on, and leaves runs alone that it put back and that have died again since.
 
 Runs that begin while the command works are left for the next one.";
 
@@ -22,6 +28,7 @@ const EXAMPLES: &str = "\
 Examples:
   vconductor dlq retry calls --dry-run
   vconductor dlq retry calls --class configuration          # after the key was renewed
+  vconductor dlq retry calls --group 3f2a91bc --since 2h
   vconductor dlq retry calls --run 0192f1c4-7b1e-7d2a-9a51-3a6f1f0b8c11
   vconductor dlq retry calls --from-link analyse --config chains.yml --rate 20/s
   vconductor dlq retry storage:files";
@@ -42,53 +49,65 @@ pub(super) struct Retry {
     /// Only failures of this kind
     #[arg(long, value_enum, value_name = "CLASS")]
     class: Option<ClassName>,
+    /// Only failures of this cause, as `dlq list --group` names it
+    #[arg(long, value_name = "FINGERPRINT")]
+    group: Option<String>,
+    #[command(flatten)]
+    select: Select,
+    #[command(flatten)]
+    different: Different,
+    /// Start over as new runs: nothing counts as finished
+    #[arg(long, conflicts_with = "from_link")]
+    new_run: bool,
     /// At most so many runs, the oldest
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    #[command(flatten)]
-    how: How,
-    #[command(flatten)]
-    common: Common,
-}
-
-/// How runs go on; the same for `dlq retry` and `replay`.
-#[derive(Debug, Args)]
-pub(crate) struct How {
     /// At most so many per time, for example 50/s or 600/m
     #[arg(long, value_name = "N/s")]
-    pub(crate) rate: Option<Rate>,
-    /// Do this link and all later ones again, and pay for them again; earlier ones stay finished
-    #[arg(long, value_name = "LINK", conflicts_with = "new_run")]
-    pub(crate) from_link: Option<String>,
-    /// Start over as new runs: nothing counts as finished
-    #[arg(long)]
-    pub(crate) new_run: bool,
+    rate: Option<Rate>,
+    /// Put nothing on a list on which so many runs wait; 0 for no bound
+    #[arg(long, value_name = "N", default_value_t = AHEAD)]
+    ahead: u64,
     /// Only say what would be done
     #[arg(short = 'n', long)]
-    pub(crate) dry_run: bool,
+    dry_run: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 impl Retry {
     pub(super) async fn run(&self) -> Result<Exit> {
         let desk = self.common.open().await?;
-        let How { rate, from_link, new_run, dry_run } = &self.how;
-        let chains = desk.configured.map(|all| all.chains().to_vec()).unwrap_or_default();
+        self.different.check_form(desk.configured.as_ref())?;
         let filter = Filter {
             uuid: self.uuid.as_deref().map(canonical),
             run: self.run.map(RunId),
             class: self.class.map(ClassName::class),
+            group: self.group.clone(),
         };
-        let revivals = Revivals {
-            store: desk.store,
-            queue: queue_name(&self.queue),
-            filter,
-            surgery: Surgery { to: None, from_link: from_link.clone(), new_run: *new_run, chains },
+        let asked = json!([
+            "retry",
+            queue_name(&self.queue),
+            filter.uuid,
+            filter.run,
+            filter.class,
+            filter.group,
+            self.select.asked(),
+            self.different.deviation(true).lines(),
+            self.new_run,
+            self.limit,
+        ]);
+        let begin = Begin {
+            name: cursor::name(None, &asked),
+            restart: false,
+            rate: self.rate,
+            ahead: self.ahead,
             limit: self.limit,
-            rate: *rate,
-            dry_run: *dry_run,
+            dry_run: self.dry_run,
             output: self.common.output,
         };
-        revivals.run().await
+        let surgery = Surgery::new(None, &self.different, self.new_run, desk.configured.as_ref());
+        Revivals::new(desk, queue_name(&self.queue), filter, self.select.clone(), surgery, begin).run().await
     }
 }
 

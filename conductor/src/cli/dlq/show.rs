@@ -102,6 +102,9 @@ async fn text(store: &dyn Store, letter: &DeadLetter) -> Result<String> {
         let chain = if ledger.chain.is_empty() { "not known".to_owned() } else { plain(&ledger.chain) };
         line("chain", format!("{chain}, {}", stage(ledger.stage)));
     }
+    for different in letter.ledger.iter().flat_map(|ledger| ledger.deviation.lines()) {
+        line("with", plain(&different));
+    }
     let ago = age::age(failure.at);
     line("failed", format!("{} ago ({}), attempt {}", ago, age::moment(failure.at), failure.attempts));
     line("step", format!("{} ({})", plain(&failure.step), failure.class));

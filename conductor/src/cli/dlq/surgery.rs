@@ -1,9 +1,17 @@
 //! How a dead run goes on: as it is, from an earlier link, in another chain, or from the start.
 
-use vconductor_core::run::{Ledger, Recorded, RunId, Stage};
-use vconductor_core::store::{DeadLetter, Revival};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
-use crate::cli::configuration::Chain;
+use vconductor_core::config::Config;
+use vconductor_core::plugin::Registry;
+use vconductor_core::run::{Deviation, Ledger, Recorded, RunId, Stage};
+use vconductor_core::store::{DeadLetter, Revival, dead_letter_queue};
+
+use crate::cli::bulk::different::{self, Different};
+use crate::cli::configuration::{Chain, Configured};
+use crate::cli::exit::Failure;
+use crate::engine::deviations;
 
 /// Where runs go on.
 #[derive(Debug, Clone)]
@@ -15,7 +23,7 @@ pub(crate) struct Target {
 }
 
 /// What is changed about runs that go on.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Surgery {
     /// Another list.
     pub(crate) to: Option<Target>,
@@ -23,8 +31,14 @@ pub(crate) struct Surgery {
     pub(crate) from_link: Option<String>,
     /// Whether they start over as new runs.
     pub(crate) new_run: bool,
+    /// What they do otherwise than their chain says.
+    pub(crate) deviation: Deviation,
     /// The chains of the configuration, for the order of their links; empty where none was named.
     pub(crate) chains: Vec<Chain>,
+    /// The configuration, to check the deviation against.
+    configured: Option<(Config, Registry)>,
+    /// By chain, what of the deviation does not fit it.
+    checked: Mutex<HashMap<String, Option<String>>>,
 }
 
 /// What becomes of one dead run.
@@ -39,13 +53,76 @@ pub(crate) enum Plan {
 }
 
 impl Surgery {
+    /// As it is asked for.
+    pub(crate) fn new(
+        to: Option<Target>,
+        different: &Different,
+        new_run: bool,
+        configured: Option<&Configured>,
+    ) -> Surgery {
+        Surgery {
+            to,
+            from_link: different.from_link.clone(),
+            new_run,
+            deviation: different.deviation(false),
+            chains: configured.map(|all| all.chains().to_vec()).unwrap_or_default(),
+            configured: configured.map(|all| (all.config().clone(), all.registry().clone())),
+            checked: Mutex::default(),
+        }
+    }
+
+    /// Whether what is asked fits the chain that most runs of a queue go on in; told before anything is done.
+    pub(crate) fn check(&self, queue: &str) -> Result<(), Failure> {
+        let Some((config, registry)) = &self.configured else { return Ok(()) };
+        let own =
+            || self.chains.iter().find(|chain| chain.ingress_lists.iter().any(|list| dead_letter_queue(list) == queue));
+        let chain = match &self.to {
+            Some(target) => target.chain.clone(),
+            None => own().map(|chain| chain.name.clone()),
+        };
+        let Some(chain) = chain else { return Ok(()) };
+        let all = Deviation { from_link: self.from_link.clone(), ..self.deviation.clone() };
+        different::check(config, registry, &chain, &all)
+    }
+
+    /// Why the deviation does not fit a chain.
+    fn misfit(&self, chain: &str) -> Option<String> {
+        if self.deviation.is_none() {
+            return None;
+        }
+        let (config, registry) = self.configured.as_ref()?;
+        let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let check = || {
+            let findings = deviations::check(config, registry, chain, &self.deviation).err()?;
+            Some(findings.iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; "))
+        };
+        checked.entry(chain.to_owned()).or_insert_with(check).clone()
+    }
+
+    /// The chain that a dead run goes on in, as far as is known.
+    fn chain_of(&self, letter: &DeadLetter) -> String {
+        if let Some(target) = &self.to {
+            return target.chain.clone().unwrap_or_default();
+        }
+        let own = letter.ledger.as_ref().map(|ledger| ledger.chain.clone()).filter(|chain| !chain.is_empty());
+        let of_list = || self.chains.iter().find(|chain| chain.ingress_lists.contains(&letter.list));
+        own.or_else(|| of_list().map(|chain| chain.name.clone())).unwrap_or_default()
+    }
+
     /// What becomes of a dead run.
     pub(crate) fn plan(&self, letter: &DeadLetter) -> Plan {
         let list = self.to.as_ref().map_or(&letter.list, |target| &target.list);
-        if self.new_run {
-            return Plan::Changed(Revival { run: RunId::new(), list: list.clone(), ledger: None });
+        let deviates = !self.deviation.is_none();
+        let chain = if deviates { self.chain_of(letter) } else { String::new() };
+        if let Some(why) = self.misfit(&chain) {
+            return Plan::Refused(why);
         }
-        let mut ledger = letter.ledger.clone();
+        let fresh = || Ledger { chain: chain.clone(), ..Ledger::default() };
+        if self.new_run {
+            let ledger = deviates.then(|| Ledger { deviation: self.deviation.clone(), ..fresh() });
+            return Plan::Changed(Revival { run: RunId::new(), list: list.clone(), ledger });
+        }
+        let mut ledger = letter.ledger.clone().or_else(|| deviates.then(fresh));
         if let (Some(ledger), Some(target)) = (&mut ledger, &self.to) {
             enter(ledger, target, list != &letter.list);
         }
@@ -55,12 +132,27 @@ impl Surgery {
             return Plan::Refused(why);
         }
         if let Some(ledger) = &mut ledger {
+            self.deviate(ledger);
             count_anew(ledger);
         }
         if *list == letter.list && ledger == letter.ledger {
             return Plan::Continue;
         }
         Plan::Changed(Revival { run: letter.run, list: list.clone(), ledger })
+    }
+
+    fn deviate(&self, ledger: &mut Ledger) {
+        if let (Some(begins), Some(link)) = (&mut ledger.deviation.from_link, &self.from_link) {
+            begins.clone_from(link);
+        }
+        if self.deviation.is_none() {
+            return;
+        }
+        ledger.deviation = ledger.deviation.and(&self.deviation);
+        // A finished link whose result-changing options are others now runs again; what was stored is without it.
+        if !self.deviation.set.is_empty() && ledger.stage != Stage::Links {
+            back_to_links(ledger);
+        }
     }
 
     /// Takes the entries from `link` on out of the ledger, and what came after them.
@@ -125,7 +217,6 @@ mod tests {
     use uuid::Uuid;
     use vconductor_core::error::Class;
     use vconductor_core::run::{StepEntry, StepKey};
-    use vconductor_core::store::Failure;
 
     use super::*;
 
@@ -161,7 +252,7 @@ mod tests {
             uuid: "a".to_owned(),
             list: "calls".to_owned(),
             queue: "DLQ:calls".to_owned(),
-            failure: Failure {
+            failure: vconductor_core::store::Failure {
                 class: Class::Permanent,
                 step: "notify".to_owned(),
                 message: "no".to_owned(),
@@ -246,6 +337,32 @@ mod tests {
         let revival = changed(Surgery { to: Some(target), ..Surgery::default() }.plan(&letter()));
         assert_eq!((revival.list.as_str(), links(&revival).len()), ("late", 3));
         assert_eq!(revival.ledger.map(|ledger| ledger.storages), letter().ledger.map(|ledger| ledger.storages));
+    }
+
+    #[test]
+    fn what_is_different_goes_with_the_run_and_over_what_was_different_before() {
+        let deviation = |skip: &str, set: &str| Deviation {
+            from_link: None,
+            skip: vec![skip.to_owned()],
+            set: vec![set.to_owned()],
+        };
+        let mut before = letter();
+        before.ledger.as_mut().unwrap().deviation = deviation("tag", "notify.options.a=1");
+        let surgery = Surgery { deviation: deviation("find", "notify.options.a=2"), ..Surgery::default() };
+        let ledger = changed(surgery.plan(&before)).ledger.unwrap();
+        assert_eq!((ledger.deviation.skip.join(" ").as_str(), ledger.deviation.set.len()), ("tag find", 1));
+        assert_eq!(ledger.deviation.set, ["notify.options.a=2"]);
+        assert_eq!((ledger.stage, ledger.steps.len()), (Stage::Links, 3), "a link may have to run again; paid is kept");
+        let bare = DeadLetter { ledger: None, ..letter() };
+        let surgery = Surgery { chains: vec![support()], ..surgery };
+        assert_eq!(changed(surgery.plan(&bare)).ledger.unwrap().chain, "support");
+        let anew = Surgery { new_run: true, ..surgery };
+        let ledger = changed(anew.plan(&before)).ledger.unwrap();
+        assert_eq!(
+            (ledger.steps.len(), &ledger.deviation),
+            (0, &anew.deviation),
+            "a new run has nothing of the old one"
+        );
     }
 
     #[test]

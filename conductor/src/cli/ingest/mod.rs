@@ -173,7 +173,7 @@ impl Tally {
 }
 
 /// How long vCons are kept after their last run.
-fn keep() -> Result<Option<Duration>> {
+pub(crate) fn keep() -> Result<Option<Duration>> {
     match std::env::var("VCON_REDIS_EXPIRY") {
         Err(_) => Ok(Some(Duration::from_secs(3600))),
         Ok(text) => store::seconds("VCON_REDIS_EXPIRY", &text),

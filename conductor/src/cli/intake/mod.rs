@@ -3,6 +3,7 @@
 
 mod companions;
 mod contents;
+mod documents;
 mod options;
 mod taken;
 
@@ -19,6 +20,7 @@ use vconductor_core::media;
 use vconductor_core::vcon::uuid8::Generator;
 
 use self::contents::{Contents, Item};
+pub(crate) use self::documents::{Documents, Found};
 pub(crate) use self::options::ImportOptions;
 pub(crate) use self::taken::{Taken, generator};
 use super::inputs::{Input, Inputs};

@@ -109,7 +109,7 @@ impl Passage {
     async fn link(&mut self, link: &LinkStep) -> Result<Done, Ending> {
         let known = self.known(link);
         let resumption = self.resumption_of(link);
-        let result = if is_open(known.as_ref(), resumption.as_ref()) {
+        let result = if is_open(link, known.as_ref(), resumption.as_ref()) {
             let unsaved = if self.ledger_unsaved && self.unsaved { Some(self.revision_to_save()) } else { None };
             let situation = Situation {
                 shared: &self.shared,
@@ -206,6 +206,9 @@ impl Passage {
     fn skipped(&self, link: &LinkStep, skip: Skip) {
         match skip {
             Skip::Condition => tracing::debug!(uuid = %self.uuid, link = link.name(), "skipped: its `if` is false"),
+            Skip::Asked => {
+                tracing::debug!(uuid = %self.uuid, link = link.name(), "skipped: the run was put on its list without it");
+            }
             Skip::Budget => {
                 tracing::info!(uuid = %self.uuid, link = link.name(), "skipped: the chain's budget of the day is spent");
             }
@@ -402,9 +405,11 @@ impl Passage {
     }
 }
 
-/// Whether a step is to be executed: it is not finished, and does not wait for something that has not come.
-pub(super) fn is_open(known: Option<&StepEntry>, resumption: Option<&Resumption>) -> bool {
-    known.is_none_or(|entry| !entry.is_finished() && (resumption.is_some() || parked_under(entry).is_none()))
+/// Whether a step is to be executed: it is not finished, and does not wait for something that has not come. One that is
+/// skipped does not wait.
+pub(super) fn is_open(link: &LinkStep, known: Option<&StepEntry>, resumption: Option<&Resumption>) -> bool {
+    let waits = |entry: &StepEntry| !link.skipped && resumption.is_none() && parked_under(entry).is_some();
+    known.is_none_or(|entry| !entry.is_finished() && !waits(entry))
 }
 
 /// Token and time of a step that is parked.

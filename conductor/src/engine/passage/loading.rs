@@ -39,9 +39,13 @@ impl Passage {
     ) -> Result<Passage, Refused> {
         let Claimed { claim, stored, ledger, attempts, waiting_since, resumption, .. } = claimed;
         let ledger = of_chain(ledger, &chain);
+        let chain = match generation.deviations.chain(&generation.chains, &chain, &ledger.deviation) {
+            Ok(chain) => chain,
+            Err(error) => return Err(refused_for_good(&shared, &claim, "replay", &error, attempts + 1)),
+        };
         let uuid = ledger.switched_to.clone().unwrap_or_else(|| claim.uuid.clone());
         let loaded = if uuid == claim.uuid { Ok(stored) } else { shared.store.switch(&claim, &uuid).await };
-        let dead = |error: &Error| refused_for_good(&shared, &claim, error, attempts + 1);
+        let dead = |error: &Error| refused_for_good(&shared, &claim, "load", error, attempts + 1);
         let stored = match loaded {
             Ok(Some(stored)) => Some(stored),
             Ok(None) => shared.read_through(&chain, &uuid).await,
@@ -78,8 +82,8 @@ impl Passage {
 fn of_chain(ledger: Option<Ledger>, chain: &Chain) -> Ledger {
     match ledger {
         Some(ledger) if ledger.chain == chain.name => ledger,
-        Some(Ledger { steps, switched_to, .. }) => {
-            Ledger { chain: chain.name.clone(), steps, switched_to, ..Ledger::default() }
+        Some(Ledger { steps, switched_to, deviation, .. }) => {
+            Ledger { chain: chain.name.clone(), steps, switched_to, deviation, ..Ledger::default() }
         }
         None => Ledger { chain: chain.name.clone(), ..Ledger::default() },
     }
@@ -98,13 +102,13 @@ fn missing(shared: &Shared, claim: &Claim, uuid: &str, waiting_since: Option<i64
     }
     let error = Error::permanent(format!("vcon_missing: no document is stored under {uuid}"))
         .help("store the vCon before its uuid is pushed, or raise how long a missing document is waited for");
-    refused_for_good(shared, claim, &error, attempts + 1)
+    refused_for_good(shared, claim, "load", &error, attempts + 1)
 }
 
-fn refused_for_good(shared: &Shared, claim: &Claim, error: &Error, attempts: u32) -> Refused {
+fn refused_for_good(shared: &Shared, claim: &Claim, step: &str, error: &Error, attempts: u32) -> Refused {
     let failure = Failure {
         class: if error.is_retryable() { Class::Permanent } else { error.class() },
-        step: "load".to_owned(),
+        step: step.to_owned(),
         message: error.chain_text(),
         help: error.help_text().map(str::to_owned),
         attempts,

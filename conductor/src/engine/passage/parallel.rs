@@ -49,7 +49,7 @@ impl Passage {
             let resumption = self.resumption_of(link);
             let situation = &situation;
             async move {
-                let executed = if is_open(known.as_ref(), resumption.as_ref()) {
+                let executed = if is_open(link, known.as_ref(), resumption.as_ref()) {
                     Some(execute(link, situation, known.clone(), resumption).await)
                 } else {
                     None

@@ -30,7 +30,7 @@ impl Catalogue for EmbeddedStore {
                 if known.is_some() {
                     return Ok(Ok(known));
                 }
-                if let Err(refused) = vcons::ingest(tx, &vcons)? {
+                if let Err(refused) = vcons::ingest(tx, &vcons, None)? {
                     return Ok(Err(refused));
                 }
                 tx.run(

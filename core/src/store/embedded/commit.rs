@@ -58,7 +58,7 @@ pub(super) fn apply(tx: &mut Tx<'_>, commit: &Commit) -> rusqlite::Result<Commit
         vcons::take_in(tx, made, &held.uuid, held.context.as_deref())?;
     }
     for push in &commit.pushes {
-        enqueue(tx, &push.list, &push.uuid, held.context.as_deref())?;
+        enqueue(tx, &push.list, &push.uuid, held.context.as_deref(), None)?;
     }
     end(tx, &commit.claim, &commit.end)?;
     if !matches!(commit.end, End::Continue) {

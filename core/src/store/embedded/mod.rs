@@ -20,6 +20,7 @@ mod operations;
 mod park;
 mod process;
 mod reader;
+mod replays;
 mod row;
 mod schema;
 mod standing;
@@ -158,7 +159,7 @@ impl Documents for EmbeddedStore {
     async fn ingest(&self, vcons: Vec<NewVcon>) -> Result<()> {
         let needs = Needs { durable: true, bytes: check(&vcons)? };
         let vcons = vcons::prepared(vcons);
-        self.writer.call(needs, move |tx| vcons::ingest(tx, &vcons)).await?
+        self.writer.call(needs, move |tx| vcons::ingest(tx, &vcons, None)).await?
     }
 
     async fn get(&self, scope: &TenantScope, uuid: &str) -> Result<Option<Stored>> {

@@ -34,8 +34,13 @@ pub(super) fn prepared(vcons: Vec<NewVcon>) -> Vec<(NewVcon, Indexed)> {
         .collect()
 }
 
-/// Stores and enqueues vCons, all or none: the inner error says which one is somebody else's.
-pub(super) fn ingest(tx: &mut Tx<'_>, vcons: &[(NewVcon, Indexed)]) -> rusqlite::Result<Result<(), Error>> {
+/// Stores and enqueues vCons, all or none: the inner error says which one is somebody else's. Their runs begin with this
+/// ledger (JSON).
+pub(super) fn ingest(
+    tx: &mut Tx<'_>,
+    vcons: &[(NewVcon, Indexed)],
+    ledger: Option<&str>,
+) -> rusqlite::Result<Result<(), Error>> {
     for (vcon, _) in vcons {
         let Some(tenant) = &vcon.tenant else { continue };
         let owner = owner(tx.db, &vcon.uuid, tx.now)?;
@@ -43,10 +48,10 @@ pub(super) fn ingest(tx: &mut Tx<'_>, vcons: &[(NewVcon, Indexed)]) -> rusqlite:
             return Ok(Err(tenant::refused(&vcon.uuid, tenant)));
         }
     }
-    vcons.iter().try_for_each(|(vcon, indexed)| ingest_one(tx, vcon, indexed)).map(Ok)
+    vcons.iter().try_for_each(|(vcon, indexed)| ingest_one(tx, vcon, indexed, ledger)).map(Ok)
 }
 
-fn ingest_one(tx: &mut Tx<'_>, vcon: &NewVcon, indexed: &Indexed) -> rusqlite::Result<()> {
+fn ingest_one(tx: &mut Tx<'_>, vcon: &NewVcon, indexed: &Indexed, ledger: Option<&str>) -> rusqlite::Result<()> {
     if let Some(document) = &vcon.document {
         let id = save(tx, &vcon.uuid, document, tx.now)?;
         index(tx.db, id, indexed, tx.now)?;
@@ -58,7 +63,7 @@ fn ingest_one(tx: &mut Tx<'_>, vcon: &NewVcon, indexed: &Indexed) -> rusqlite::R
         tx.run("UPDATE vcons SET keep = ?2 WHERE uuid = ?1", params![vcon.uuid, vcon.keep.map(millis)])?;
     }
     for list in &vcon.lists {
-        enqueue(tx, list, &vcon.uuid, vcon.context.as_deref())?;
+        enqueue(tx, list, &vcon.uuid, vcon.context.as_deref(), ledger)?;
     }
     expire_if_free(tx, &vcon.uuid)
 }
@@ -76,18 +81,24 @@ pub(super) fn take_in(tx: &mut Tx<'_>, made: &Made, parent: &str, context: Optio
         params![made.uuid, parent, is_new],
     )?;
     for list in &made.lists {
-        enqueue(tx, list, &made.uuid, context)?;
+        enqueue(tx, list, &made.uuid, context, None)?;
     }
     expire_if_free(tx, &made.uuid)
 }
 
-/// Puts a new run at the tail of a list.
-pub(super) fn enqueue(tx: &mut Tx<'_>, list: &str, uuid: &str, context: Option<&str>) -> rusqlite::Result<()> {
+/// Puts a new run at the tail of a list, with a ledger (JSON) where it does not begin from nothing.
+pub(super) fn enqueue(
+    tx: &mut Tx<'_>,
+    list: &str,
+    uuid: &str,
+    context: Option<&str>,
+    ledger: Option<&str>,
+) -> rusqlite::Result<()> {
     // The run's id is made here and handed out at the first claim: a claim that is lost in a power failure
     // then comes back under the same id, so receivers of its effects can tell.
     tx.run(
-        "INSERT INTO runs (run, list, uuid, enqueued_at, context) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![RunId::new().0.as_bytes(), list, uuid, tx.now, context],
+        "INSERT INTO runs (run, list, uuid, enqueued_at, context, ledger) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![RunId::new().0.as_bytes(), list, uuid, tx.now, context, ledger],
     )?;
     tx.run("UPDATE vcons SET expires_at = NULL WHERE uuid = ?1 AND expires_at IS NOT NULL", [uuid])?;
     tx.signals.ring(list);

@@ -1,6 +1,7 @@
 //! Taking in once, replacing, finding.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,7 +24,8 @@ impl Catalogue for RedisStore {
     async fn ingest_once(&self, scope: &TenantScope, once: &Once, vcons: Vec<NewVcon>) -> Result<Option<String>> {
         let begun = durability::begin(&self.inner);
         // What was taken in before may not have been safe then.
-        let known = ingest_watched(&self.inner, Some((scope, once)), &vcons).await?;
+        let mark = Mark { key: keys::once(&scope.key(&once.key)), expected: None, mark: &once.mark, keep: once.keep };
+        let known = ingest_watched(&self.inner, Some(mark), &vcons, None).await?;
         durability::settle(&self.inner, begun).await?;
         Ok(known)
     }
@@ -101,23 +103,32 @@ impl Catalogue for RedisStore {
     }
 }
 
-/// Takes vCons in after a look at what is there: whether the delivery came before, and whose the vCons are that are handed
-/// in for a tenant.
+/// Something that is said in the same step, unless it says something else by now than was expected.
+pub(super) struct Mark<'a> {
+    pub(super) key: String,
+    /// `None`: nothing.
+    pub(super) expected: Option<&'a str>,
+    pub(super) mark: &'a str,
+    pub(super) keep: Duration,
+}
+
+/// Takes vCons in after a look at what is there: whether the mark is as expected (if it is not, it is the answer, and nothing
+/// is done), and whose the vCons are that are handed in for a tenant. New runs begin with this ledger.
 pub(super) async fn ingest_watched(
     inner: &Inner,
-    once: Option<(&TenantScope, &Once)>,
+    mark: Option<Mark<'_>>,
     vcons: &[NewVcon],
+    ledger: Option<&str>,
 ) -> Result<Option<String>> {
     let owned = tenant::owned(vcons)?;
     let mut commands = Pipeline::new();
-    let rung = documents::take_in(inner, &mut commands, vcons).await?;
+    let rung = documents::take_in(inner, &mut commands, vcons, ledger).await?;
     let mut look = Pipeline::new();
     let mut watched = Vec::new();
-    if let Some((scope, once)) = once {
-        let key = keys::once(&scope.key(&once.key));
-        commands.cmd("SET").arg(&key).arg(&once.mark).arg("PX").arg(millis(once.keep).max(1));
-        look.cmd("GET").arg(&key);
-        watched.push(key);
+    if let Some(Mark { key, mark, keep, .. }) = &mark {
+        commands.cmd("SET").arg(key).arg(mark).arg("PX").arg(millis(*keep).max(1));
+        look.cmd("GET").arg(key);
+        watched.push(key.clone());
     }
     for (vcon, _) in &owned {
         let keys = [keys::document(&vcon.uuid), keys::tenant(&vcon.uuid)];
@@ -131,10 +142,11 @@ pub(super) async fn ingest_watched(
     let decide = |answers: &[Value]| {
         let mut answers = answers.iter();
         let mut next = || answers.next().ok_or_else(|| fault::odd("a look at what is there"));
-        if once.is_some()
-            && let Some(mark) = text(next()?.clone())
-        {
-            return Ok(Verdict::Leave(Some(mark)));
+        if let Some(mark) = &mark {
+            let found = text(next()?.clone());
+            if found.as_deref() != mark.expected {
+                return Ok(Verdict::Leave(Some(found.unwrap_or_default())));
+            }
         }
         for (vcon, tenant) in &owned {
             let (there, owner) = (number(next()?) == 1, text(next()?.clone()));
@@ -153,8 +165,8 @@ pub(super) async fn ingest_watched(
     };
     let done = transact(inner, &watched, &look, decide).await;
     match &done {
-        Err(_) => inner.announce_again(),
-        Ok(Some(_)) => {}
+        // What was to announce the lists was not sent.
+        Err(_) | Ok(Some(_)) => inner.announce_again(),
         Ok(None) => rung.iter().for_each(|list| inner.bell.ring(list)),
     }
     done

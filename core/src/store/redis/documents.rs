@@ -10,6 +10,7 @@ use super::watched::{Verdict, transact};
 use super::wire::{list, maybe_number, number, refused, text};
 use super::{Inner, bulk, fault, keys, scripts};
 use crate::error::{Error, Result};
+use crate::run::RunId;
 use crate::store::indexed::Indexed;
 use crate::store::{Claim, NewVcon, Stored, Tenant, TenantScope};
 
@@ -20,7 +21,7 @@ pub(super) async fn ingest(inner: &Inner, vcons: Vec<NewVcon>) -> Result<()> {
     }
     let mut pipe = Pipeline::new();
     pipe.cmd("MULTI");
-    let rung = take_in(inner, &mut pipe, &vcons).await?;
+    let rung = take_in(inner, &mut pipe, &vcons, None).await?;
     pipe.cmd("EXEC");
     let sent = if has_large(inner, &vcons) { bulk::ask(inner, &pipe).await } else { inner.wire.ask(&pipe).await };
     let result = sent.and_then(|values| match values.last() {
@@ -45,8 +46,14 @@ pub(super) fn has_large(inner: &Inner, vcons: &[NewVcon]) -> bool {
     vcons.iter().any(|vcon| vcon.document.as_ref().is_some_and(|document| bulk::is_large(inner, document)))
 }
 
-/// Adds the commands that take vCons in, as a part of a transaction; answers the lists that they are put on.
-pub(super) async fn take_in<'v>(inner: &Inner, pipe: &mut Pipeline, vcons: &'v [NewVcon]) -> Result<Vec<&'v str>> {
+/// Adds the commands that take vCons in, as a part of a transaction; answers the lists that they are put on. With a ledger,
+/// each run begins with it.
+pub(super) async fn take_in<'v>(
+    inner: &Inner,
+    pipe: &mut Pipeline,
+    vcons: &'v [NewVcon],
+    ledger: Option<&str>,
+) -> Result<Vec<&'v str>> {
     let json = kinds(inner, vcons).await?;
     let mut rung: Vec<&str> = Vec::new();
     for (vcon, json) in vcons.iter().zip(json) {
@@ -64,11 +71,19 @@ pub(super) async fn take_in<'v>(inner: &Inner, pipe: &mut Pipeline, vcons: &'v [
         let script = if owner.is_some() { &scripts::INGEST_OWNED } else { &scripts::INGEST };
         let mut call = taken_in(inner, script, &vcon.uuid, vcon.document.is_some(), vcon.keep.map(millis));
         call.arg(vcon.context.as_deref().unwrap_or_default()).arg(inner.settings.context_keep.as_secs());
-        call.arg(&vcon.lists);
+        if ledger.is_none() {
+            call.arg(&vcon.lists);
+        }
         if let Some((tenant, created)) = owner {
             call.arg(tenant.as_str()).arg("").arg(created);
         }
         pipe.add_command(call);
+        for list in vcon.lists.iter().filter(|_| ledger.is_some()) {
+            let mut begin = scripts::BEGIN.whole(&[]);
+            begin.arg(keys::base(list)).arg(list).arg(&vcon.uuid).arg(text_of(RunId::new())).arg(ledger);
+            begin.arg(vcon.context.as_deref().unwrap_or_default()).arg(inner.shift());
+            pipe.add_command(begin);
+        }
     }
     let new: Vec<&str> = rung.iter().copied().filter(|list| inner.announce(list)).collect();
     if !new.is_empty() {

@@ -36,6 +36,7 @@ mod memory;
 mod operate;
 mod probe;
 mod process;
+mod replays;
 mod scripts;
 mod settings;
 mod sweep;
@@ -150,7 +151,7 @@ impl Documents for RedisStore {
         if tenant::owned(&vcons)?.is_empty() {
             documents::ingest(&self.inner, vcons).await?;
         } else {
-            catalogue::ingest_watched(&self.inner, None, &vcons).await?;
+            catalogue::ingest_watched(&self.inner, None, &vcons, None).await?;
         }
         durability::settle(&self.inner, begun).await
     }

@@ -25,6 +25,7 @@ macro_rules! scripts {
 scripts! {
     ADOPT = "lua/adopt.lua",
     ADOPT_LETTERS = "lua/adopt_letters.lua",
+    BEGIN = "lua/new_run.lua" then "lua/begin.lua",
     CLAIM = "lua/claim.lua",
     COUNT = "lua/count.lua",
     DOUBT = "lua/doubt.lua",
@@ -42,6 +43,7 @@ scripts! {
     RECLAIM = "lua/reclaim.lua",
     REGISTER = "lua/register.lua",
     RESUME = "lua/resume.lua",
+    RETAKE = "lua/new_run.lua" then "lua/retake.lua",
     REVISE = "lua/revise.lua",
     SETTLE = "lua/settle.lua",
     STATUS = "lua/status.lua",
