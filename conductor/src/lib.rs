@@ -21,5 +21,6 @@ pub mod ingress;
 pub mod reference;
 pub mod reload;
 mod sections;
+mod telemetry;
 
 pub use cli::main;
