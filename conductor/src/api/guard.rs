@@ -90,10 +90,9 @@ fn span(door: &Door, verb: &'static str, headers: &HeaderMap) -> Span {
         return Span::none();
     }
     Span::continuing(caller, || {
-        SpanBuilder::from_name(format!("{verb} {}", door.path)).with_kind(SpanKind::Server).with_attributes([
-            KeyValue::new("http.request.method", verb),
-            KeyValue::new("http.route", door.path),
-        ])
+        SpanBuilder::from_name(format!("{verb} {}", door.path))
+            .with_kind(SpanKind::Server)
+            .with_attributes([KeyValue::new("http.request.method", verb), KeyValue::new("http.route", door.path)])
     })
 }
 

@@ -53,20 +53,15 @@ pub(super) fn record() -> Result<PrometheusHandle> {
 /// # Errors
 /// Configuration, if something else records already.
 pub(crate) fn record_also(meter: &Meter) -> Result<PrometheusHandle> {
-    start(|recorder| {
-        metrics::set_global_recorder(Recorder::new(recorder, meter)).map_err(|error| error.to_string())
-    })
+    start(|recorder| metrics::set_global_recorder(Recorder::new(recorder, meter)).map_err(|error| error.to_string()))
 }
 
-fn start(
-    install: impl FnOnce(PrometheusRecorder) -> std::result::Result<(), String>,
-) -> Result<PrometheusHandle> {
+fn start(install: impl FnOnce(PrometheusRecorder) -> std::result::Result<(), String>) -> Result<PrometheusHandle> {
     let start = || {
         let mut builder = PrometheusBuilder::new();
         for instrument in instruments::ALL.iter().filter(|instrument| instrument.kind == Kind::Histogram) {
             let whose = Matcher::Full(instrument.name.to_owned());
-            builder =
-                builder.set_buckets_for_metric(whose, instrument.bounds()).map_err(|error| error.to_string())?;
+            builder = builder.set_buckets_for_metric(whose, instrument.bounds()).map_err(|error| error.to_string())?;
         }
         let recorder = builder.build_recorder();
         let handle = recorder.handle();

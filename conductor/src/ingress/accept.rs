@@ -31,12 +31,7 @@ impl Gate {
     ///
     /// # Errors
     /// If the store is away; the vendor is to send it again.
-    pub(super) async fn accept(
-        &self,
-        events: Vec<Event>,
-        at: Millis,
-        context: Option<&str>,
-    ) -> Result<Taken> {
+    pub(super) async fn accept(&self, events: Vec<Event>, at: Millis, context: Option<&str>) -> Result<Taken> {
         let (mut seen, mut items) = (BTreeSet::new(), Vec::new());
         let (mut told, mut repeated) = (false, false);
         for event in events {

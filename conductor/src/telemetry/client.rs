@@ -44,8 +44,9 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(thread: &Thread) -> Result<Client> {
-        let limit = std::env::var("OTEL_EXPORTER_OTLP_TIMEOUT").ok().and_then(|text| text.trim().parse().ok());
-        let limit = limit.map_or(Duration::from_secs(10), Duration::from_millis).min(LONGEST);
+        let said = ["", "TRACES_", "METRICS_"].map(|signal| format!("OTEL_EXPORTER_OTLP_{signal}TIMEOUT"));
+        let said = said.iter().filter_map(|name| std::env::var(name).ok()?.trim().parse().ok());
+        let limit = said.max().map_or(Duration::from_secs(10), Duration::from_millis).min(LONGEST);
         Ok(Client { http: HttpClient::builder().build()?, handle: thread.handle.clone(), limit })
     }
 }

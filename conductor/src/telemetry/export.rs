@@ -7,7 +7,9 @@ use opentelemetry::global::BoxedTracer;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry::{Key, KeyValue};
-use opentelemetry_otlp::{ExporterBuildError, MetricExporter, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_otlp::{
+    ExporterBuildError, MetricExporter, Protocol, RetryPolicy, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
@@ -54,8 +56,8 @@ fn traces(
     thread: &Thread,
     resource: &Resource,
 ) -> Result<Queue> {
-    let exporter = SpanExporter::builder().with_http().with_http_client(client.clone()).with_protocol(protocol).build();
-    let mut exporter = exporter.map_err(|error| refused(&error))?;
+    let exporter = SpanExporter::builder().with_http().with_http_client(client.clone()).with_protocol(protocol);
+    let mut exporter = exporter.with_retry_policy(again()).build().map_err(|error| refused(&error))?;
     exporter.set_resource(resource);
     let (queue, work) = Queue::new(settings, exporter);
     thread.handle.spawn(work);
@@ -70,10 +72,16 @@ fn traces(
 }
 
 fn metrics(settings: &Settings, protocol: Protocol, client: Client, resource: Resource) -> Result<SdkMeterProvider> {
-    let exporter = MetricExporter::builder().with_http().with_http_client(client).with_protocol(protocol).build();
-    let exporter = Counted { exporter: exporter.map_err(|error| refused(&error))?, drops: Drops::new("metrics") };
+    let exporter = MetricExporter::builder().with_http().with_http_client(client).with_protocol(protocol);
+    let exporter = exporter.with_retry_policy(again()).build().map_err(|error| refused(&error))?;
+    let exporter = Counted { exporter, drops: Drops::new("metrics") };
     let reader = PeriodicReader::builder(exporter).with_interval(settings.interval).build();
     Ok(SdkMeterProvider::builder().with_resource(resource).with_reader(reader).build())
+}
+
+/// An export is repeated until its time-out, as long as a collector takes to start again.
+fn again() -> RetryPolicy {
+    RetryPolicy::recommended().with_max_retries(100)
 }
 
 fn refused(error: &ExporterBuildError) -> Error {
@@ -93,7 +101,8 @@ fn resource() -> Resource {
         KeyValue::new("host.name", host),
     ];
     let is_said = |key: &Key| {
-        said.get(key).is_some_and(|value| key.as_str() != "service.name" || !value.as_str().starts_with("unknown_service"))
+        said.get(key)
+            .is_some_and(|value| key.as_str() != "service.name" || !value.as_str().starts_with("unknown_service"))
     };
     Resource::builder().with_attributes(own.into_iter().filter(|own| !is_said(&own.key))).build()
 }

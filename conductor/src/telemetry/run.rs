@@ -66,7 +66,15 @@ impl Told {
         }
         let runs = i64::try_from(flight.runs).unwrap_or(i64::MAX);
         span.past(
-            || flown("claim", "receive", &claim.list, flight.began, [KeyValue::new("messaging.batch.message_count", runs)]),
+            || {
+                flown(
+                    "claim",
+                    "receive",
+                    &claim.list,
+                    flight.began,
+                    [KeyValue::new("messaging.batch.message_count", runs)],
+                )
+            },
             flight.ended,
         );
         Told { span, attempt }
@@ -78,7 +86,15 @@ impl Told {
     }
 
     /// Ends with what became of the run; `flight`: when the flight of its last commit began.
-    pub(crate) fn end(self, commit: &Commit, chain: &str, outcome: RunOutcome, took: Duration, cost: Option<f64>, flight: Option<SystemTime>) {
+    pub(crate) fn end(
+        self,
+        commit: &Commit,
+        chain: &str,
+        outcome: RunOutcome,
+        took: Duration,
+        cost: Option<f64>,
+        flight: Option<SystemTime>,
+    ) {
         let failure = match &commit.end {
             End::Retry { failure, .. } | End::Dead { failure, .. } => Some(failure),
             _ => None,
@@ -105,7 +121,15 @@ impl Told {
     }
 
     /// One line: at INFO when a run is done, at WARN when it is dead, at DEBUG when it goes on later.
-    fn log(&self, commit: &Commit, chain: &str, outcome: RunOutcome, took: Duration, cost: Option<f64>, failure: Option<&Failure>) {
+    fn log(
+        &self,
+        commit: &Commit,
+        chain: &str,
+        outcome: RunOutcome,
+        took: Duration,
+        cost: Option<f64>,
+        failure: Option<&Failure>,
+    ) {
         let claim = &commit.claim;
         macro_rules! line {
             ($level:ident) => {

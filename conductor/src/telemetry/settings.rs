@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn what_is_not_spoken_is_told_once_and_stops_nothing() {
-        let settings = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
+        let settings =
+            read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
         assert!(settings.traces.is_none() && settings.warnings.len() == 1, "{:?}", settings.warnings);
         let port = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4317")]);
         assert!(port.traces.is_some() && port.warnings.len() == 1 && port.warnings[0].contains("4318"));

@@ -16,9 +16,9 @@ mod key;
 mod limits;
 mod permit;
 mod report;
-mod told;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::time::Duration;
 

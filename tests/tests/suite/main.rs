@@ -22,6 +22,7 @@ mod jose_interop;
 mod read_through;
 mod revived;
 mod storage_outage;
+mod telemetry;
 mod transcription;
 mod validate;
 mod validate_fetch;

@@ -45,11 +45,9 @@ pub struct Alias {
 const OF: Alias = Alias { of: "", labels: &[], fixed: &[], only: None, values: &[], scale: 1.0 };
 
 /// Bounds of the convention for the time that messages take.
-const MESSAGING_SECONDS: &[f64] =
-    &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+const MESSAGING_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 /// Bounds of the convention for the time that calls to models take.
-const MODEL_SECONDS: &[f64] =
-    &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+const MODEL_SECONDS: &[f64] = &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
 /// Bounds in milliseconds.
 const MILLISECONDS: &[f64] =
     &[0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0, 10000.0];
@@ -169,11 +167,7 @@ pub const CONVENTIONS: &[Convention] = &[
         unit: "1",
         bounds: &[],
         help: "vCons that the HTTP API put on a list, by source.",
-        aliases: &[Alias {
-            of: API_ENQUEUED,
-            labels: &[("list", "ingress_list"), ("source", "source")],
-            ..OF
-        }],
+        aliases: &[Alias { of: API_ENQUEUED, labels: &[("list", "ingress_list"), ("source", "source")], ..OF }],
     },
     Convention {
         name: "messaging.client.consumed.messages",

@@ -108,7 +108,10 @@ fn names_follow_the_rules() {
         assert!(name.starts_with("vconductor_"), "{name}");
         assert!(*kind != Kind::Counter || name.ends_with("_total"), "{name}");
         let measured = [(Unit::Seconds, "_seconds"), (Unit::Count, "_tokens")];
-        assert!(*kind != Kind::Histogram || measured.iter().any(|(of, end)| unit == of && name.ends_with(end)), "{name}");
+        assert!(
+            *kind != Kind::Histogram || measured.iter().any(|(of, end)| unit == of && name.ends_with(end)),
+            "{name}"
+        );
         assert!(help.ends_with('.') && !help.starts_with(' '), "{name}: {help:?}");
         assert!(!labels.iter().any(|label| ["uuid", "url", "run", "error"].contains(label)), "{name}");
     }
