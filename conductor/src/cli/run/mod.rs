@@ -57,7 +57,7 @@ Environment:
   CONSERVER_API_TOKEN_FILE       a file with more of them, one per line
   CONSERVER_HEADER_NAME          the header of the key (x-conserver-api-token)
   EGRESS_FORMAT_VERSION          0.0.1: the HTTP API hands vCons out as readers of 0.0.1 expect them
-  OTEL_EXPORTER_OTLP_ENDPOINT    where traces and metrics are sent, and others of OpenTelemetry's (docs/telemetry.md)
+  OTEL_EXPORTER_OTLP_ENDPOINT    where traces and metrics go, and more: docs/telemetry.md
   REDIS_URL                      the store, unless --store or `store:` names one
   VCON_REDIS_EXPIRY              seconds to keep a vCon after its last run (3600; 0 = for ever)
   VCON_DLQ_EXPIRY                seconds to keep a dead letter (604800; 0 = for ever)

@@ -118,10 +118,12 @@ async fn transcription_is_told_with_its_seconds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_posted_is_part_of_the_callers_trace_and_its_run_is_linked_to_it() {
     const CALLER: (&str, &str) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+    const VENDOR: (&str, &str) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
     let (stage, collector) = (Stage::new(), Collector::start().await);
     let recorder = Recorder::start(Duration::ZERO).await.expect("a recorder");
     let configuration = format!(
         "links:\n  call: {{module: links.webhook, options: {{webhook-urls: ['{}']}}}}\n\
+         ingress:\n  hook: {{module: ingress.generic, list: in, options: {{map: .body, token: a-token-of-a-vendor}}}}\n\
          chains:\n  c: {{ingress_lists: [in], links: [call]}}\n",
         recorder.url("/call")
     );
@@ -149,9 +151,14 @@ async fn what_is_posted_is_part_of_the_callers_trace_and_its_run_is_linked_to_it
     assert_eq!(post(1, "a-token-for-tests", Some(traceparent.clone())).await.expect("an answer").status(), 201);
     assert_eq!(post(2, "a-token-for-tests", None).await.expect("an answer").status(), 201);
     assert_eq!(post(3, "another", Some(traceparent)).await.expect("an answer").status(), 403);
-    until("both are worked on", || recorder.calls().len() == 2).await;
+    let told =
+        serde_json::json!({"text": "planted-text", "from": "+15550100", "to": "+15550101", "application": "sms"});
+    let hook = client.post(format!("{url}/ingress/hook")).header("authorization", "Bearer a-token-of-a-vendor");
+    let hook = hook.header("traceparent", format!("00-{}-{}-01", VENDOR.0, VENDOR.1)).json(&told).send();
+    assert_eq!(hook.await.expect("an answer").status(), 200);
+    until("all are worked on", || recorder.calls().len() == 3).await;
     let roots = || collector.spans().iter().filter(|span| span.name == "vcon_processing.c").count();
-    until("that is told", || roots() == 2).await;
+    until("that is told", || roots() == 3).await;
     conductor.signal("TERM");
     assert!(conductor.wait(super::LIMIT).success(), "{}", conductor.tail());
 
@@ -163,11 +170,16 @@ async fn what_is_posted_is_part_of_the_callers_trace_and_its_run_is_linked_to_it
         (post.trace.as_str(), post.kind, post.attributes["http.response.status_code"].as_str()),
         (CALLER.0, 2, "201")
     );
+    let mut told_by_vendor = 0;
     for trace in traces.values().filter(|trace| trace.iter().any(|span| span.name == "vcon_processing.c")) {
         let root = only(trace, "vcon_processing.c");
         let (linked, span) = &root.links[0];
-        assert!(posts.iter().any(|post| (&post.trace, &post.id) == (linked, span)), "{root:?} of {posts:?}");
+        let is_posted = posts.iter().any(|post| (&post.trace, &post.id) == (linked, span));
+        let is_told = (linked.as_str(), span.as_str()) == VENDOR;
+        assert!(is_posted != is_told, "{root:?} of {posts:?}");
+        told_by_vendor += usize::from(is_told);
     }
+    assert_eq!(told_by_vendor, 1, "the trace of a webhook goes through the item that it was");
     let sent = [("messaging.destination.name", "in"), ("messaging.operation.name", "enqueue")];
     assert_eq!(collector.value("messaging.client.sent.messages", &sent), 2.0);
     assert_eq!(

@@ -24,6 +24,8 @@ fn launch(stage: &Stage, configuration: &str, environment: Vec<(String, String)>
     let store = format!("embedded:{}", stage.folder().join("store").display());
     let mut launch = Launch::new(Path::new(env!("CARGO_BIN_EXE_conductor_under_test")), &config, &store);
     launch.arguments = vec!["--until-idle".to_owned()];
+    // A machine that is busy with other tests must not have runs taken over: each is to be one passage.
+    launch.lease = Duration::from_secs(30);
     launch.environment = environment;
     launch
 }
