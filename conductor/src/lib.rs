@@ -24,5 +24,6 @@ pub mod offline;
 pub mod reference;
 pub mod reload;
 mod sections;
+mod telemetry;
 
 pub use cli::main;

@@ -193,6 +193,7 @@ fn finish(claimed: Claimed, document: &Bytes) -> Commit {
         keep: None,
         pushes: vec![Push { list: "done".to_owned(), uuid }],
         made: Vec::new(),
+        context: None,
         end: End::Done,
         claim: claimed.claim,
     }

@@ -3,6 +3,7 @@
 pub mod asking;
 pub mod authority;
 pub mod campaign;
+pub mod collector;
 pub mod conductors;
 pub mod faulty;
 pub mod link_stage;

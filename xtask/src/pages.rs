@@ -81,13 +81,45 @@ fn index(registry: &Registry) -> String {
 }
 
 fn metrics() -> String {
-    let mut text = "# Metrics\n\n| name | kind | labels | meaning |\n|---|---|---|---|\n".to_owned();
+    let mut text = "# Metrics\n\n\
+        `GET /metrics` of the HTTP API tells these to Prometheus; over OTLP the same are sent under the same names, with labels as\n\
+        attributes ([telemetry](../telemetry.md)). `_total` gauges are sums of fractions, over OTLP counters.\n\n\
+        | name | kind | labels | meaning |\n|---|---|---|---|\n"
+        .to_owned();
     for instrument in instruments::ALL {
         let labels = instrument.labels.join(", ");
         let kind = format!("{:?}", instrument.kind).to_lowercase();
         text.push_str(&format!("| `{}` | {kind} | {labels} | {} |\n", instrument.name, instrument.help));
     }
+    text.push_str(
+        "\n## Names of others\n\n\
+         Over OTLP, and there alone, what is recorded above is sent under these names, too: vcon-server's (`conserver.*`), and those\n\
+         of OpenTelemetry's conventions for messaging and for generative models.\n\n\
+         | name | kind | unit | attributes | made of | meaning |\n|---|---|---|---|---|---|\n",
+    );
+    for convention in instruments::CONVENTIONS {
+        let kind = format!("{:?}", convention.kind).to_lowercase();
+        let first = &convention.aliases[0];
+        let names = first.labels.iter().map(|(_, theirs)| *theirs).chain(first.fixed.iter().map(|(name, _)| *name));
+        let attributes = names.collect::<Vec<_>>().join(", ");
+        let made_of: Vec<String> = convention.aliases.iter().map(made_of).collect();
+        text.push_str(&format!(
+            "| `{}` | {kind} | {} | {attributes} | {} | {} |\n",
+            convention.name,
+            convention.unit,
+            made_of.join(", "),
+            convention.help
+        ));
+    }
     text
+}
+
+/// Which of our recordings count for a name of others.
+fn made_of(alias: &instruments::Alias) -> String {
+    match alias.only {
+        None => format!("`{}`", alias.of),
+        Some((label, values)) => format!("`{}` where {label} is {}", alias.of, values.join(" or ")),
+    }
 }
 
 /// The checks of `vconductor validate`.

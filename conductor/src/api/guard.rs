@@ -6,13 +6,16 @@ use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use opentelemetry::KeyValue;
 use vconductor_core::layers::instruments;
+use vconductor_core::layers::trace::{Span, SpanBuilder, SpanKind};
 
 use super::access::{Caller, Scope};
 use super::answer::{Refusal, Result};
 use super::route::Required;
 use super::server::Peer;
 use super::{Context, version};
+use crate::telemetry::producer;
 
 /// The door of one route.
 #[derive(Clone)]
@@ -60,9 +63,12 @@ pub(super) async fn guard(
             if let Some(caller) = caller {
                 request.extensions_mut().insert(caller);
             }
-            let answer = tokio::time::timeout(door.context.limits.call, next.run(request)).await;
+            let span = span(&door, verb(&method), request.headers());
+            let answer = span.around(tokio::time::timeout(door.context.limits.call, next.run(request))).await;
             let late = || Refusal::new(StatusCode::GATEWAY_TIMEOUT, "The answer took too long").after(1);
-            (name, answer.unwrap_or_else(|_| late().into_response()))
+            let answer = answer.unwrap_or_else(|_| late().into_response());
+            tell(&span, answer.status());
+            (name, answer)
         }
     };
     let status = response.status();
@@ -74,6 +80,29 @@ pub(super) async fn guard(
         door.context.audit.record(name.as_deref(), &method, &uri, status, peer.0);
     }
     response
+}
+
+/// The span of a call, below the caller's. Calls that only ask have none unless the caller's trace is recorded: probes and
+/// scrapes would fill the traces.
+fn span(door: &Door, verb: &'static str, headers: &HeaderMap) -> Span {
+    let caller = producer::of_headers(headers);
+    if verb != "POST" && caller.as_ref().is_none_or(|caller| !caller.is_sampled()) {
+        return Span::none();
+    }
+    Span::continuing(caller, || {
+        SpanBuilder::from_name(format!("{verb} {}", door.path))
+            .with_kind(SpanKind::Server)
+            .with_attributes([KeyValue::new("http.request.method", verb), KeyValue::new("http.route", door.path)])
+    })
+}
+
+/// Ends the span of a call.
+fn tell(span: &Span, status: StatusCode) {
+    span.set("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        span.failed(status.as_u16().to_string());
+    }
+    span.end();
 }
 
 /// Only the verbs that there are: what a caller makes up is no label.

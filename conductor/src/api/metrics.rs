@@ -6,20 +6,19 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use opentelemetry::metrics::Meter;
 use tokio::time::timeout;
 use vconductor_core::clock::{Clock as _, Millis, SystemClock};
 use vconductor_core::error::{Error, Result};
-use vconductor_core::layers::instruments::{self, QueueFigures};
+use vconductor_core::layers::instruments::{self, Kind, QueueFigures};
 use vconductor_core::store::Store;
 
 use super::answer::Result as Answered;
 use super::route::{Required, Route, Verb};
 use super::{Context, version};
+use crate::telemetry::Recorder;
 
-/// Bounds of the distributions of times, in seconds: from a pure link to a transcription.
-const SECONDS: &[f64] =
-    &[0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0];
 /// How long the store may take to say how the queues stand; without it the figures of before are told.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How often the recorder tidies up.
@@ -38,19 +37,35 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Starts to record, once in a process.
+/// What is recorded with, once in a process.
+static HANDLE: OnceLock<std::result::Result<PrometheusHandle, String>> = OnceLock::new();
+
+/// Starts to record, unless it is done already.
 ///
 /// # Errors
 /// Configuration, if something else records already.
 pub(super) fn record() -> Result<PrometheusHandle> {
-    static HANDLE: OnceLock<std::result::Result<PrometheusHandle, String>> = OnceLock::new();
+    start(|recorder| metrics::set_global_recorder(recorder).map_err(|error| error.to_string()))
+}
+
+/// Starts to record for OTLP as well.
+///
+/// # Errors
+/// Configuration, if something else records already.
+pub(crate) fn record_also(meter: &Meter) -> Result<PrometheusHandle> {
+    start(|recorder| metrics::set_global_recorder(Recorder::new(recorder, meter)).map_err(|error| error.to_string()))
+}
+
+fn start(install: impl FnOnce(PrometheusRecorder) -> std::result::Result<(), String>) -> Result<PrometheusHandle> {
     let start = || {
-        let builder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)
-            .map_err(|error| error.to_string())?;
+        let mut builder = PrometheusBuilder::new();
+        for instrument in instruments::ALL.iter().filter(|instrument| instrument.kind == Kind::Histogram) {
+            let whose = Matcher::Full(instrument.name.to_owned());
+            builder = builder.set_buckets_for_metric(whose, instrument.bounds()).map_err(|error| error.to_string())?;
+        }
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
-        metrics::set_global_recorder(recorder).map_err(|error| error.to_string())?;
+        install(recorder)?;
         instruments::describe_all();
         instruments::build_started(version::VERSION, version::COMMIT);
         Ok(handle)
@@ -68,13 +83,18 @@ pub(super) async fn tidy(handle: PrometheusHandle) {
 }
 
 async fn metrics(State(context): State<Context>) -> Answered<Response> {
-    match timeout(PATIENCE, observe(&*context.store)).await {
+    look(&*context.store).await;
+    let text = context.metrics.render();
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+/// Looks how the queues stand, if the store says so in time.
+pub(crate) async fn look(store: &dyn Store) {
+    match timeout(PATIENCE, observe(store)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(error = %error.chain_text(), "the queues cannot be looked at"),
         Err(_) => tracing::warn!("the queues cannot be looked at in time"),
     }
-    let text = context.metrics.render();
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
 /// Looks how the queues stand.

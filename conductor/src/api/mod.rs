@@ -18,7 +18,7 @@ mod health;
 mod history;
 mod limits;
 mod lists;
-mod metrics;
+pub(crate) mod metrics;
 mod openapi;
 mod paced;
 mod page;

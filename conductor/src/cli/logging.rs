@@ -1,4 +1,7 @@
 //! Logs: to stderr, above the live lines of a terminal.
+//!
+//! What tells how a run ended has a target of its own, [`RUNS`]: one line for each vCon is what a collector of JSON lines wants,
+//! and too much for somebody who looks on.
 
 use std::io::{self, Write};
 
@@ -20,9 +23,12 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// The target of the lines that tell how runs ended.
+const RUNS: &str = "vconductor::run";
+
 /// Starts logging. `--verbose` and `--quiet` beat `VCONDUCTOR_LOG`, which beats `RUST_LOG`.
 pub(crate) fn start(format: LogFormat, verbose: u8, quiet: bool) -> Result<()> {
-    let filter = filter(verbose, quiet)?;
+    let filter = filter(format, verbose, quiet)?;
     // Whoever reads the log may go away; that must not end the work that is logged.
     let subscriber =
         tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(AboveLines);
@@ -31,12 +37,14 @@ pub(crate) fn start(format: LogFormat, verbose: u8, quiet: bool) -> Result<()> {
             let colour = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
             subscriber.with_ansi(colour).with_target(verbose > 0).init();
         }
-        LogFormat::Json => subscriber.json().flatten_event(true).init(),
+        LogFormat::Json => {
+            subscriber.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+        }
     }
     Ok(())
 }
 
-fn filter(verbose: u8, quiet: bool) -> Result<EnvFilter> {
+fn filter(format: LogFormat, verbose: u8, quiet: bool) -> Result<EnvFilter> {
     let text = match (quiet, verbose) {
         (true, _) => "error".to_owned(),
         (false, 0) => {
@@ -46,7 +54,8 @@ fn filter(verbose: u8, quiet: bool) -> Result<EnvFilter> {
                         Failure::new(Exit::Usage, format!("{name}=`{text}` is not a log filter: {error}"))
                     });
                 }
-                None => own("warn", "info"),
+                None if format == LogFormat::Json => own("warn", "info"),
+                None => format!("{},{RUNS}=error", own("warn", "info")),
             }
         }
         (false, 1) => own("info", "debug"),
@@ -58,7 +67,7 @@ fn filter(verbose: u8, quiet: bool) -> Result<EnvFilter> {
 
 /// One level for other people's code and one for ours.
 fn own(others: &str, ours: &str) -> String {
-    let crates = ["vconductor", "vconductor_core", "vconductor_links", "vconductor_storages"];
+    let crates = ["vconductor", "vconductor_core", "vconductor_links", "vconductor_storages", "vconductor_ingress"];
     crates.iter().fold(others.to_owned(), |text, name| format!("{text},{name}={ours}"))
 }
 
@@ -95,8 +104,8 @@ mod tests {
     fn our_crates_say_more_than_others() {
         assert!(own("warn", "info").starts_with("warn,vconductor=info,"));
         for verbose in 1..4 {
-            assert!(filter(verbose, false).is_ok());
+            assert!(filter(LogFormat::Text, verbose, false).is_ok());
         }
-        assert_eq!(filter(0, true).unwrap().to_string(), "error");
+        assert_eq!(filter(LogFormat::Json, 0, true).unwrap().to_string(), "error");
     }
 }

@@ -14,6 +14,7 @@ use super::reload::Reloader;
 use super::signals::Signals;
 use super::{age, http, plugins, reload, store};
 use crate::api::Api;
+use crate::telemetry::Telemetry;
 
 const ABOUT: &str = "\
 Serve the HTTP API alone
@@ -43,6 +44,8 @@ Environment:
   CONSERVER_API_TOKEN_FILE  a file with more of them, one per line
   CONSERVER_HEADER_NAME     the header of the key (x-conserver-api-token); `Authorization: Bearer` works, too
   EGRESS_FORMAT_VERSION     0.0.1: vCons are handed out as readers of 0.0.1 expect them
+  OTEL_EXPORTER_OTLP_ENDPOINT
+                            where traces and metrics go, and more: docs/telemetry.md
   REDIS_URL                 the store, unless --store or `store:` names one
   VCON_REDIS_EXPIRY         seconds to keep a vCon after its last run (3600; 0 = for ever)
 
@@ -97,6 +100,7 @@ impl Serve {
         settings.reloads = reloads.as_ref().map(|(reloads, _)| reloads.clone());
         let named = config.and_then(|config| config.store.as_ref()).map(|store| store.value.as_str());
         let store = store::open_to_serve(self.store.as_deref(), named, self.api.durability(config)).await?;
+        let telemetry = Telemetry::start(&store)?;
         let mut signals = Signals::listen()?;
         let api = Api::start(settings, std::sync::Arc::clone(&store)).await?;
         output::say(start_line(&*store, &api));
@@ -115,6 +119,7 @@ impl Serve {
             reloading.abort();
         }
         api.stop().await;
+        telemetry.stop().await;
         Ok(Exit::Done)
     }
 

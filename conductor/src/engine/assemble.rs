@@ -376,9 +376,10 @@ impl<'a> Assembly<'a> {
         let wanted = if self.whole { chain.storages.as_slice() } else { &[] };
         for reference in wanted {
             let Some(storage) = self.config.storage(&reference.name) else { continue };
-            let Some(writer) = self.writer(storage) else { continue };
+            let Some((module, writer)) = self.writer(storage) else { continue };
             steps.push(StorageStep {
                 name: reference.name.value.clone(),
+                module,
                 writer,
                 required: reference.required,
                 retry: policy([reference.retry, chain.retry]),
@@ -390,22 +391,24 @@ impl<'a> Assembly<'a> {
     fn offload(&mut self, chain: &ChainConfig) -> Option<Arc<Offload>> {
         let wanted = self.offload.as_ref()?;
         let (over, storage) = (wanted.over, self.config.storage(&wanted.storage)?);
-        let (name, writer) = (storage.name.value.clone(), self.writer(storage)?);
-        let storage = StorageStep { name, writer, required: true, retry: policy([chain.retry, None]) };
+        let (name, (module, writer)) = (storage.name.value.clone(), self.writer(storage)?);
+        let storage = StorageStep { name, module, writer, required: true, retry: policy([chain.retry, None]) };
         Some(Arc::new(Offload { over, storage }))
     }
 
-    fn writer(&mut self, storage: &PluginConfig) -> Option<Arc<StorageWriter>> {
+    /// The module of a storage, and what writes to it.
+    fn writer(&mut self, storage: &PluginConfig) -> Option<(&'static str, Arc<StorageWriter>)> {
         let entry = self.registry.storage(&storage.module)?;
         let asked = self.asked(storage);
         let (findings, stand_ins) = (&mut self.findings, self.stand_ins);
-        self.built.writers.or_build(&self.before.writers, &[], asked, |asked| {
+        let writer = self.built.writers.or_build(&self.before.writers, &[], asked, |asked| {
             let built = match stand_ins {
                 Some(stand_ins) => stand_ins.storage(&storage.name.value),
                 None => (entry.configure)(asked, findings)?,
             };
             Some(StorageWriter::start(storage.name.value.clone(), built, STORAGE_LIMIT, self.report))
-        })
+        })?;
+        Some((entry.module, writer))
     }
 
     fn tracers(&mut self, chain: &ChainConfig) -> Vec<TracerStep> {

@@ -171,6 +171,8 @@ pub enum OnSigned {
 pub struct StorageStep {
     /// Its name in the configuration.
     pub name: String,
+    /// Its module.
+    pub module: &'static str,
     /// Writes to it.
     pub writer: Arc<StorageWriter>,
     /// Whether egress and ack wait for it.

@@ -2,15 +2,16 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use vconductor_core::error::Error;
+use vconductor_core::error::{Class, Error};
 use vconductor_core::failpoint;
-use vconductor_core::store::{ClaimRequest, Claimed, Commit, Committed, End};
+use vconductor_core::layers::{instruments, trace};
+use vconductor_core::store::{ClaimRequest, Claimed, Commit, Committed, End, dead_letter_queue};
 
 use super::chain::Chain;
 use super::generation::Generation;
@@ -19,6 +20,7 @@ use super::places::{Places, Reserved};
 use super::report::RunOutcome;
 use super::step::panic_text;
 use super::{Shared, backoff, refuses};
+use crate::telemetry::run::{Flight, Told};
 
 /// Runs of one exchange. 64 fill a transaction without making the first of them wait.
 const BATCH: usize = 64;
@@ -35,6 +37,16 @@ struct Finished {
     bytes: u64,
     took: Duration,
     passed: Option<Passed>,
+    told: Told,
+}
+
+/// What is to be told of a run once its commit is done.
+struct Left {
+    chain: Arc<Chain>,
+    bytes: u64,
+    took: Duration,
+    told: Told,
+    cost: Option<f64>,
 }
 
 /// What became of a run's last commit.
@@ -200,11 +212,13 @@ impl Lane {
             match finished.passed {
                 Some(passed) => {
                     commits.push(passed.commit);
-                    ended.push((finished.chain, finished.bytes, finished.took, passed.outcome));
+                    let Finished { chain, bytes, took, told, .. } = finished;
+                    ended.push((Left { chain, bytes, took, told, cost: passed.cost }, passed.outcome));
                 }
                 None => {
                     self.places.end(finished.bytes);
                     self.shared.report.lost();
+                    finished.told.lost();
                 }
             }
         }
@@ -215,7 +229,7 @@ impl Lane {
         if commits.is_empty() && request.is_none() {
             return 0;
         }
-        let identity = self.shared.identity();
+        let (identity, began) = (self.shared.identity(), trace::now());
         let (results, claimed) = match self.shared.store.exchange(&identity.process, commits.clone(), request).await {
             Ok((results, claimed)) => {
                 self.failures = 0;
@@ -230,19 +244,29 @@ impl Lane {
         self.listened = None;
         failpoint::hit("after-ack");
         let results = commits.iter().zip(&results).skip(given_back);
-        for ((chain, bytes, took, outcome), (commit, result)) in ended.into_iter().zip(results) {
-            self.places.end(bytes);
+        for ((left, outcome), (commit, result)) in ended.into_iter().zip(results) {
+            self.places.end(left.bytes);
             let outcome = match result {
                 Ended::Done => outcome,
                 Ended::Refused => RunOutcome::Dead,
                 Ended::Lost => {
                     self.shared.report.lost();
+                    left.told.lost();
                     continue;
                 }
             };
-            self.shared.report.run(&commit.claim, &chain.name, outcome, took);
+            self.shared.report.run(&commit.claim, &left.chain.name, outcome, left.took);
+            match (&commit.end, result) {
+                (End::Dead { queue, failure }, Ended::Done) => instruments::dead_lettered(queue, failure.class),
+                (_, Ended::Refused) => {
+                    instruments::dead_lettered(&dead_letter_queue(&commit.claim.list), Class::Permanent);
+                }
+                _ => {}
+            }
+            left.told.end(commit, &left.chain.name, outcome, left.took, left.cost, began);
         }
-        self.start(reserved, claimed, &identity.over, arrived)
+        let flight = began.map(|began| Flight { began, ended: SystemTime::now(), runs: claimed.len() });
+        self.start(reserved, claimed, flight, &identity.over, arrived)
     }
 
     /// Ends runs after an exchange that failed with `error`: together again when the store was away, and each alone
@@ -307,12 +331,16 @@ impl Lane {
         &mut self,
         reserved: Option<Reserved>,
         claimed: Vec<Claimed>,
+        flight: Option<Flight>,
         over: &CancellationToken,
         arrived: &mut Vec<Finished>,
     ) -> usize {
         let Some(reserved) = reserved else { return 0 };
         if !claimed.is_empty() {
             failpoint::hit("after-claim");
+        }
+        for runs in claimed.chunk_by(|one, other| one.claim.list == other.claim.list) {
+            instruments::claimed(&runs[0].claim.list, runs.len() as u64);
         }
         let at = Arc::clone(&self.at);
         let mut by_row = vec![0; reserved.rows()];
@@ -333,7 +361,8 @@ impl Lane {
             if kept[row] > 0 {
                 kept[row] -= 1;
                 let by_itself = chain.never_waits() && started.elapsed() < BY_ITSELF;
-                arrived.extend(self.begin(row, chain, claimed, over.child_token(), by_itself));
+                let told = Told::begin(&claimed, chain, flight);
+                arrived.extend(self.begin(row, chain, claimed, told, over.child_token(), by_itself));
             } else {
                 self.give_back(claimed);
             }
@@ -353,6 +382,7 @@ impl Lane {
         row: usize,
         chain: &Arc<Chain>,
         claimed: Claimed,
+        told: Told,
         over: CancellationToken,
         by_itself: bool,
     ) -> Option<Finished> {
@@ -364,11 +394,11 @@ impl Lane {
         let chain = Arc::clone(chain);
         let (generation, own) = (Arc::clone(&self.at), Arc::clone(&chain));
         let passage = Passage::run(Arc::clone(&shared), generation, own, claimed, over.clone());
-        let mut passage = Box::pin(AssertUnwindSafe(passage).catch_unwind().map(move |passed| {
+        let mut passage = told.enclose(Box::pin(AssertUnwindSafe(passage).catch_unwind().map(move |passed| {
             passed.unwrap_or_else(|panic| Some(Passed::defect(&shared, claim, &panic_text(panic.as_ref()))))
-        }));
-        if by_itself && let Some(passed) = passage.as_mut().now_or_never() {
-            return Some(Finished { chain, row, bytes, took: started.elapsed(), passed });
+        })));
+        if by_itself && let Some(passed) = (&mut passage).now_or_never() {
+            return Some(Finished { chain, row, bytes, took: started.elapsed(), passed, told });
         }
         let finished = self.finished.clone();
         self.tasks.spawn(async move {
@@ -378,7 +408,7 @@ impl Lane {
                 () = over.cancelled() => None,
             };
             // The lane outlives its runs, except when the whole process ends.
-            drop(finished.send(Finished { chain, row, bytes, took: started.elapsed(), passed }));
+            drop(finished.send(Finished { chain, row, bytes, took: started.elapsed(), passed, told }));
         });
         None
     }

@@ -53,6 +53,8 @@ pub use writer::StorageWriter;
 
 /// How long a storage may take to hand a document back.
 const READ_BACK: Duration = Duration::from_secs(30);
+/// How often metrics are told what is at work.
+const FIGURES: Duration = Duration::from_secs(1);
 /// How long the store may take for its last answers once the grace time is over.
 const LAST_ANSWER: Duration = Duration::from_secs(3);
 
@@ -302,6 +304,7 @@ impl Engine {
         helpers.spawn(janitor::work(Arc::clone(shared)));
         helpers.spawn(janitor::drain(Arc::clone(shared), self.generation.subscribe()));
         helpers.spawn(holds::keep(Arc::clone(shared), Arc::clone(&self.places)));
+        helpers.spawn(tell(Arc::clone(&self.places)));
         let died = tokio::select! {
             () = shared.stop.cancelled() => None,
             Some(ended) = lanes.join_next() => ended.err(),
@@ -363,6 +366,14 @@ impl Engine {
     /// What is held, as this conductor knows it.
     pub fn held(&self) -> Vec<Hold> {
         self.shared.holds.known()
+    }
+}
+
+/// Tells the metrics again and again what is at work: telling it with every run would cost each of them.
+async fn tell(places: Arc<Places>) {
+    loop {
+        places.tell();
+        tokio::time::sleep(FIGURES).await;
     }
 }
 

@@ -25,11 +25,14 @@ use super::generation::Generation;
 use super::report::RunOutcome;
 use super::step::HELD;
 use super::{Shared, Unsaved};
+use crate::telemetry::producer;
 
 /// A finished passage: what to commit, and what it was, for the report.
 pub(super) struct Passed {
     pub(super) commit: Commit,
     pub(super) outcome: RunOutcome,
+    /// What the run has cost in US dollars, as far as prices are known.
+    pub(super) cost: Option<f64>,
 }
 
 impl Passed {
@@ -60,7 +63,7 @@ impl Passed {
         let queue = dead_letter_queue(&claim.list);
         let end = End::Dead { queue, failure };
         let commit = Commit::ending(claim, end);
-        Passed { commit, outcome: RunOutcome::Dead }
+        Passed { commit, outcome: RunOutcome::Dead, cost: None }
     }
 }
 
@@ -122,9 +125,6 @@ impl Passage {
             Ok(()) => Ending::Done(RunOutcome::Done),
             Err(ending) => ending,
         };
-        if let (Ending::Done(_), Some(cost)) = (&ending, passage.book.open().cost()) {
-            tracing::info!(uuid = %passage.uuid, chain = passage.chain.name, cost_usd = cost, "paid services were used");
-        }
         let (end, outcome) = match ending {
             Ending::Done(outcome) => (End::Done, outcome),
             Ending::Otherwise(end, outcome) => (end, outcome),
@@ -155,7 +155,7 @@ impl Passage {
             match hook.before_run(self.info()).await {
                 Ok(true) => {}
                 Ok(false) => {
-                    tracing::info!(uuid = %self.uuid, "stopped by a hook");
+                    tracing::debug!(uuid = %self.uuid, "stopped by a hook");
                     return Err(Ending::Done(RunOutcome::Stopped));
                 }
                 Err(error) => {
@@ -234,8 +234,9 @@ impl Passage {
         if matches!(end, End::Dead { .. }) {
             self.count_anew();
         }
+        let cost = self.book.open().cost();
         let commit = self.commit(end, pushes);
-        Passed { commit, outcome }
+        Passed { commit, outcome, cost }
     }
 
     fn commit(&mut self, end: End, pushes: Vec<Push>) -> Commit {
@@ -246,7 +247,8 @@ impl Passage {
         });
         let ledger = self.ledger_unsaved.then(|| self.book.open().clone());
         let made = self.made.clone();
-        Commit { claim: self.claim.clone(), save, ledger, keep: self.keep, pushes, made, end }
+        let context = producer::current();
+        Commit { claim: self.claim.clone(), save, ledger, keep: self.keep, pushes, made, context, end }
     }
 
     /// The end of a run that failed at `step`: tried again with back-off, or dead.

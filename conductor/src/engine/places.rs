@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use vconductor_core::clock::Millis;
+use vconductor_core::layers::instruments;
 use vconductor_core::store::{ClaimRequest, Quota};
 
 use super::chain::Chains;
@@ -172,6 +173,13 @@ impl Places {
     pub(super) fn unload(&self, bytes: u64) {
         self.lock().used_bytes -= bytes;
         self.freed.notify_one();
+    }
+
+    /// Tells the metrics how many runs of each chain are worked on, and how large their documents are.
+    pub(super) fn tell(&self) {
+        let state = self.lock();
+        state.rows.iter().for_each(|row| instruments::runs_at_work(&row.chain, row.taken as u64));
+        instruments::documents_held(state.used_bytes);
     }
 
     /// Runs that are worked on.

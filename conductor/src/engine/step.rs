@@ -21,6 +21,7 @@ use super::budget;
 use super::chain::{Chain, LinkStep, OnSigned};
 use super::holds::Fault;
 use super::{Shared, Unsaved};
+use crate::telemetry::run as told;
 
 /// How the names of parts begin that are the engine's and not the link's.
 const OWN: &str = "engine:";
@@ -138,8 +139,10 @@ pub(super) async fn execute(
         at.shared.lease.held().await;
     }
     let (started, began) = (Instant::now(), clock.now());
-    let result = guarded(step, at.vcon, &context).await;
+    let span = told::link(step, at.chain, at.uuid, attempt);
+    let result = span.around(guarded(step, at.vcon, &context)).await;
     let mut requested = context.into_requested();
+    told::link_ended(&span, &result, requested.usage.as_ref());
     at.shared.report.link(&at.chain.name, step.name(), started.elapsed(), attempt, &result);
     if let Some(cost) = requested.usage.as_ref().and_then(|usage| usage.cost) {
         at.shared.report.paid(&at.chain.name, step.name(), cost);

@@ -148,7 +148,7 @@ impl Following {
         } else {
             let least = if error.is_retryable() { Duration::from_millis(200) } else { Duration::from_secs(30) };
             let wait = policy.delay(attempts, error.wait()).max(least);
-            tracing::info!(follower, uuid, reason, attempts, ?wait, "a vCon is fetched again later");
+            tracing::debug!(follower, uuid, reason, attempts, ?wait, "a vCon is fetched again later");
             End::Retry { due: now + i64::try_from(wait.as_millis()).unwrap_or(i64::MAX / 2), failure }
         };
         if self.lease.end(claim, Vec::new(), end).await {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use vconductor_core::error::{Class, Error};
 use vconductor_core::layers::instruments;
+use vconductor_core::store::dead_letter_queue;
 
 /// What a follower has done so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -118,7 +119,7 @@ impl State {
 
     pub(super) fn dead(&self, list: &str, class: Class) {
         instruments::follower_vcons(&self.name, "dead", 1);
-        instruments::dead_lettered(list, class);
+        instruments::dead_lettered(&dead_letter_queue(list), class);
         self.now().counts.dead += 1;
     }
 

@@ -27,11 +27,11 @@ pub(super) enum Taken {
 }
 
 impl Gate {
-    /// Stores what a delivery tells. When this returns it is durable, so that the vendor may forget it.
+    /// Stores what a delivery tells; `context` is the trace that it belongs to. When this returns it is durable, so that the vendor may forget it.
     ///
     /// # Errors
     /// If the store is away; the vendor is to send it again.
-    pub(super) async fn accept(&self, events: Vec<Event>, at: Millis) -> Result<Taken> {
+    pub(super) async fn accept(&self, events: Vec<Event>, at: Millis, context: Option<&str>) -> Result<Taken> {
         let (mut seen, mut items) = (BTreeSet::new(), Vec::new());
         let (mut told, mut repeated) = (false, false);
         for event in events {
@@ -54,7 +54,7 @@ impl Gate {
                 document: Some(document),
                 lists: vec![list_of(&self.name)],
                 keep: self.keep,
-                context: None,
+                context: context.map(str::to_owned),
                 tenant: None,
             });
         }

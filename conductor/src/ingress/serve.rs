@@ -17,6 +17,7 @@ use vconductor_core::layers::instruments::ingress_delivered;
 
 use super::accept::Taken;
 use super::{Gate, Ingresses};
+use crate::telemetry::producer;
 
 /// The largest body in bytes: events are small, what is large is fetched.
 const LARGEST: usize = 4 << 20;
@@ -64,7 +65,7 @@ impl Gate {
     /// Takes one delivery. 2xx only when it is safe.
     async fn deliver(self: Arc<Self>, delivery: Delivery) -> Response<Body> {
         let (gate, delivery) = (Arc::clone(&self), Arc::new(delivery));
-        let same = Arc::clone(&delivery);
+        let (same, context) = (Arc::clone(&delivery), producer::of_call(&delivery.headers));
         // The operator's jq programs and large bodies take their time.
         let reading = tokio::task::spawn_blocking(move || understood(&gate, &same));
         let events = match tokio::time::timeout(PATIENCE, reading).await {
@@ -78,7 +79,7 @@ impl Gate {
                 return plain(StatusCode::INTERNAL_SERVER_ERROR, "it could not be read");
             }
         };
-        let taken = match self.accept(events, delivery.at).await {
+        let taken = match self.accept(events, delivery.at, context.as_deref()).await {
             Ok(taken) => taken,
             Err(error) => {
                 ingress_delivered(&self.name, "unavailable");

@@ -112,7 +112,7 @@ async fn take(gate: &Gate, spool: &dyn Spool, file: &str, path: &Path, hash: &st
         Some(_) => return Ok(()),
         None if gate.maker(&item).await?.is_some() => {}
         None => {
-            gate.accept(vec![event], SystemClock.now()).await?;
+            gate.accept(vec![event], SystemClock.now(), None).await?;
             failpoint::hit("ingress_spooled");
             return Ok(());
         }

@@ -179,7 +179,7 @@ impl Job {
         }
         failpoint::hit("ingress_made");
         ingress_event(&ingress, outcome);
-        tracing::info!(ingress, outcome, uuid, "an event is done");
+        tracing::debug!(ingress, outcome, uuid, "an event is done");
         // What another run is to make is still wanted. What is left of a done one would expire by itself.
         if is_made && let Err(error) = self.gate.store.delete(&TenantScope::Everything, &item).await {
             tracing::debug!(ingress, item, error = %error.chain_text(), "an item that is done is deleted later");
@@ -207,7 +207,7 @@ impl Job {
         } else {
             let least = if error.is_retryable() { Duration::from_millis(200) } else { MENDING };
             let wait = RETRY.delay(attempts, error.wait()).max(least);
-            tracing::info!(ingress, item, reason, attempts, ?wait, "an event is tried again later");
+            tracing::debug!(ingress, item, reason, attempts, ?wait, "an event is tried again later");
             End::Retry {
                 due: now.saturating_add(Millis::try_from(wait.as_millis()).unwrap_or(Millis::MAX / 2)),
                 failure,
@@ -217,7 +217,7 @@ impl Job {
         if self.lease.commit(Commit::ending(claim, end)).await {
             ingress_event(ingress, if dead { "dead" } else { "retried" });
             if dead {
-                dead_lettered(&list, class);
+                dead_lettered(&dead_letter_queue(&list), class);
             }
         }
     }

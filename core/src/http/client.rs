@@ -19,6 +19,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::layers::budget::RetryBudgets;
 use crate::layers::retry::{Attempted, RetryPolicy, retry_within};
 use crate::layers::timeout::with_timeout;
+use crate::layers::trace;
 use crate::{Error, Result};
 
 /// Redirects that a GET follows.
@@ -201,7 +202,10 @@ impl HttpClient {
             let (url, answer) = self.follow(request).await?;
             self.read(request, url, answer).await
         });
-        with_timeout(limit, request.shown(), exchanged).await
+        let span = request.span();
+        let answered = span.around(with_timeout(limit, request.shown(), exchanged)).await;
+        Request::tell(&span, answered.as_ref().map(|response| response.status));
+        answered
     }
 
     /// Sends once and reads the body piece by piece, for what is too large for memory: at most `most` bytes, whatever
@@ -210,7 +214,10 @@ impl HttpClient {
     /// # Errors
     /// As [`send`](Self::send).
     pub async fn download(&self, request: &Request, most: u64) -> Result<Download> {
-        let (url, answer) = Box::pin(self.follow(request)).await?;
+        let span = request.span();
+        let followed = span.around(Box::pin(self.follow(request))).await;
+        Request::tell(&span, followed.as_ref().map(|(_, answer)| answer.status()));
+        let (url, answer) = followed?;
         if !answer.status().is_success() {
             let response = self.read(request, url, answer).await?;
             return Err(status_error(request, &response, self.shared.clock.now()));
@@ -281,6 +288,9 @@ impl HttpClient {
             return offline.answer(call).map(reqwest::Response::from);
         }
         let mut call = client.request(request.method.clone(), url.clone()).headers(headers.clone());
+        if let Some(header) = url.host_str().and_then(trace::header_for) {
+            call = call.header("traceparent", header);
+        }
         if !request.body.is_empty() || request.method == Method::POST || request.method == Method::PUT {
             call = call.body(request.body.clone());
         }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 use serde::Serialize;
 
 use super::display::{shown_origin, shown_url};
 use super::hosts::Hosts;
+use crate::layers::trace::{Span, SpanKind};
 use crate::secret::Secret;
 use crate::{Error, Result};
 
@@ -180,6 +181,34 @@ impl Request {
     pub fn shown(&self) -> String {
         let url = if self.secret_path { shown_origin(&self.url) } else { shown_url(&self.url) };
         format!("{} {url}", self.method)
+    }
+
+    /// Its span, below the one that is at work. Of the URL it says the host alone: path and query may hold secrets.
+    pub(super) fn span(&self) -> Span {
+        let span = Span::child(SpanKind::Client, || self.method.to_string().into());
+        if span.is_some() {
+            span.set("http.request.method", self.method.to_string());
+            span.set("url.scheme", self.url.scheme().to_owned());
+            span.set("server.address", self.url.host_str().unwrap_or_default().to_owned());
+            if let Some(port) = self.url.port_or_known_default() {
+                span.set("server.port", i64::from(port));
+            }
+        }
+        span
+    }
+
+    /// Ends its span by how it was answered.
+    pub(super) fn tell(span: &Span, answered: std::result::Result<StatusCode, &Error>) {
+        match answered {
+            Ok(status) => {
+                span.set("http.response.status_code", i64::from(status.as_u16()));
+                if status.is_client_error() || status.is_server_error() {
+                    span.failed(i64::from(status.as_u16()).to_string());
+                }
+            }
+            Err(error) => span.failed(error.class().as_str()),
+        }
+        span.end();
     }
 
     /// Every text in this request that an answer must not carry into a message.

@@ -2,6 +2,7 @@
 
 use super::Form;
 use crate::error::{Error, Result};
+use crate::layers::instruments::Usage;
 use crate::price::unit;
 
 /// Who wrote a message.
@@ -64,6 +65,16 @@ impl Tokens {
             (unit::CACHE_WRITE_TOKENS, self.cache_write as f64),
             (unit::OUTPUT_TOKENS, self.output as f64),
         ]
+    }
+
+    pub(super) fn usage(self) -> Usage {
+        Usage {
+            input_tokens: self.input,
+            output_tokens: self.output,
+            cache_read_tokens: self.cache_read,
+            cache_write_tokens: self.cache_write,
+            ..Usage::default()
+        }
     }
 
     pub(super) fn all_input(self) -> u64 {

@@ -15,7 +15,7 @@ use super::{Answer, Interface, Task, Vendor, chat, messages, pieces, responses};
 use crate::error::{Class, Error, Result};
 use crate::http::{Response, StatusCode};
 use crate::plugin::LinkContext;
-use crate::provider::{self, Estimate, Keep, ResultKey, Unit, UsageReport, cached};
+use crate::provider::{self, Asked, Estimate, Keep, ResultKey, Unit, UsageReport, cached};
 
 /// Tokens of an answer that a limit counts with as long as nobody knows better.
 const EXPECTED_OUTPUT: u64 = 500;
@@ -286,9 +286,18 @@ impl LanguageModel {
             let tokens = read(response).ok()?.tokens;
             Some((tokens.all_input() + tokens.output) as f64)
         };
+        let told = |response: &Response| read(response).ok().map(|reply| reply.tokens.usage());
+        let (provider, model) = self.billed();
+        let asked_for = Asked {
+            temperature: call.temperature,
+            max_tokens: settings.max_output_tokens,
+            used: Some(&told),
+            ..Asked::of("chat", provider, model)
+        };
         let expected = provider::Call {
             estimate: Estimate { tokens: (asked + answered) as f64, ..Estimate::default() },
             tokens: Some(&used),
+            asked: Some(asked_for),
         };
         let build = |key: &crate::secret::Secret| {
             let request = endpoint.request(interface, &self.model, key)?;
@@ -300,14 +309,19 @@ impl LanguageModel {
         reply.complete(&self.model)
     }
 
-    /// Says what a call used: to the ledger, the metrics, and whom the options name.
-    async fn account(&self, context: &LinkContext<'_>, reply: &Reply) {
-        let tokens = reply.tokens;
-        let (provider, model) = match self.endpoint.vendor {
+    /// Provider and model as prices and metrics name them.
+    fn billed(&self) -> (&str, &str) {
+        match self.endpoint.vendor {
             // A proxy's models have the prices of those who make them.
             Vendor::LiteLlm => (self.endpoint.label.as_str(), bare(&self.model)),
             vendor => (vendor.as_str(), self.model.as_str()),
-        };
+        }
+    }
+
+    /// Says what a call used: to the ledger, the metrics, and whom the options name.
+    async fn account(&self, context: &LinkContext<'_>, reply: &Reply) {
+        let tokens = reply.tokens;
+        let (provider, model) = self.billed();
         context.spend(provider, model, &tokens.amounts());
         if let Some((report, kind)) = &self.settings.report {
             report.send(context, kind, Unit::Tokens, tokens.all_input(), tokens.output, &self.model).await;

@@ -4,9 +4,13 @@
 //! configuration or from small fixed sets; a uuid, a URL or an error text is never a label, since every
 //! new value is a new time series. The generated reference page is made from [`ALL`].
 
+mod conventions;
+
 use std::time::Duration;
 
 use metrics::{Unit, counter, gauge, histogram};
+
+pub use conventions::{Alias, CONVENTIONS, Convention};
 
 use crate::Class;
 
@@ -36,6 +40,35 @@ pub struct Instrument {
     pub help: &'static str,
 }
 
+impl Instrument {
+    /// The bounds of a distribution's buckets.
+    pub fn bounds(&self) -> &'static [f64] {
+        if self.unit == Unit::Seconds { SECONDS } else { TOKENS_OF_A_CALL }
+    }
+}
+
+/// Bounds of the distributions of times, in seconds: from a pure link to a transcription.
+pub const SECONDS: &[f64] =
+    &[0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0];
+
+/// Bounds of the distribution of tokens, as the convention for language models has them.
+pub const TOKENS_OF_A_CALL: &[f64] = &[
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16384.0,
+    65536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
 // The two sums of fractions (cost, audio seconds) are gauges that only grow: the facade's counters are whole numbers.
 macro_rules! instruments {
     ($(#[doc = $help:literal] $constant:ident = $name:literal, $kind:ident, $unit:ident, [$($label:literal),*];)*) => {
@@ -59,6 +92,8 @@ instruments! {
     QUEUE_OLDEST_AGE = "vconductor_queue_oldest_age_seconds", Gauge, Seconds, ["list"];
     /// Uuids of an ingress list that are claimed and not yet finished.
     QUEUE_INFLIGHT = "vconductor_queue_inflight", Gauge, Count, ["list"];
+    /// Runs claimed from an ingress list; one that comes back (a retry, a park, a crash) is claimed again.
+    QUEUE_CLAIMED = "vconductor_queue_claimed_total", Counter, Count, ["list"];
     /// Uuids taken back from a conductor that died.
     QUEUE_RECOVERED = "vconductor_queue_recovered_total", Counter, Count, ["list"];
     /// Runs that wait for a retry that is due later.
@@ -73,7 +108,9 @@ instruments! {
     RUNS = "vconductor_runs_total", Counter, Count, ["chain", "outcome"];
     /// Time from claim to the end of a run, without time spent parked or waiting for a retry.
     RUN_DURATION = "vconductor_run_duration_seconds", Histogram, Seconds, ["chain"];
-    /// Time one link took, retries included, by outcome: continue, stop, switch, park, skipped or error.
+    /// Runs of a chain that this process works on.
+    RUNS_INFLIGHT = "vconductor_runs_inflight", Gauge, Count, ["chain"];
+    /// Time one execution of a link took, by outcome: success, halt (it stopped the chain) or error.
     LINK_DURATION = "vconductor_link_duration_seconds", Histogram, Seconds, ["chain", "link", "outcome"];
     /// Errors that ended a link, by class.
     LINK_ERRORS = "vconductor_link_errors_total", Counter, Count, ["chain", "link", "error_type"];
@@ -111,6 +148,10 @@ instruments! {
     COST_UNKNOWN = "vconductor_cost_unknown_total", Counter, Count, ["provider", "model"];
     /// Tokens used, by type: input, output, cache_read or cache_write.
     TOKENS = "vconductor_tokens_total", Counter, Count, ["provider", "model", "type"];
+    /// Time one call to a model took, by operation: chat, text_completion or transcription; error_type is the status or class of a failure.
+    MODEL_DURATION = "vconductor_model_call_duration_seconds", Histogram, Seconds, ["operation", "provider", "model", "error_type"];
+    /// Tokens of one call to a model, by type: input (cached ones included) or output.
+    MODEL_TOKENS = "vconductor_model_call_tokens", Histogram, Count, ["operation", "provider", "model", "type"];
     /// Audio sent to transcription, in seconds.
     AUDIO_SECONDS = "vconductor_audio_seconds_total", Gauge, Seconds, ["provider", "model"];
     /// Bytes of documents that are loaded at the moment.
@@ -119,6 +160,8 @@ instruments! {
     CONFIG_GENERATION = "vconductor_config_generation", Gauge, Count, [];
     /// Reloads of the configuration, by result: ok or rejected.
     CONFIG_RELOADS = "vconductor_config_reload_total", Counter, Count, ["result"];
+    /// What could not be sent over OTLP, by signal (spans, or metrics: exports) and reason: queue_full, refused (the collector was away, too slow, or said no) or stopped.
+    TELEMETRY_DROPPED = "vconductor_telemetry_dropped_total", Counter, Count, ["signal", "reason"];
     /// Always 1; its labels say which build runs.
     BUILD_INFO = "vconductor_build_info", Gauge, Count, ["version", "commit"];
 }
@@ -163,12 +206,22 @@ pub fn dlq_observed(list: &str, length: u64) {
     gauge!(DLQ_LENGTH, "list" => list.to_owned()).set(length as f64);
 }
 
+/// Counts runs claimed from an ingress list.
+pub fn claimed(list: &str, runs: u64) {
+    counter!(QUEUE_CLAIMED, "list" => list.to_owned()).increment(runs);
+}
+
+/// Reports how many runs of a chain this process works on.
+pub fn runs_at_work(chain: &str, runs: u64) {
+    gauge!(RUNS_INFLIGHT, "chain" => chain.to_owned()).set(runs as f64);
+}
+
 /// Counts uuids taken back from a dead conductor.
 pub fn recovered(list: &str, uuids: u64) {
     counter!(QUEUE_RECOVERED, "list" => list.to_owned()).increment(uuids);
 }
 
-/// Counts a run that ended in a dead letter.
+/// Counts a run that ended in a dead letter; `list` is the whole name, `DLQ:<list>` or `DLQ:storage:<name>`.
 pub fn dead_lettered(list: &str, class: Class) {
     counter!(DLQ, "list" => list.to_owned(), "reason" => class.as_str()).increment(1);
 }
@@ -313,6 +366,13 @@ pub struct Usage {
     pub audio_seconds: f64,
 }
 
+impl Usage {
+    /// Input tokens, cached ones included, as the conventions count them.
+    pub fn all_input_tokens(&self) -> u64 {
+        self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+    }
+}
+
 /// Adds what one paid call used up.
 pub fn usage_recorded(chain: &str, link: &str, provider: &str, model: &str, usage: Usage) {
     let model_labels = [("provider", provider.to_owned()), ("model", model.to_owned())];
@@ -337,6 +397,25 @@ pub fn usage_recorded(chain: &str, link: &str, provider: &str, model: &str, usag
     if usage.audio_seconds > 0.0 {
         gauge!(AUDIO_SECONDS, &model_labels).increment(usage.audio_seconds);
     }
+    let operation = if usage.audio_seconds > 0.0 { "transcription" } else { "chat" };
+    for (kind, count) in [("input", usage.all_input_tokens()), ("output", usage.output_tokens)] {
+        if count > 0 {
+            let [provider, model] = model_labels.clone();
+            let labels = [("operation", operation.to_owned()), provider, model, ("type", kind.to_owned())];
+            histogram!(MODEL_TOKENS, &labels).record(count as f64);
+        }
+    }
+}
+
+/// Reports one call to a model; `error_type` is the status or class of a failure, else empty.
+pub fn model_called(operation: &'static str, provider: &str, model: &str, error_type: &str, took: Duration) {
+    let labels = [("operation", operation), ("provider", provider), ("model", model), ("error_type", error_type)];
+    histogram!(MODEL_DURATION, &labels.map(|(name, value)| (name, value.to_owned()))).record(took);
+}
+
+/// Counts spans, or exports of metrics, that were not sent.
+pub fn telemetry_dropped(signal: &'static str, reason: &'static str, count: u64) {
+    counter!(TELEMETRY_DROPPED, "signal" => signal, "reason" => reason).increment(count);
 }
 
 /// Reports the bytes of all loaded documents.

@@ -1,9 +1,10 @@
-//! What wraps every plugin call: time limits, retries, retry budgets, and the instruments that count them.
+//! What wraps every plugin call: time limits, retries, retry budgets, the instruments that count them, and spans.
 
 pub mod budget;
 pub mod instruments;
 pub mod retry;
 pub mod timeout;
+pub mod trace;
 
 pub use budget::RetryBudget;
 pub use retry::{Attempted, RetryPolicy, retry};

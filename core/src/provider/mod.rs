@@ -3,7 +3,7 @@
 //! A link makes one [`Provider`] out of its options and calls through it:
 //!
 //! ```ignore
-//! let call = Call { estimate: Estimate { audio_seconds: 61.0, ..Estimate::default() }, tokens: None };
+//! let call = Call { estimate: Estimate { audio_seconds: 61.0, ..Estimate::default() }, ..Call::default() };
 //! let answer = self.provider.call(context, call, |key| Request::post(URL)?.bearer(key)?.json(&body)).await?;
 //! context.spend(self.provider.name(), "nova-3", &[(unit::AUDIO_SECONDS, 61.0)]);
 //! ```
@@ -19,6 +19,7 @@ mod probe;
 mod report;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub use cache::{Keep, ResultKey, cached};
 pub use key::OneOrMore;
 pub use limits::{Estimate, Limits};
 pub use report::{Unit, UsageReport};
+pub use told::{Asked, UsageTold};
 
 use crate::clock::Millis;
 use crate::error::{Class, Error, Result};
@@ -39,6 +41,7 @@ use crate::secret::Secret;
 use crate::store::{Coordination, Hold, Permit, Taken};
 use key::{Key, Standing};
 use permit::UnderWay;
+use told::Told;
 
 /// A key rests so long when the provider says 429 but not for how long.
 const REST: Duration = Duration::from_secs(5);
@@ -67,6 +70,8 @@ pub struct Call<'a> {
     pub estimate: Estimate,
     /// Reads the tokens that were used out of a successful answer.
     pub tokens: Option<&'a TokensUsed<'a>>,
+    /// What a model is asked for, for traces and metrics; of a service without models nothing.
+    pub asked: Option<Asked<'a>>,
 }
 
 impl Provider {
@@ -136,7 +141,9 @@ impl Provider {
             let (key, permit) = self.permit(context, call.estimate).await?;
             let under_way = UnderWay::new(&context.services.coordination, permit);
             let request = build(&key.secret)?.provider().trusted();
-            let sent = Box::pin(context.http.exchange(&request)).await;
+            let told = Told::begin(call.asked);
+            let sent = told.span().around(Box::pin(context.http.exchange(&request))).await;
+            told.end(sent.as_ref());
             let used = sent.as_ref().ok().filter(|answer| answer.status.is_success());
             let tokens = used.and_then(|answer| call.tokens.and_then(|read| read(answer)));
             let used: Vec<_> = tokens.map(|tokens| (self.limit(key, limits::TOKENS), tokens)).into_iter().collect();

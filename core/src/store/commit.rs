@@ -35,6 +35,8 @@ pub struct Commit {
     pub pushes: Vec<Push>,
     /// vCons that the run made, taken in in the same step.
     pub made: Vec<Made>,
+    /// Trace context for what is enqueued and made; `None` hands on that of the producer.
+    pub context: Option<String>,
     /// What becomes of the claim.
     pub end: End,
 }
@@ -42,7 +44,7 @@ pub struct Commit {
 impl Commit {
     /// A commit that only ends the claim.
     pub fn ending(claim: Claim, end: End) -> Self {
-        Commit { claim, save: None, ledger: None, keep: None, pushes: Vec::new(), made: Vec::new(), end }
+        Commit { claim, save: None, ledger: None, keep: None, pushes: Vec::new(), made: Vec::new(), context: None, end }
     }
 }
 

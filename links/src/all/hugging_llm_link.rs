@@ -11,7 +11,7 @@ use vconductor_core::config::Period;
 use vconductor_core::document::Edit;
 use vconductor_core::http::{HttpClient, Request, Response, Url};
 use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome, Probe};
-use vconductor_core::provider::{Call, Keep, Limits, OneOrMore, Provider, ResultKey, cached};
+use vconductor_core::provider::{Asked, Call, Keep, Limits, OneOrMore, Provider, ResultKey, cached};
 use vconductor_core::secret::Secret;
 use vconductor_core::transcript;
 use vconductor_core::vcon::Vcon;
@@ -185,7 +185,9 @@ impl HuggingLlmLink {
                 let request = Request::post(self.url.as_str())?.bearer(key)?.timeout(self.timeout);
                 request.body("application/json", body.clone())
             };
-            let call = self.provider.call_judged(context, Call::default(), build, wait_for_the_model);
+            let asked = Asked::of("text_completion", "huggingface", &self.model);
+            let call = Call { asked: Some(asked), ..Call::default() };
+            let call = self.provider.call_judged(context, call, build, wait_for_the_model);
             read(&Box::pin(call).await?)
         };
         cached(context, &key, self.keep.0, work).await.map(|(text, _)| text)

@@ -128,7 +128,19 @@ async fn the_producers_context_reaches_the_run(world: World) {
     let vcon = vconductor_core::store::NewVcon { context: Some("00-abc".to_owned()), ..new_vcon("a", &["calls"]) };
     world.store.ingest(vec![vcon]).await.expect("an ingest");
     let process = world.process().await;
-    assert_eq!(world.one(&process, "calls").await.context.as_deref(), Some("00-abc"));
+    let claimed = world.one(&process, "calls").await;
+    assert_eq!(claimed.context.as_deref(), Some("00-abc"));
+    let mut first = ending(&claimed, End::Continue);
+    first.pushes = vec![push("next", "a")];
+    assert_eq!(world.commit(first).await, Committed::Done);
+    let mut last = ending(&claimed, End::Done);
+    last.pushes = vec![push("done", "a")];
+    last.context = Some("00-def".to_owned());
+    assert_eq!(world.commit(last).await, Committed::Done);
+    let done = world.one(&process, "done").await;
+    assert_eq!(done.context.as_deref(), Some("00-def"), "the run's own");
+    world.finish(&done, End::Done).await;
+    assert_eq!(world.one(&process, "next").await.context.as_deref(), Some("00-abc"), "the producer's");
 }
 
 async fn commits_are_answered_in_their_order(world: World) {

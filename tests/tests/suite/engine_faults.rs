@@ -229,6 +229,7 @@ async fn dead_letters_that_cannot_be_mended_do_not_keep_others_from_being_draine
         keep: None,
         pushes: Vec::new(),
         made: Vec::new(),
+        context: None,
         end: End::Dead {
             queue: "DLQ:storage:s".to_owned(),
             failure: Failure {

@@ -23,6 +23,7 @@ mod read_through;
 mod replays;
 mod revived;
 mod storage_outage;
+mod telemetry;
 mod transcription;
 mod validate;
 mod validate_fetch;

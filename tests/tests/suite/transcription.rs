@@ -30,7 +30,7 @@ fn recording(seconds: u32) -> Vec<u8> {
     bytes
 }
 
-fn vcon(id: &str, seconds: u32) -> String {
+pub(crate) fn vcon(id: &str, seconds: u32) -> String {
     // Each its own sound: a result is kept by content.
     let mut sound = recording(seconds);
     sound.extend_from_slice(id.as_bytes());
@@ -44,7 +44,7 @@ fn vcon(id: &str, seconds: u32) -> String {
     .to_string()
 }
 
-fn configuration(vendor: &Vendor, more: &str, chain: &str) -> String {
+pub(crate) fn configuration(vendor: &Vendor, more: &str, chain: &str) -> String {
     format!(
         "links:\n  transcribe:\n    module: links.transcribe\n    options:\n      vendor: openai\n      api_key: {KEY}\n      \
          base_url: {}/v1\n{more}chains:\n  c:\n    ingress_lists: [in]\n    egress_lists: [out]\n{chain}",

@@ -15,6 +15,7 @@ use crate::api::Context;
 use crate::api::access::Caller;
 use crate::api::answer::{Invalid, Refusal, Result};
 use crate::api::lists;
+use crate::telemetry::producer;
 
 /// The header that makes a repeated post recognisable.
 const KEY: &str = "idempotency-key";
@@ -72,12 +73,13 @@ pub(super) async fn accept_batch(
     for list in &batch.lists {
         context.lists.room(&*context.store, list, count).await?;
     }
+    let trace = producer::of_call(headers);
     let vcons = checked.iter().map(|checked| NewVcon {
         uuid: checked.uuid.clone(),
         document: Some(checked.text.clone()),
         lists: batch.lists.clone(),
         keep: context.keep,
-        context: None,
+        context: trace.clone(),
         tenant: batch.caller.tenants.tenant().cloned(),
     });
     let vcons = vcons.collect();
@@ -150,12 +152,13 @@ pub(in crate::api) async fn enqueue_stored(
         return Ok(());
     }
     context.lists.room(&*context.store, list, count).await?;
+    let trace = producer::current();
     let vcons = uuids.into_iter().map(|uuid| NewVcon {
         uuid,
         document: None,
         lists: vec![list.to_owned()],
         keep: None,
-        context: None,
+        context: trace.clone(),
         tenant: caller.tenants.tenant().cloned(),
     });
     let stored = context.store.ingest(vcons.collect()).await;

@@ -27,6 +27,7 @@ use crate::engine::{Engine, Settings};
 use crate::follow::Followers;
 use crate::ingress::{self, Ingresses};
 use crate::sections;
+use crate::telemetry::Telemetry;
 
 const ABOUT: &str = "\
 Run the chains of a configuration
@@ -56,6 +57,7 @@ Environment:
   CONSERVER_API_TOKEN_FILE       a file with more of them, one per line
   CONSERVER_HEADER_NAME          the header of the key (x-conserver-api-token)
   EGRESS_FORMAT_VERSION          0.0.1: the HTTP API hands vCons out as readers of 0.0.1 expect them
+  OTEL_EXPORTER_OTLP_ENDPOINT    where traces and metrics go, and more: docs/telemetry.md
   REDIS_URL                      the store, unless --store or `store:` names one
   VCON_REDIS_EXPIRY              seconds to keep a vCon after its last run (3600; 0 = for ever)
   VCON_DLQ_EXPIRY                seconds to keep a dead letter (604800; 0 = for ever)
@@ -116,6 +118,7 @@ impl Run {
         let (flag, named) = (self.store.as_deref(), config.store.as_ref().map(|store| store.value.as_str()));
         let life = store::Life { lease: self.times.lease, poison_at: self.times.poison_at, sweep: self.times.sweep };
         let store = store::open_for_work(flag, named, self.api.durability(Some(config)), life).await?;
+        let telemetry = Telemetry::start(&store)?;
         let ingresses = Ingresses::start(config, &store, &http, settings()?.keep).await?;
         let api = match api {
             Some(mut settings) => {
@@ -164,6 +167,7 @@ impl Run {
         if let Some(api) = api {
             api.stop().await;
         }
+        telemetry.stop().await;
         let end = end?;
         let held = self.tell(&*store, &report, &followers, &end).await?;
         let failed = held || report.total(RunOutcome::Dead) > 0;

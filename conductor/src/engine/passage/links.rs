@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use vconductor_core::clock::Millis;
 use vconductor_core::error::{Error, Result};
 use vconductor_core::failpoint;
+use vconductor_core::layers::instruments;
 use vconductor_core::plugin::{Effect, Hop, Outcome, Requested};
 use vconductor_core::run::{Recorded, StepEntry, StepKey, Usage};
 use vconductor_core::store::{End, Push, Resumption, WaitReason};
@@ -195,6 +196,7 @@ impl Passage {
         if let Some((token, until)) = parked_under(&entry) {
             return Err(Ending::Otherwise(End::Park { token, until }, RunOutcome::Parked));
         }
+        instruments::ledger_hit(&self.chain.name, &entry.key.link);
         self.pushes.extend(entry.pushes);
         Ok(match entry.outcome {
             Recorded::Stop => Done::Stop,
@@ -210,10 +212,10 @@ impl Passage {
                 tracing::debug!(uuid = %self.uuid, link = link.name(), "skipped: the run was put on its list without it");
             }
             Skip::Budget => {
-                tracing::info!(uuid = %self.uuid, link = link.name(), "skipped: the chain's budget of the day is spent");
+                tracing::debug!(uuid = %self.uuid, link = link.name(), "skipped: the chain's budget of the day is spent");
             }
             Skip::Signed => {
-                tracing::info!(uuid = %self.uuid, link = link.name(), "skipped: the vCon is signed or encrypted and is never rewritten");
+                tracing::debug!(uuid = %self.uuid, link = link.name(), "skipped: the vCon is signed or encrypted and is never rewritten");
             }
         }
         self.shared.report.skipped(&self.chain.name, link.name());

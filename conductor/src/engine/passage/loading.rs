@@ -25,7 +25,7 @@ pub(super) struct Refused {
 impl Refused {
     pub(super) fn into_passed(self, claim: Claim) -> Passed {
         let commit = Commit::ending(claim, self.end);
-        Passed { commit, outcome: self.outcome }
+        Passed { commit, outcome: self.outcome, cost: None }
     }
 }
 

@@ -12,6 +12,7 @@ use vconductor_core::store::{End, storage_dead_letter_queue};
 
 use super::{Ending, Passage};
 use crate::engine::chain::StorageStep;
+use crate::telemetry::run as told;
 
 impl Passage {
     /// Writes every storage that does not hold the vCon yet; `Err` ends the passage.
@@ -36,7 +37,12 @@ impl Passage {
             .iter()
             .map(|step| {
                 let item = self.item(&step.name);
-                async move { (step, step.writer.save(item).await) }
+                let span = told::storage(step, &self.chain.name, &self.uuid);
+                async move {
+                    let saved = span.around(step.writer.save(item)).await;
+                    told::ended(&span, saved.as_ref().err());
+                    (step, saved)
+                }
             })
             .collect();
         let mut failures: Vec<(StorageStep, Error)> = Vec::new();

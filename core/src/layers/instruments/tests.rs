@@ -56,6 +56,10 @@ fn record_everything() {
     let second = Duration::from_secs(1);
     queue_observed("calls", QueueFigures::default());
     dlq_observed("DLQ:calls", 1);
+    claimed("calls", 3);
+    runs_at_work("support", 2);
+    model_called("chat", "openai", "gpt", "429", second);
+    telemetry_dropped("spans", "queue_full", 1);
     recovered("calls", 2);
     http_answered("/vcon/{uuid}", "GET", 200, second);
     api_enqueued("calls", "new", 1);
@@ -63,7 +67,7 @@ fn record_everything() {
     ingress_event("twilio_main", "made");
     dead_lettered("DLQ:calls", Class::Poison);
     run_finished("support", RunOutcome::Ok, second);
-    link_finished("support", "tag", "continue", second, 3);
+    link_finished("support", "tag", "success", second, 3);
     link_failed("support", "tag", Class::Permanent);
     ledger_hit("support", "transcribe");
     storage_written("s3", second, Some(Class::Retryable));
@@ -104,7 +108,11 @@ fn names_follow_the_rules() {
         assert!(names.insert(name), "`{name}` twice");
         assert!(name.starts_with("vconductor_"), "{name}");
         assert!(*kind != Kind::Counter || name.ends_with("_total"), "{name}");
-        assert!(*kind != Kind::Histogram || (*unit == Unit::Seconds && name.ends_with("_seconds")), "{name}");
+        let measured = [(Unit::Seconds, "_seconds"), (Unit::Count, "_tokens")];
+        assert!(
+            *kind != Kind::Histogram || measured.iter().any(|(of, end)| unit == of && name.ends_with(end)),
+            "{name}"
+        );
         assert!(help.ends_with('.') && !help.starts_with(' '), "{name}: {help:?}");
         assert!(!labels.iter().any(|label| ["uuid", "url", "run", "error"].contains(label)), "{name}");
     }
@@ -129,4 +137,20 @@ fn webhook_answers_are_counted_by_class() {
     let registered = notes.registered.into_inner().unwrap();
     let classes: Vec<_> = registered.iter().map(|(_, key)| key.labels().nth(1).unwrap().value()).collect();
     assert_eq!(classes, ["2xx", "3xx", "4xx", "5xx", "none"]);
+}
+
+#[test]
+fn a_convention_says_only_what_its_instrument_knows() {
+    let mut names = BTreeSet::new();
+    for Convention { name, aliases, .. } in CONVENTIONS {
+        assert!(names.insert(name) && !aliases.is_empty(), "{name}");
+        for alias in *aliases {
+            let of = ALL.iter().find(|known| known.name == alias.of);
+            let of = of.unwrap_or_else(|| panic!("{name}: there is no {}", alias.of));
+            let ours = alias.labels.iter().map(|(ours, _)| ours).chain(alias.only.iter().map(|(label, _)| label));
+            for label in ours.chain(alias.values.iter().map(|(label, _, _)| label)) {
+                assert!(of.labels.contains(label), "{name}: {} has no label {label}", alias.of);
+            }
+        }
+    }
 }

@@ -54,11 +54,12 @@ pub(super) fn apply(tx: &mut Tx<'_>, commit: &Commit) -> rusqlite::Result<Commit
     if let Some(ledger) = commit.ledger.as_ref().filter(|_| !matches!(commit.end, End::Done)) {
         tx.run("UPDATE runs SET ledger = ?2 WHERE entry = ?1", params![entry, to_json(ledger)?])?;
     }
+    let context = commit.context.as_deref().or(held.context.as_deref());
     for made in &commit.made {
-        vcons::take_in(tx, made, &held.uuid, held.context.as_deref())?;
+        vcons::take_in(tx, made, &held.uuid, context)?;
     }
     for push in &commit.pushes {
-        enqueue(tx, &push.list, &push.uuid, held.context.as_deref(), None)?;
+        enqueue(tx, &push.list, &push.uuid, context, None)?;
     }
     end(tx, &commit.claim, &commit.end)?;
     if !matches!(commit.end, End::Continue) {

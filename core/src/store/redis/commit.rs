@@ -26,6 +26,11 @@ pub(super) struct Item {
 }
 
 impl Item {
+    /// The trace context for what the run enqueues: its own, else that of its producer.
+    fn context(&self) -> Option<&str> {
+        self.commit.context.as_deref().or(self.held.context.as_deref())
+    }
+
     fn revision(&self, inner: &Inner) -> Option<(String, u64, bool)> {
         let save = self.commit.save.as_ref()?;
         let known = match &self.held.target {
@@ -174,7 +179,7 @@ impl Parts {
             self.made(inner, item, made, &run, pipe);
         }
         for push in &commit.pushes {
-            self.push(inner, &push.list, &push.uuid, held.context.as_deref(), pipe);
+            self.push(inner, &push.list, &push.uuid, item.context(), pipe);
         }
         if matches!(commit.end, End::Continue) {
             return;
@@ -207,7 +212,7 @@ impl Parts {
         let keep = own.map(millis).or(item.held.copy.keep);
         pipe.add_command(made_of(inner, &made.uuid, keep, &item.held.uuid, created));
         for list in &made.lists {
-            self.push(inner, list, &made.uuid, item.held.context.as_deref(), pipe);
+            self.push(inner, list, &made.uuid, item.context(), pipe);
         }
     }
 

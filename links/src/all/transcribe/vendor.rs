@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use vconductor_core::http::{HttpClient, Request, Response, Url};
 use vconductor_core::plugin::{LinkContext, Probe};
 use vconductor_core::price::unit::{AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKENS};
-use vconductor_core::provider::{Call, Estimate, Provider, UsageReport};
+use vconductor_core::provider::{Asked, Call, Estimate, Provider, UsageReport};
 use vconductor_core::recording::Part;
 use vconductor_core::secret::Secret;
 use vconductor_core::{Error, Result};
@@ -221,7 +221,11 @@ impl Account {
         let estimate = Estimate { tokens, audio_seconds: sound.seconds() * f64::from(sound.channels().max(1)) };
         let total =
             |answer: &Response| serde_json::from_slice::<Value>(&answer.body).ok()?["usage"]["total_tokens"].as_f64();
-        let call = Call { estimate, tokens: Some(&total) };
+        let asked = Asked {
+            audio_seconds: Some(estimate.audio_seconds),
+            ..Asked::of("transcription", self.provider.name(), &self.model)
+        };
+        let call = Call { estimate, tokens: Some(&total), asked: Some(asked) };
         let build = |key: &Secret| Ok(build(key)?.timeout(self.timeout));
         Box::pin(self.provider.call_judged(context, call, build, judged)).await
     }
