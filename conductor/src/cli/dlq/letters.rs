@@ -49,13 +49,14 @@ pub(crate) struct Letters<'a> {
     store: &'a dyn Store,
     queue: &'a str,
     cursor: Option<RunId>,
-    /// Runs that began after this one are left out, so that reading ends while others keep failing.
-    bound: RunId,
+    /// Runs that began after this one are left out, so that reading ends while others keep failing. Taken after the first
+    /// page, with which letters of other programs become runs.
+    bound: Option<RunId>,
 }
 
 impl<'a> Letters<'a> {
     pub(crate) fn of(store: &'a dyn Store, queue: &'a str) -> Self {
-        Letters { store, queue, cursor: None, bound: RunId::new() }
+        Letters { store, queue, cursor: None, bound: None }
     }
 
     /// The next letters; none at the end.
@@ -64,7 +65,8 @@ impl<'a> Letters<'a> {
         if let Some(last) = page.last() {
             self.cursor = Some(last.run);
         }
-        page.retain(|letter| letter.run <= self.bound);
+        let bound = *self.bound.get_or_insert_with(RunId::new);
+        page.retain(|letter| letter.run <= bound);
         Ok(page)
     }
 }
