@@ -38,6 +38,9 @@ pub(crate) fn check(page: &Page) -> Findings {
         if let Some(mark) = block.marks.iter().find(|mark| !marks.contains(&mark.as_str())) {
             tell(format!("`{}` has no mark `{mark}`", block.language));
         }
+        if let Some(file) = block.file.as_ref().filter(|file| !block.is_named && !block.text.contains(*file)) {
+            tell(format!("readers do not see the mark: say `{file}` in the text before it"));
+        }
         if let Some(from) = &block.from {
             let whole = std::fs::read_to_string(root().join(from)).unwrap_or_default();
             if !whole.contains(block.text.trim_end()) {

@@ -3,6 +3,7 @@
 //! What a page may hold, and how its blocks are marked, is in `CONTRIBUTING.md` ("Write a page").
 
 mod blocks;
+mod environment;
 mod expected;
 mod page;
 mod proofs;
@@ -58,7 +59,9 @@ fn pages() -> Vec<Page> {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Sessions wait more than they work.
+    arguments.test_threads = arguments.test_threads.or(Some(8));
     let pages = pages();
     let mut trials = proofs::trials();
     for page in &pages {
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
     }
     let book = pages.clone();
     trials.push(Trial::test("structure", move || verdict(&structure::check(&root(), &book))));
+    trials.push(Trial::test("environment", || verdict(&environment::check(&root()))));
     trials.push(Trial::test("what_is_not_run", move || verdict(&blocks::not_run(&pages))));
     libtest_mimic::run(&arguments, trials).exit_code()
 }

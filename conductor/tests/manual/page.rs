@@ -40,6 +40,8 @@ pub(crate) struct Block {
     pub(crate) marks: Vec<String>,
     /// `file=NAME`: the reader saves it under that name.
     pub(crate) file: Option<String>,
+    /// Whether readers, who do not see the mark, have been told that name.
+    pub(crate) is_named: bool,
     /// `from=PATH`: it is a piece of that file of the repository.
     pub(crate) from: Option<String>,
     /// `no-run REASON`
@@ -60,6 +62,12 @@ impl Block {
             }
         }
         block
+    }
+
+    /// With what stands before it on its page.
+    fn after(mut self, text: &str) -> Self {
+        self.is_named = self.file.as_ref().is_none_or(|file| text.contains(&format!("`{file}`")));
+        self
     }
 
     /// Whether it has this mark.
@@ -91,7 +99,9 @@ impl Page {
             let line = text[..range.start].lines().count() + usize::from(text[..range.start].ends_with('\n'));
             let line = line.max(1);
             match event {
-                Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => block = Some(Block::new(line, &info)),
+                Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
+                    block = Some(Block::new(line, &info).after(&text[..range.start]))
+                }
                 Event::Start(Tag::CodeBlock(CodeBlockKind::Indented)) => block = Some(Block::new(line, "")),
                 Event::End(TagEnd::CodeBlock) => page.parts.extend(block.take().map(Part::Block)),
                 Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),

@@ -3,7 +3,7 @@
 use libtest_mimic::Trial;
 
 use crate::page::Page;
-use crate::{Findings, blocks, expected, root, session, structure};
+use crate::{Findings, blocks, environment, expected, root, session, structure};
 
 /// A page in the folder of the book.
 fn page(text: &str) -> Page {
@@ -45,6 +45,8 @@ fn configurations() {
     fails(&check("```yaml wrong\nchains: {a: {ingress_lists: [b], links: []}}\n```"), "nothing wrong");
     fails(&check("```json\n{\n```"), "no JSON");
     fails(&check("```yaml fragmnt\na: 1\n```"), "has no mark `fragmnt`");
+    fails(&check("```text file=a.txt\nb\n```"), "readers do not see the mark: say `a.txt`");
+    assert_eq!(check("In `a.txt`:\n```text file=a.txt\nb\n```\n```text file=b.txt\n# b.txt\n```"), Findings::new());
     fails(&check("```yml\na: 1\n```"), "no known language: `yml`");
     fails(&check("    indented\n"), "no known language: ``");
     fails(&check("```rust from=conductor/src/main.rs\nfn made_up() {}\n```"), "not in conductor/src/main.rs");
@@ -76,8 +78,9 @@ fn links() {
 
 /// The tests of the test.
 pub(crate) fn trials() -> Vec<Trial> {
-    let proofs: [(&str, fn()); 5] = [
+    let proofs: [(&str, fn()); 6] = [
         ("lines", expected::lines_are_compared_with_room_for_what_differs),
+        ("environment", environment::a_wrong_row_is_noticed),
         ("sessions", sessions),
         ("servers", servers),
         ("configurations", configurations),
