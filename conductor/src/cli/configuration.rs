@@ -145,14 +145,14 @@ impl Configured {
         self.lists.iter().any(|own| own == list)
     }
 
-    /// The lists that its chains and followers take from.
-    pub(crate) fn lists(&self) -> &[String] {
-        &self.lists
-    }
-
     /// Its chains.
     pub(crate) fn chains(&self) -> &[Chain] {
         &self.chains
+    }
+
+    /// The lists that its chains and followers take from.
+    pub(crate) fn lists(&self) -> &[String] {
+        &self.lists
     }
 
     /// The list that was probably meant.

@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -57,9 +58,12 @@ impl Session {
                 self.redis = Some(server);
             }
             "tree" => {
-                for name in ["chains", "examples"] {
-                    let linked = std::os::unix::fs::symlink(root().join(name), self.folder.path().join(name));
-                    linked.map_err(|error| error.to_string())?;
+                // Copies: programs leave things beside their sources.
+                let mut copy = Command::new("cp");
+                copy.arg("-r").args(["chains", "examples"].map(|name| root().join(name))).arg(self.folder.path());
+                let copied = copy.status().map_err(|error| error.to_string())?;
+                if !copied.success() {
+                    return Err("`chains` and `examples` cannot be copied".to_owned());
                 }
             }
             "certificates" => self.certificates(),

@@ -49,24 +49,27 @@ pub(crate) struct Letters<'a> {
     store: &'a dyn Store,
     queue: &'a str,
     cursor: Option<RunId>,
-    /// Runs that began after this one are left out, so that reading ends while others keep failing. Taken after the first
-    /// page, with which letters of other programs become runs.
-    bound: Option<RunId>,
+    /// Runs that began after this one are left out, so that reading ends while others keep failing.
+    bound: RunId,
 }
 
 impl<'a> Letters<'a> {
     pub(crate) fn of(store: &'a dyn Store, queue: &'a str) -> Self {
-        Letters { store, queue, cursor: None, bound: None }
+        Letters { store, queue, cursor: None, bound: RunId::new() }
     }
 
     /// The next letters; none at the end.
     pub(crate) async fn page(&mut self) -> Result<Vec<DeadLetter>> {
+        let is_first = self.cursor.is_none();
         let mut page = self.store.dead_letters(self.queue, self.cursor, PAGE).await?;
+        if is_first {
+            // What another program left has become runs just now.
+            self.bound = RunId::new();
+        }
         if let Some(last) = page.last() {
             self.cursor = Some(last.run);
         }
-        let bound = *self.bound.get_or_insert_with(RunId::new);
-        page.retain(|letter| letter.run <= bound);
+        page.retain(|letter| letter.run <= self.bound);
         Ok(page)
     }
 }
