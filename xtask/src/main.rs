@@ -1,5 +1,7 @@
-//! Generators of everything under `docs/reference`: `cargo xtask generate` writes, `cargo xtask generate --check` compares.
+//! Generators of everything under `docs/reference` and of the lists of the book: `cargo xtask generate` writes,
+//! `cargo xtask generate --check` compares.
 
+mod book;
 mod pages;
 
 use std::collections::BTreeMap;
@@ -8,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use vconductor_core::plugin::Registry;
 use vconductor_ingress as _;
 use vconductor_links as _;
 use vconductor_storages as _;
@@ -29,43 +32,51 @@ fn main() -> ExitCode {
     }
 }
 
-fn reference() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference")
+/// Every generated file, by its path under `docs`.
+fn generated() -> Result<Pages> {
+    let registry = Registry::collect()?;
+    let reference = pages::all(&registry)?;
+    let mut generated = book::pages(&registry, &reference)?;
+    generated.extend(reference.into_iter().map(|(path, text)| (Path::new("reference").join(path), text)));
+    Ok(generated)
+}
+
+/// Files under `docs/reference` that nothing generates.
+fn stale(generated: &Pages) -> Result<Vec<PathBuf>> {
+    let there = existing(&book::folder().join("reference"))?.into_iter().map(|path| Path::new("reference").join(path));
+    Ok(there.filter(|path| !generated.contains_key(path)).collect())
 }
 
 fn write_all() -> Result<()> {
-    let root = reference();
-    let pages = pages::all()?;
-    for stale in existing(&root)?.into_iter().filter(|path| !pages.contains_key(path)) {
+    let root = book::folder();
+    let generated = generated()?;
+    for stale in stale(&generated)? {
         fs::remove_file(root.join(&stale)).with_context(|| format!("cannot remove {}", stale.display()))?;
     }
-    for (path, text) in &pages {
+    for (path, text) in &generated {
         let path = root.join(path);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    println!("{} pages written", pages.len());
+    println!("{} pages written", generated.len());
     Ok(())
 }
 
 fn check_all() -> Result<()> {
-    let root = reference();
-    let pages = pages::all()?;
-    let mut stale: Vec<String> = Vec::new();
-    for (path, text) in &pages {
-        if fs::read_to_string(root.join(path)).ok().as_deref() != Some(text) {
-            stale.push(path.display().to_string());
-        }
+    let generated = generated()?;
+    let is_old = |path: &PathBuf, text: &String| {
+        fs::read_to_string(book::folder().join(path)).ok().as_deref() != Some(text.as_str())
+    };
+    let mut old: Vec<PathBuf> =
+        generated.iter().filter(|(path, text)| is_old(path, text)).map(|(path, _)| path.clone()).collect();
+    old.extend(stale(&generated)?);
+    if !old.is_empty() {
+        let names: Vec<String> = old.iter().map(|path| path.display().to_string()).collect();
+        bail!("stale under docs: {}; run `cargo xtask generate`", names.join(", "));
     }
-    stale.extend(
-        existing(&root)?.into_iter().filter(|path| !pages.contains_key(path)).map(|path| path.display().to_string()),
-    );
-    if !stale.is_empty() {
-        bail!("stale under docs/reference: {}; run `cargo xtask generate`", stale.join(", "));
-    }
-    println!("{} pages are up to date", pages.len());
+    println!("{} pages are up to date", generated.len());
     Ok(())
 }
 
@@ -89,7 +100,7 @@ fn existing(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Pages by their path under `docs/reference`.
+/// Pages by their path under the folder that they are for.
 type Pages = BTreeMap<PathBuf, String>;
 
 #[cfg(test)]

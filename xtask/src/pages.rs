@@ -13,9 +13,8 @@ use vconductor_core::validate::{CHECKS, Check, Severity};
 
 use crate::Pages;
 
-/// Every page.
-pub(crate) fn all() -> Result<Pages> {
-    let registry = Registry::collect()?;
+/// Every page of the reference.
+pub(crate) fn all(registry: &Registry) -> Result<Pages> {
     let mut pages = Pages::new();
     for (module, entry) in &registry.links {
         pages.insert(plugin_path("links", module), link_page(entry));
@@ -29,55 +28,73 @@ pub(crate) fn all() -> Result<Pages> {
     for (module, entry) in &registry.ingress {
         pages.insert(plugin_path("ingress", module), ingress_page(entry));
     }
-    pages.insert("README.md".into(), index(&registry));
+    indices(registry, &mut pages);
+    pages.insert("errors.md".into(), crate::book::list_of_errors());
     pages.insert("metrics.md".into(), metrics());
     pages.insert("checks.md".into(), checks());
     pages.insert("redis-user.md".into(), redis_user());
-    pages.insert(
-        "vconductor.schema.json".into(),
-        serde_json::to_string_pretty(&configuration_schema(&registry))? + "\n",
-    );
+    pages
+        .insert("vconductor.schema.json".into(), serde_json::to_string_pretty(&configuration_schema(registry))? + "\n");
     pages.insert("openapi.json".into(), serde_json::to_string_pretty(&vconductor::api::openapi())? + "\n");
     command_pages(&vconductor::cli::command(), "", &mut pages)?;
     Ok(pages)
 }
 
-fn plugin_path(section: &str, module: &str) -> PathBuf {
+/// The page of a plugin, under the reference.
+pub(crate) fn plugin_path(section: &str, module: &str) -> PathBuf {
     let name = module.rsplit('.').next().unwrap_or(module);
     PathBuf::from(section).join(format!("{name}.md"))
 }
 
-fn index(registry: &Registry) -> String {
-    let mut text = "# Reference\n\nGenerated from the code by `cargo xtask generate`; do not edit.\n".to_owned();
-    let mut section = |title: &str, rows: Vec<(&str, String)>| {
+/// The list of each kind of plugin, and the page over all.
+fn indices(registry: &Registry, pages: &mut Pages) {
+    let mut text = "# Reference\n\nGenerated from the code by `cargo xtask generate`; do not edit.\n\n\
+        | page | what it holds |\n|---|---|\n"
+        .to_owned();
+    let mut section = |title: &str, what: &str, rows: Vec<(&str, String)>| {
         if rows.is_empty() {
             return;
         }
-        text.push_str(&format!("\n## {title}\n\n| module | what it does |\n|---|---|\n"));
+        let folder = title.to_lowercase();
+        text.push_str(&format!("| [{title}]({folder}/README.md) | {what}: {} |\n", rows.len()));
+        let mut list = format!("# {title}\n\n| module | what it does |\n|---|---|\n");
         for (module, summary) in rows {
-            let page = plugin_path(&title.to_lowercase(), module);
-            text.push_str(&format!("| [`{module}`]({}) | {summary} |\n", page.display()));
+            let page = plugin_path(&folder, module);
+            let page = page.file_name().unwrap_or_default().to_string_lossy();
+            list.push_str(&format!("| [`{module}`]({page}) | {summary} |\n"));
         }
+        pages.insert(PathBuf::from(folder).join("README.md"), list);
     };
     section(
         "Links",
+        "what can be done with a vCon",
         registry.links.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect(),
     );
     section(
         "Storages",
+        "where a finished vCon can be written",
         registry.storages.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect(),
     );
     section(
         "Tracers",
+        "what can watch every step",
         registry.tracers.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect(),
     );
     section(
         "Ingress",
+        "whose webhooks and files can be taken",
         registry.ingress.iter().map(|(module, entry)| (*module, summary((entry.schema)().as_value()))).collect(),
     );
-    text.push_str("\nSee also the [checks](checks.md) of `vconductor validate`, the [metrics](metrics.md), the\n");
-    text.push_str("[rights on Redis](redis-user.md), the [command line](cli/vconductor.md), the [HTTP API](openapi.json) (OpenAPI) and the [JSON Schema](vconductor.schema.json) for editors.\n");
-    text
+    text.push_str(
+        "| [Command line](cli/vconductor.md) | every command, as `--help` prints it |\n\
+        | [HTTP API](openapi.json) | OpenAPI |\n\
+        | [Schema of the configuration](vconductor.schema.json) | JSON Schema, for editors |\n\
+        | [Error codes](errors.md) | what `check` finds |\n\
+        | [Checks of a vCon](checks.md) | what `validate` finds |\n\
+        | [Metrics](metrics.md) | names, labels, meanings |\n\
+        | [Rights on Redis](redis-user.md) | the rule for `ACL SETUSER` |\n",
+    );
+    pages.insert("README.md".into(), text);
 }
 
 fn metrics() -> String {

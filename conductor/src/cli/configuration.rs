@@ -186,6 +186,11 @@ impl Configured {
         &self.chains
     }
 
+    /// The lists that its chains and followers take from.
+    pub(crate) fn lists(&self) -> &[String] {
+        &self.lists
+    }
+
     /// The list that was probably meant.
     pub(crate) fn nearest_list(&self, list: &str) -> Option<&str> {
         nearest(list, &self.lists)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use vconductor_core::store::Store;
+use vconductor_core::store::{ListStatus, Store, dead_letter_queue};
 
 use super::configuration::{self, Configured};
 use super::exit::Result;
@@ -47,4 +47,11 @@ impl Common {
         let store = store::open(self.store.as_deref(), named).await?;
         Ok(Desk { store, configured })
     }
+}
+
+/// Lets the store look at a list that it may not have heard of, so that what another program left on its queue of dead letters
+/// becomes letters; how the list stands, if there is anything.
+pub(crate) async fn meet(store: &dyn Store, list: &str) -> Result<Option<ListStatus>> {
+    store.dead_letters(&dead_letter_queue(list), None, 1).await?;
+    Ok(store.lists().await?.into_iter().find(|status| status.list == list))
 }

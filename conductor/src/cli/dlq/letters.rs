@@ -65,7 +65,12 @@ impl<'a> Letters<'a> {
 
     /// The next letters; none at the end.
     pub(crate) async fn page(&mut self) -> Result<Vec<DeadLetter>> {
+        let is_first = self.cursor.is_none();
         let mut page = self.store.dead_letters(self.queue, self.cursor, PAGE).await?;
+        if is_first {
+            // What another program left has become runs just now.
+            self.bound = RunId::new();
+        }
         if let Some(last) = page.last() {
             self.cursor = Some(last.run);
         }

@@ -8,8 +8,8 @@ use vconductor_core::store::{DeadLetter, Store};
 use super::fingerprint::{Group, Groups};
 use super::letters::{self, Letters, queue_name};
 use crate::cli::age;
-use crate::cli::configuration::counted;
-use crate::cli::desk::Common;
+use crate::cli::configuration::{Configured, counted};
+use crate::cli::desk::{self, Common, Desk};
 use crate::cli::exit::{Exit, Result};
 use crate::cli::output::{self, Format, HELP, number, styled};
 
@@ -42,9 +42,14 @@ pub(super) struct List {
 
 impl List {
     pub(super) async fn run(&self) -> Result<Exit> {
-        let store = self.common.open().await?.store;
+        let Desk { store, configured } = self.common.open().await?;
         match &self.queue {
-            None => self.queues(&*store).await?,
+            None => {
+                for list in configured.as_ref().map_or(&[][..], Configured::lists) {
+                    desk::meet(&*store, list).await?;
+                }
+                self.queues(&*store).await?;
+            }
             Some(queue) if self.group => self.groups(&*store, &queue_name(queue)).await?,
             Some(queue) => self.letters(&*store, &queue_name(queue)).await?,
         }

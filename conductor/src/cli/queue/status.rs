@@ -1,5 +1,7 @@
 //! `queue` without a subcommand: how the lists stand, and why runs do not move.
 
+use std::time::Duration;
+
 use clap::Args;
 use comfy_table::Cell;
 use serde::Serialize;
@@ -9,7 +11,7 @@ use vconductor_core::store::{Hold, Holder, ListStatus, Standing, Store, WaitReas
 use super::{holds, warn_of_unknown};
 use crate::cli::age;
 use crate::cli::configuration::{Configured, counted};
-use crate::cli::desk::Common;
+use crate::cli::desk::{self, Common};
 use crate::cli::exit::{Exit, Result};
 use crate::cli::output::{self, Format, HELP, WARN, number, styled};
 
@@ -67,6 +69,13 @@ impl Status {
 
     async fn rows(&self, store: &dyn Store, configured: Option<&Configured>) -> Result<Vec<Row>> {
         let mut statuses = store.lists().await?;
+        let named = if self.lists.is_empty() { configured.map_or(&[][..], Configured::lists) } else { &self.lists[..] };
+        for list in named {
+            if !statuses.iter().any(|status| status.list == *list) {
+                statuses.extend(unheard_of(store, list).await?);
+            }
+        }
+        statuses.sort_by(|one, other| one.list.cmp(&other.list));
         if !self.lists.is_empty() {
             let mut found = Vec::with_capacity(self.lists.len());
             for list in &self.lists {
@@ -91,6 +100,16 @@ impl Status {
         }
         Ok(rows)
     }
+}
+
+/// How a list stands that the store does not know of: another program may have put something there, or on its queue of dead
+/// letters. None: there is nothing.
+async fn unheard_of(store: &dyn Store, list: &str) -> Result<Option<ListStatus>> {
+    if let Some(status) = desk::meet(store, list).await? {
+        return Ok(Some(status));
+    }
+    let waiting = store.pending(&[list.to_owned()], Duration::ZERO).await?.waiting;
+    Ok((waiting > 0).then(|| ListStatus { list: list.to_owned(), waiting, ..ListStatus::default() }))
 }
 
 async fn missing(store: &dyn Store) -> Result<Vec<Missing>> {
