@@ -13,6 +13,7 @@ use jaq_json::Val;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::config::nearest;
 use crate::{Error, Result};
 
 /// What a program may not call.
@@ -43,6 +44,33 @@ pub struct CompileError {
     pub message: String,
 }
 
+impl CompileError {
+    /// What is wrong, for people who do not know how a parser speaks.
+    pub fn in_words(&self) -> String {
+        match self.message.as_str() {
+            "expected token" => "it cannot go on like this here".to_owned(),
+            "expected term" => "a path, a value or a filter is missing here".to_owned(),
+            message => message.lines().next().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// What often mends a program: it is written as in another language.
+pub fn advice(program: &str) -> &'static str {
+    let has = |word: &str| program.contains(word);
+    if has("&&") || has("||") {
+        "jq says `and` and `or`, for example `(.dialog | length > 0) and (.parties | length > 1)`"
+    } else if has("{{") {
+        "jq knows no braces around names: write the path alone, for example `.dialog | length > 0`"
+    } else if has("===") || has(" is ") {
+        "jq compares with `==` and `!=`, and negates with `| not`"
+    } else if has("'") {
+        "jq puts texts in double quotes, for example `.subject == \"Complaint\"`"
+    } else {
+        "a jq program over the vCon is for example `.dialog | length > 0`"
+    }
+}
+
 impl Program {
     /// Compiles `text`.
     ///
@@ -65,10 +93,7 @@ impl Program {
             .compile(modules)
             .map_err(|errors| {
                 let first = errors.into_iter().flat_map(|(_, errors)| errors).next();
-                first.map_or_else(
-                    || unknown(text),
-                    |(name, what)| at(text, name, format!("there is no {} `{name}`", what.as_str())),
-                )
+                first.map_or_else(|| unknown(text), |(name, what)| at(text, name, unknown_name(name, what.as_str())))
             })?;
         Ok(Program { text: text.to_owned(), filter })
     }
@@ -164,6 +189,18 @@ fn load_error(text: &str, error: jaq_core::load::Error<&str>) -> CompileError {
             .map(|(expected, place)| at(text, place, format!("expected {}", expected.as_str()))),
     };
     first.unwrap_or_else(|| unknown(text))
+}
+
+/// What is not there, and what was probably meant.
+fn unknown_name(name: &str, what: &str) -> String {
+    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).map(|definition| definition.name);
+    let functions = jaq_core::funs::<JustLut<Val>>().chain(jaq_std::funs()).chain(jaq_json::funs());
+    let names: Vec<&str> = definitions.chain(functions.map(|(name, ..)| name)).collect();
+    let allowed = names.iter().copied().filter(|known| !FORBIDDEN.contains(known));
+    match nearest(name, allowed).filter(|_| what == "filter") {
+        Some(near) => format!("there is no {what} `{name}`; did you mean `{near}`?"),
+        None => format!("there is no {what} `{name}`"),
+    }
 }
 
 /// An error at `place`, a part of `text`.

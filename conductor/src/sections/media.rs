@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use vconductor_core::config::{Code, Config, Finding, Period, Size};
+use vconductor_core::config::{Code, Config, Finding, Period, Size, nearest};
 use vconductor_core::plugin::{Asked, Registry};
 use vconductor_core::recording::MediaPolicy;
 use vconductor_core::{Error, Result};
@@ -102,7 +102,12 @@ fn offload_of(config: &Config, media: Media, findings: &mut Vec<Finding>) -> Opt
     let span = &section.node.get("storage").unwrap_or(&section.node).span;
     let Some(storage) = config.storage(&name) else {
         let message = format!("`media.storage`: no storage is called `{name}`");
-        findings.push(Finding::error(Code::UnknownStorage, span, message).help("define it under `storages`"));
+        let names: Vec<&str> = config.storages.iter().map(|storage| &*storage.name).collect();
+        let finding = Finding::error(Code::UnknownStorage, span, message).nearest(nearest(&name, names));
+        findings.push(match finding.nearest {
+            Some(_) => finding,
+            None => finding.help("define it under `storages`"),
+        });
         return None;
     };
     // What is wrong with the storage itself is told where it is defined.

@@ -81,7 +81,9 @@ fn answer(mut stream: TcpStream, says: Says, heard: &Heard) {
 /// Providers, Slack, a webhook and a vcon-server in one.
 fn vendors(asked: &str, credentials: &str) -> (u16, &'static str) {
     match (asked, credentials) {
-        (_, "Bearer wrong" | "Token wrong" | "wrong") => (401, "{\"error\": {\"message\": \"invalid key wrong\"}}"),
+        (_, "Bearer wrongkey" | "Token wrongkey" | "wrongkey") => {
+            (401, "{\"error\": {\"message\": \"invalid key wrongkey\"}}")
+        }
         ("GET /v1/models", "Bearer limited") => (403, "{}"),
         ("GET /v1/models", _) => (200, "{\"data\": [{\"id\": \"gpt-4.1-mini-2025-04-14\"}, {\"id\": \"gpt-5\"}]}"),
         ("GET /v1/projects", _) => (200, "{\"projects\": []}"),
@@ -170,15 +172,16 @@ fn what_answers_is_shown_with_its_time_and_nothing_is_posted_or_paid() {
 fn what_refuses_is_1_with_the_place_the_reason_and_what_to_do() {
     let server = Server::start(vendors);
     let place = Place::new();
-    place.write("c.yml", configuration(server.address, "wrong", "gpt-4.1-mini"));
+    place.write("c.yml", configuration(server.address, "wrongkey", "gpt-4.1-mini"));
     let (code, document, all) = online(&place, &[]);
     assert_eq!(code, 1, "{all}");
     let refused: Vec<_> = tried(&document).into_iter().filter(|one| one.ends_with("refused")).collect();
     assert_eq!(refused, ["link hear refused", "link ask refused", "link alert refused", "follower north refused"]);
     let findings = document["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 4, "{all}");
     assert!(findings.iter().all(|finding| finding["code"] == "VC0702" && finding["help"].is_string()), "{all}");
     assert_eq!((&findings[0]["line"], &findings[0]["text"]), (&3.into(), &"hear".into()));
-    assert!(!all.contains("wrong"), "the key is shown: {all}");
+    assert!(!all.contains("wrongkey"), "the key is shown: {all}");
     place.write("c.yml", configuration(server.address, "right", "gpt-51"));
     let (code, document, all) = online(&place, &[]);
     assert_eq!(code, 1, "{all}");

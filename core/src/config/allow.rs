@@ -1,12 +1,14 @@
 //! Warnings that somebody has looked at and allows, by a comment: `# check: allow VC0405`.
 
 use super::code::Code;
-use super::finding::Finding;
+use super::finding::{Finding, share_secrets};
 
 const MARK: &str = "# check: allow ";
 
 /// Leaves out warnings whose line, or the comment line right above it, allows their code. Errors cannot be allowed.
 pub fn without_allowed(mut findings: Vec<Finding>) -> Vec<Finding> {
+    // A secret stays one when the warning about it is allowed.
+    share_secrets(&mut findings);
     findings.retain(|finding| finding.is_error() || !is_allowed(finding));
     findings
 }

@@ -170,6 +170,14 @@ impl Builder<'_> {
     /// `- analyze: {model: x}`: a link with options of this step.
     fn inline(&mut self, node: &Node, path: &str) -> Option<StepLink> {
         match node.entries() {
+            // `- name: tag` is no link called `name`.
+            [(key, link)] if matches!(key.name.as_str(), "name" | "module" | "step") && !link.text.is_empty() => {
+                let message = format!("`{path}` does not say which link it is");
+                self.findings.push(
+                    Finding::error(Code::MissingKey, &key.span, message).help(format!("write `link: {}`", link.text)),
+                );
+                None
+            }
             [(key, options)] if !STEP_KEYS.contains(&key.name.as_str()) => {
                 self.map(options, &format!("{path}.{}", key.name));
                 Some(bare(spanned(key), Some(options.clone())))

@@ -10,7 +10,7 @@ use super::nearest::nearest;
 use super::node::{Node, Value};
 use super::typed::{Options, push_once};
 use super::{described, flow, lists, secrets, surprise, template};
-use crate::jq::CompileError;
+use crate::jq::{CompileError, advice};
 use crate::plugin::Facts;
 
 /// Whether a catalog has a module.
@@ -300,14 +300,14 @@ impl Checker<'_> {
         if let Err(error) = self.catalog.compile_jq(condition) {
             // The reason may quote the program.
             let shown = condition.text == condition.value;
-            let reason = if shown { error.message.lines().next().unwrap_or_default() } else { "it cannot be compiled" };
+            let reason = if shown { error.in_words() } else { "it cannot be compiled".to_owned() };
             self.findings.push(
                 Finding::error(
                     Code::BadCondition,
                     &condition.place_of(error.offset),
                     format!("not a valid jq program: {reason}"),
                 )
-                .help(jq_help(condition)),
+                .help(advice(condition)),
             );
         }
         if matches!(condition.trim(), "false" | "null" | "empty") {
@@ -352,34 +352,17 @@ impl Checker<'_> {
     }
 }
 
-/// What mends a condition: often it is written in another language.
-fn jq_help(condition: &str) -> &'static str {
-    let has = |word: &str| condition.contains(word);
-    if has("&&") || has("||") {
-        "jq says `and` and `or`, for example `(.dialog | length > 0) and (.parties | length > 1)`"
-    } else if has("{{") {
-        "jq knows no braces around names: write the path alone, for example `.dialog | length > 0`"
-    } else if has("===") || has(" is ") || has(" not ") {
-        "jq compares with `==` and `!=`, and negates with `| not`"
-    } else if has("'") {
-        "jq puts texts in double quotes, for example '.subject == \"Complaint\"'"
-    } else {
-        "a condition is a jq program over the vCon, for example `.dialog | length > 0`"
-    }
-}
-
 fn lowered(finding: Finding) -> Finding {
     Finding { level: Level::Warning, ..finding }
 }
 
 fn unknown_module(what: &str, plugin: &PluginConfig, modules: &[String]) -> Finding {
     let module = &*plugin.module;
-    let guess = nearest(module, modules).or_else(|| {
-        // `module: tag` for `module: links.tag`.
-        let tails: Vec<&str> = modules.iter().filter_map(|known| known.split_once('.')).map(|(_, tail)| tail).collect();
-        let tail = nearest(module.rsplit('.').next().unwrap_or(module), tails.iter().copied())?;
-        modules.iter().find(|known| known.split_once('.').is_some_and(|(_, t)| t == tail)).map(String::as_str)
-    });
+    // The prefix is the same for all: `module: tag` is near `links.tag`, and `links.scitt` is not near `links.diet`.
+    let tails: Vec<&str> = modules.iter().filter_map(|known| known.split_once('.')).map(|(_, tail)| tail).collect();
+    let tail = nearest(module.rsplit('.').next().unwrap_or(module), tails.iter().copied());
+    let is_named = |known: &&String| known.split_once('.').map(|(_, tail)| tail) == tail;
+    let guess = tail.and_then(|_| modules.iter().find(is_named)).map(String::as_str);
     let finding =
         Finding::error(Code::UnknownModule, &plugin.module.span, format!("there is no {what} `{}`", plugin.module))
             .nearest(guess);
@@ -388,6 +371,7 @@ fn unknown_module(what: &str, plugin: &PluginConfig, modules: &[String]) -> Find
         ("link", true) => {
             finding.help("Python packages are not installed at run time: run this link through `module: links.exec`")
         }
+        (_, true) if modules.is_empty() => finding.help(format!("this build has no {what}s: remove it")),
         (_, true) => finding.help(format!("possible: {}", modules.join(", "))),
         (_, false) => finding,
     }

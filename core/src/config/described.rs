@@ -73,6 +73,11 @@ impl Leaf<'_> {
         self.keys.last().copied()
     }
 
+    /// Where it stands: `links.tell.options.headers.Authorization`.
+    pub(crate) fn path(&self, place: &str) -> String {
+        self.keys.iter().fold(place.to_owned(), |path, key| format!("{path}.{}", key.name))
+    }
+
     /// Whether the value is a secret.
     pub(crate) fn is_secret(&self) -> bool {
         self.has("writeOnly")

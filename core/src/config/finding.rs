@@ -116,6 +116,14 @@ impl Finding {
 
     /// The offending text as it stands in the source, cut to 120 characters.
     pub fn text(&self) -> String {
+        let own = self.span.first_line();
+        let is_secret = |hidden: &Span| {
+            let hidden = hidden.range();
+            hidden.start < own.end && own.start < hidden.end
+        };
+        if self.hidden.iter().any(is_secret) {
+            return "****".to_owned();
+        }
         self.span.text().chars().take(120).collect()
     }
 }
@@ -147,6 +155,15 @@ impl Serialize for Finding {
         out.serialize_field("nearest", &self.nearest)?;
         out.serialize_field("related", &related)?;
         out.end()
+    }
+}
+
+/// Makes what one finding knows to be secret a secret to all of them.
+pub(crate) fn share_secrets(findings: &mut [Finding]) {
+    let hidden: Vec<Span> = findings.iter().flat_map(|finding| finding.hidden.clone()).collect();
+    for finding in findings {
+        let same = |span: &&Span| std::sync::Arc::ptr_eq(span.source(), finding.span.source());
+        finding.hidden = hidden.iter().filter(same).cloned().collect();
     }
 }
 

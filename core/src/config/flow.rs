@@ -92,11 +92,11 @@ fn too_early(reader: &Placed<'_>, steps: &[Placed<'_>]) -> Option<Finding> {
     let (reading, writing) = (&reader.step.link, &writer.step.link);
     let (message, help) = match writer.position == reader.position {
         true => (
-            format!("`{reading}` reads the analysis `{kind}`, which `{writing}` writes at the same time"),
+            format!("`{reading}` reads the analysis `{kind}` while `{writing}` writes it"),
             format!("put `{writing}` before the `parallel` step"),
         ),
         false => (
-            format!("`{reading}` reads the analysis `{kind}`, which `{writing}` writes only behind it"),
+            format!("`{reading}` reads the analysis `{kind}` before `{writing}` has written it"),
             format!("put `{writing}` before `{reading}`: as it stands `{reading}` finds nothing to work on"),
         ),
     };
@@ -144,7 +144,7 @@ fn unreachable(chain: &ChainConfig, steps: &[Placed<'_>]) -> Option<Finding> {
         ([only], _) => (&only.step.link.span, format!("the step `{}` is never reached", only.step.link)),
         ([first, rest @ ..], _) => {
             let link = &first.step.link;
-            (&link.span, format!("the step `{link}` and the {} behind it are never reached", rest.len()))
+            (&link.span, format!("the step `{link}` and {} more behind it are never reached", rest.len()))
         }
     };
     Some(

@@ -112,7 +112,7 @@ fn looping(config: &Config, chains: &[Running<'_>], start: usize, path: &[&Way<'
     } else {
         let names: Vec<String> = path.iter().map(|way| format!("`{}`", chains[way.to].chain.name)).collect();
         let verb = if certain { "go round" } else { "can go round" };
-        format!("vCons {verb} through the chains `{}`, {}", first.name, names.join(", "))
+        format!("vCons {verb} through the chains `{}` -> {}", first.name, names.join(" -> "))
     };
     let help = match certain {
         true => "every vCon goes round for ever: hand over to another list",

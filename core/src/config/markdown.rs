@@ -152,7 +152,8 @@ pub fn of_a_part(mut findings: Vec<Finding>, config: &Config) -> Vec<Finding> {
         | Code::UnknownStorage
         | Code::UnknownTracer
         | Code::ChainNeverRuns
-        | Code::UntakenList => false,
+        | Code::UntakenList
+        | Code::Compatibility => false,
         // A chain whose links are left out.
         Code::MissingKey => !config.chains.iter().any(|chain| chain.name.span == finding.span),
         _ => true,

@@ -30,7 +30,7 @@ pub struct Name {
 }
 
 impl Name {
-    /// The place in the source of a byte of this text, one character long; all of it where that cannot be told.
+    /// The place in the source of a byte of this text, one word or character long; all of it where that cannot be told.
     pub(crate) fn place_of(&self, offset: usize) -> Span {
         // What was interpolated stands nowhere.
         if self.text == self.value { within::place_of(&self.span, &self.value, offset) } else { self.span.clone() }

@@ -131,11 +131,12 @@ impl Problem {
                 Finding::error(Code::BadValue, &span, format!("`{path}` has a value that is not allowed"))
             }
             Kind::Other(message) => {
-                let message = match message.starts_with("data did not match any variant") {
-                    true => format!("`{path}` has none of the allowed forms: found {found}"),
-                    false => format!("`{path}`: {message}"),
-                };
-                Finding::error(Code::BadValue, &span, message)
+                if message.starts_with("data did not match any variant") {
+                    let message = format!("`{path}` has none of the allowed forms: found {found}");
+                    return Finding::error(Code::BadValue, &span, message)
+                        .help("`vconductor describe` and the module's name show what it takes");
+                }
+                Finding::error(Code::BadValue, &span, format!("`{path}`: {message}"))
             }
         }
     }
@@ -146,11 +147,27 @@ impl Problem {
             Finding::new(level, Code::UnknownOption, &key.span, format!("`{path}` has no option `{}`", key.name))
                 .nearest(nearest(&key.name, fields));
         match (level, &finding.nearest, fields) {
-            (Level::Warning, ..) => finding.help("this option has no effect, as in vcon-server"),
+            (Level::Warning, Some(_), _) | (Level::Warning, None, []) => {
+                finding.help("this option has no effect, as in vcon-server")
+            }
+            (Level::Warning, None, fields) => {
+                finding.help(format!("this option has no effect, as in vcon-server; possible: {}", first(fields)))
+            }
             (_, Some(_), _) => finding,
             (_, None, []) => finding.help("it takes no options"),
-            (_, None, fields) => finding.help(format!("possible: {}", listed(fields))),
+            (_, None, fields) => finding.help(format!("possible: {}", first(fields))),
         }
+    }
+}
+
+/// The first of many words, which are the plugin's own.
+fn first(words: &[&str]) -> String {
+    const MOST: usize = 14;
+    match words.get(MOST + 1..) {
+        Some(rest) => {
+            format!("{}, and {} more that `vconductor describe` shows", listed(&words[..MOST]), rest.len() + 1)
+        }
+        None => listed(words),
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn check(config: &Config, written: &[Written], findings: &mut Vec<Fin
             if let Some(what) = secret(leaf, native)
                 && let Some(key) = leaf.key()
             {
-                push_once(findings, in_clear(place, owner, key, leaf.node, &what));
+                push_once(findings, in_clear(&leaf.path(place), owner, key, leaf.node, &what));
             }
         });
     }
@@ -54,20 +54,21 @@ fn sections(config: &Config, findings: &mut Vec<Finding>) {
     if let Some((key, node)) = written.entry("store")
         && literal(node).is_some_and(has_password)
     {
-        findings.push(in_clear("", "store", key, node, "the password of a URL"));
+        findings.push(in_clear("store", "redis", key, node, "the password of a URL"));
     }
     for (list, keys) in written.get("ingress_auth").map_or(&[][..], Node::entries) {
         let single = std::slice::from_ref(keys);
         let keys = if keys.items().is_empty() { single } else { keys.items() };
         if let Some(node) = keys.iter().find(|node| literal(node).is_some()) {
-            findings.push(in_clear("ingress_auth", "ingress", list, node, "a key"));
+            findings.push(in_clear(&format!("ingress_auth.{}", list.name), "partner", list, node, "a key"));
         }
     }
     for (name, follower) in written.get("followers").map_or(&[][..], Node::entries) {
         if let Some((key, node)) = follower.entry("auth_token")
             && literal(node).is_some()
         {
-            findings.push(in_clear(&format!("followers.{}", name.name), &name.name, key, node, "a secret"));
+            let path = format!("followers.{}.auth_token", name.name);
+            findings.push(in_clear(&path, &name.name, key, node, "a secret"));
         }
     }
 }
@@ -83,6 +84,10 @@ fn secret(leaf: &Leaf<'_>, native: bool) -> Option<String> {
     }
     if has_password(text) {
         return Some("the password of a URL".to_owned());
+    }
+    // An address may be a secret, and mostly is none.
+    if text.contains("://") {
+        return None;
     }
     let in_headers = leaf.keys.iter().rev().skip(1).any(|key| key.name == "headers");
     if in_headers {
@@ -135,19 +140,24 @@ pub(crate) fn has_password(text: &str) -> bool {
     user.is_some_and(|(_, password)| !password.is_empty())
 }
 
-fn in_clear(place: &str, owner: &str, key: &Key, node: &Node, what: &str) -> Finding {
+fn in_clear(path: &str, owner: &str, key: &Key, node: &Node, what: &str) -> Finding {
     let option = &key.name;
-    let path = if place.is_empty() { option.clone() } else { format!("{place}.{option}") };
-    let variable = variable(owner, option);
-    let (example, file) = match has_password(node.as_str().unwrap_or_default()) {
-        true => (format!("`${{env:{variable}}}` in place of the whole URL or of its password"), ""),
-        false => (
-            format!("`{option}: ${{env:{variable}}}`"),
-            ", or `${file:/run/secrets/NAME}` for a file with nothing but the secret",
-        ),
+    let text = node.as_str().unwrap_or_default();
+    let help = if has_password(text) {
+        let variable = variable(owner, "url");
+        format!("write `{option}: ${{env:{variable}}}` and put the whole URL into that variable")
+    } else if text.starts_with("Bearer ") {
+        let variable = variable(owner, "token");
+        format!("write `{option}: Bearer ${{env:{variable}}}` and set that variable to what stands behind `Bearer`")
+    } else {
+        let variable = variable(owner, option);
+        format!(
+            "write `{option}: ${{env:{variable}}}` and set that variable, or `${{file:/run/secrets/NAME}}` for a file that \
+             holds nothing else"
+        )
     };
     Finding::warning(Code::SecretInClear, &key.span, format!("`{path}` holds {what} in clear"))
-        .help(format!("write {example} and set that variable{file}; a secret that was shared belongs replaced"))
+        .help(format!("{help}; replace the secret if others may have seen it"))
         .hiding(&node.span)
 }
 

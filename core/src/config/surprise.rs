@@ -10,16 +10,15 @@ use super::typed::push_once;
 pub(crate) fn check(written: &[Written], findings: &mut Vec<Finding>) {
     for Written { place, described, .. } in written {
         described.leaves(&mut |leaf| {
-            if let Some(read) = surprise(leaf)
-                && let Some(key) = leaf.key()
-            {
+            if let Some(read) = surprise(leaf) {
                 let text = &leaf.node.text;
-                let message = format!("`{place}.{}`: YAML 1.1 reads `{text}` as {read}", key.name);
-                push_once(
-                    findings,
-                    Finding::warning(Code::Surprise, &leaf.node.span, message)
-                        .help(format!("write \"{text}\" if the text is meant, else the value as it is read")),
-                );
+                let message = format!("`{}`: YAML 1.1 reads `{text}` as {read}", leaf.path(place));
+                let value = read.rsplit(' ').next().unwrap_or_default();
+                let help = match leaf.takes("string") {
+                    true => format!("write \"{text}\" if the text is meant, or `{value}`"),
+                    false => format!("write `{value}` if that is meant"),
+                };
+                push_once(findings, Finding::warning(Code::Surprise, &leaf.node.span, message).help(help));
             }
         });
     }

@@ -12,15 +12,13 @@ pub(crate) fn check(config: &Config, written: &[Written], findings: &mut Vec<Fin
     let level = config.mode.unknown_level();
     for Written { place, described, .. } in written {
         described.leaves(&mut |leaf| {
-            let (Some(key), Some(text)) = (leaf.key(), leaf.node.as_str()) else { return };
+            let Some(text) = leaf.node.as_str() else { return };
             if !leaf.is_template() || leaf.node.substituted {
                 return;
             }
             let Some(open) = open_place(text) else { return };
-            let name = &key.name;
-            let what = place_at(text, open);
-            let message =
-                format!("`{place}.{name}` is a template whose beginning is not fixed: `{what}` decides where it leads");
+            let (path, what) = (leaf.path(place), place_at(text, open));
+            let message = format!("`{path}` is a template whose beginning is not fixed: `{what}` decides where it leads");
             // The plugin says the same in other words.
             findings.retain(|known| known.code != Code::BadValue || known.span != leaf.node.span);
             push_once(

@@ -4,7 +4,7 @@ use super::node::{Node, Style, Value};
 use super::source::Span;
 
 impl Node {
-    /// The place in the source of a byte of this text, one character long; all of it where that cannot be told: for
+    /// The place in the source of a byte of this text, one word or character long; all of it where that cannot be told: for
     /// texts with interpolated values, whose bytes stand nowhere.
     pub(crate) fn place_of(&self, offset: usize) -> Span {
         match &self.value {
@@ -34,10 +34,19 @@ fn place(span: &Span, text: &str, offset: usize) -> Option<Span> {
     if let Some(letter) = text[offset..].chars().next() {
         at += skipped(rest, letter)?;
     }
-    let length = source[at..].chars().next().filter(|letter| *letter != '\n').map_or(0, char::len_utf8);
+    let length = word(&source[at..]);
     // Behind the end of a text in quotes stands the quote, which is not what is meant.
     let is_end = offset == text.len();
     Some(span.part(at..at + if is_end { 0 } else { length }))
+}
+
+/// The length of the name that a text begins with, else of its first character.
+fn word(text: &str) -> usize {
+    let is_inside = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let first = text.chars().next().filter(|letter| *letter != '\n').map_or(0, char::len_utf8);
+    let begins = text.starts_with(|letter: char| is_inside(letter) || letter == '$');
+    let rest = &text[first..];
+    if begins { first + rest.find(|letter| !is_inside(letter)).unwrap_or(rest.len()) } else { first }
 }
 
 /// What stands before the first character of the text: a quote, or the head of a block (`|-`) with its line end.
@@ -95,7 +104,7 @@ mod tests {
             ("b: 1\na: >-\n    .dialog\n    | oops\n", "oops", 4, 7),
             ("a: 'é | oops'\n", "oops", 1, 9),
         ] {
-            assert_eq!(place(text, part), (line, column, "o".to_owned()), "{text}");
+            assert_eq!(place(text, part), (line, column, "oops".to_owned()), "{text}");
         }
     }
 

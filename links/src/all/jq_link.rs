@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
-use vconductor_core::jq::{Program, python_truthy};
+use vconductor_core::jq::{Program, advice, python_truthy};
 use vconductor_core::plugin::{Effect, Facts, Link, LinkContext, LinkPlugin, Outcome, Stops};
 use vconductor_core::vcon::Vcon;
 use vconductor_core::{Error, Result, register_link};
@@ -55,7 +55,9 @@ with_dialogs:
     fn new(_: &str, options: Options) -> Result<Self> {
         let program = Program::compile(&options.filter).map_err(|error| {
             let place = options.filter.get(..error.offset).map_or(error.offset, |front| front.chars().count()) + 1;
-            Error::configuration(format!("option `filter`: {error} (character {place})")).at(error.offset)
+            Error::configuration(format!("option `filter`: {error} (character {place})"))
+                .at(error.offset)
+                .help(advice(&options.filter))
         })?;
         Ok(JqLink { program: Arc::new(program), forward_matches: options.forward_matches })
     }

@@ -27,7 +27,10 @@ struct Options {
 }
 
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "labels are a list of texts; tags with a value of their own stand under `values`, for example `values: {team: sales}`"
+)]
 #[schemars(inline)]
 enum Labels {
     List(Vec<Text>),

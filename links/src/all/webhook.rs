@@ -146,7 +146,7 @@ tell:
     webhook-urls:
       - https://hooks.example.com/vcons
     headers:
-      Authorization: Bearer ${WEBHOOK_TOKEN}
+      Authorization: Bearer ${env:WEBHOOK_TOKEN}
 ";
     type Options = Options;
 
@@ -156,6 +156,14 @@ tell:
             Error::configuration(format!("option `timeout`: {} is no time limit", options.timeout))
                 .help("write a number of seconds above 0")
         })?;
+        // At the option that holds them, and not at each endpoint that is signed for.
+        for (name, secret) in
+            std::iter::once(("secret", &options.secret)).chain(options.secrets.iter().map(|one| ("secrets", one)))
+        {
+            if !secret.is_empty() {
+                SigningKey::parse(secret).map_err(|error| error.within(format_args!("option `{name}`")))?;
+            }
+        }
         let mut seen = BTreeSet::new();
         let mut targets = Vec::new();
         for (index, endpoint) in options.webhook_urls.iter().enumerate() {

@@ -160,7 +160,9 @@ impl Checked {
 
     /// All findings, those of what was tried last.
     fn findings(&self) -> Vec<Finding> {
-        self.written().chain(self.tried.iter().filter_map(|tried| tried.finding.as_ref())).cloned().collect()
+        let all = self.written().chain(self.tried.iter().filter_map(|tried| tried.finding.as_ref()));
+        // Again, so that what is secret to those about the file is secret to the others.
+        config::without_allowed(all.cloned().collect())
     }
 
     fn errors(&self) -> u64 {

@@ -127,7 +127,8 @@ fn asked<'a>(
 async fn the_store(config: &Config, flag: Option<&str>, limit: Duration) -> Vec<Tried> {
     let named = config.store.as_ref();
     let span = match named.filter(|_| flag.is_none()) {
-        Some(named) => named.span.clone(),
+        // The value may hold a password.
+        Some(named) => config.written.entry("store").map_or(&named.span, |(key, _)| &key.span).clone(),
         None => Span::new(&Source::new(if flag.is_some() { "--store" } else { "REDIS_URL" }, ""), 0..0),
     };
     let who = Who { kind: "store", name: "store".to_owned(), span };
@@ -141,7 +142,11 @@ async fn the_store(config: &Config, flag: Option<&str>, limit: Duration) -> Vec<
         let lists = open.lists().await?;
         Ok(format!("answers, {}", super::super::configuration::counted(lists.len() as u64, "list")))
     });
-    within(limit, &who, &target, async { vec![work.await] }).await
+    let mut tried = within(limit, &who, &target, async { vec![work.await] }).await;
+    if let (Some(named), Some(finding)) = (named, tried.first_mut().and_then(|tried| tried.finding.as_mut())) {
+        finding.hidden.push(named.span.clone());
+    }
+    tried
 }
 
 /// The tries of one plugin, within a time for all of them.
