@@ -134,7 +134,7 @@ fn check_names_a_follower_whose_list_nobody_takes_from() {
     let chains = |list: &str| {
         format!(
             "store: embedded:./data\nfollowers:\n  north:\n    url: https://north.example.com/api\n    egress_list: out\n    \
-             follower_ingress_list: {list}\n    auth_token: token\n    pulling_interval: 60\n    fetch_vcon_limit: 10\n\
+             follower_ingress_list: {list}\n    auth_token: ${{env:TOKEN:-token}}\n    pulling_interval: 60\n    fetch_vcon_limit: 10\n\
              chains:\n  support: {{ingress_lists: [calls], links: []}}\n  old: {{ingress_lists: [attic], links: [], enabled: false}}\n"
         )
     };

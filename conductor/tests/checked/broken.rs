@@ -59,7 +59,8 @@ fn every_finding_points_at_text_of_the_file_and_gives_advice() {
             let marked: String = line.chars().skip(from).take(to - from).collect();
             assert_eq!(finding["text"].as_str().unwrap(), marked, "{name}: {finding}");
             let message = finding["message"].as_str().unwrap();
-            let says_what_to_write = ["must be", "or more", "; write", "stand under"].iter().any(|words| message.contains(words));
+            let says_what_to_write =
+                ["must be", "or more", "; write", "stand under"].iter().any(|words| message.contains(words));
             assert!(finding["help"].is_string() || says_what_to_write, "{name}: no advice: {finding}");
         }
     }

@@ -26,8 +26,8 @@ Reads it as `run` does, builds every link and storage, and reports each finding 
 Opens no connection unless --online says so. CONFIG is a file, a folder of *.yml files, or a pattern such as 'conf/*.yml'; \
 several are joined. Without CONFIG: CONSERVER_CONFIG_FILE, else ./example_config.yml.
 
-Of Markdown files (*.md) every block ```yaml that holds a configuration is checked by itself; ```yaml fragment says that \
-a block shows a part, ```yaml no-check leaves it out.
+Of Markdown files (*.md) every block marked `yaml` that holds a configuration is checked by itself; `yaml fragment` says \
+that a block shows a part, `yaml no-check` leaves it out.
 
 A file with none of vConductor's own keys is read in compatibility mode: what vcon-server ignores is ignored too, and \
 what leaving that mode would change is listed. A warning that is meant is allowed by a comment in its line: \
