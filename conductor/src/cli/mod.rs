@@ -9,6 +9,7 @@ mod configuration;
 mod describe;
 mod desk;
 mod dlq;
+mod doctor;
 mod exit;
 mod http;
 mod ingest;
@@ -18,7 +19,9 @@ mod interrupt;
 mod keys;
 mod list;
 mod logging;
+mod look;
 mod output;
+mod paragraphs;
 mod plugins;
 mod progress;
 mod queue;
@@ -27,6 +30,7 @@ mod reload;
 mod replay;
 mod rewrite;
 mod run;
+mod runs;
 mod serve;
 mod show;
 mod signals;
@@ -61,7 +65,9 @@ Examples:
   vconductor serve --http 0.0.0.0:8000                     # take conversations in over HTTP
   vconductor show 018f2b7c-5e1a-8c33-9d2b-2f5b6f1f7a10     # look at one
   vconductor validate --strict export/                     # does it follow the draft?
-  vconductor queue                                         # how the lists stand, and why nothing moves
+  vconductor doctor                                        # why is nothing moving?
+  vconductor queue                                         # how the lists stand
+  vconductor runs                                          # single runs, and those that are stuck
   vconductor dlq list                                      # what failed for good
   vconductor describe links.webhook                        # the manual of a link
 
@@ -108,6 +114,8 @@ enum Command {
     Vcon(vcon::Vcon),
     Validate(validate::Validate),
     Queue(queue::Queue),
+    Runs(runs::Runs),
+    Doctor(doctor::Doctor),
     Dlq(dlq::Dlq),
     Replay(replay::Replay),
     Keys(keys::Keys),
@@ -192,6 +200,8 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Vcon(vcon) => block_on(vcon.run()),
         Command::Validate(validate) => block_on(validate.run()),
         Command::Queue(queue) => block_on(queue.run()),
+        Command::Runs(runs) => block_on(runs.run()),
+        Command::Doctor(doctor) => block_on(doctor.run()),
         Command::Dlq(dlq) => block_on(dlq.run()),
         Command::Replay(replay) => block_on(replay.run()),
         Command::Keys(keys) => block_on(keys.run()),

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
-use vconductor_core::clock::Millis;
+use vconductor_core::clock::{Clock as _, Millis, SystemClock};
 use vconductor_core::config::OnExceed;
 use vconductor_core::error::{Error, Result};
-use vconductor_core::store::Hold;
+use vconductor_core::store::{Hold, Store};
 
 use super::Shared;
 use super::chain::Chain;
@@ -22,7 +22,7 @@ pub(super) async fn spent(shared: &Shared, chain: &Chain, cost: f64) {
     let now = shared.clock.now();
     let (day, next) = day(now);
     let store = &shared.store;
-    let sum = match store.add(&counter(chain, &day), cost, KEPT).await {
+    let sum = match store.add(&counter(&chain.name, &day), cost, KEPT).await {
         Ok(sum) => sum,
         Err(error) => {
             tracing::warn!(chain = chain.name, cost, %error, "what was spent could not be added to the day's sum");
@@ -60,13 +60,22 @@ pub(super) async fn spent(shared: &Shared, chain: &Chain, cost: f64) {
 pub(super) async fn is_spent(shared: &Shared, chain: &Chain) -> Result<bool> {
     let Some(budget) = chain.budget.filter(|budget| budget.on_exceed == OnExceed::Skip) else { return Ok(false) };
     let (day, _) = day(shared.clock.now());
-    let sum = shared.store.add(&counter(chain, &day), 0.0, KEPT).await;
+    let sum = shared.store.add(&counter(&chain.name, &day), 0.0, KEPT).await;
     let sum = sum.map_err(|error: Error| error.within("the day's spending"))?;
     Ok(sum > budget.usd_per_day)
 }
 
-fn counter(chain: &Chain, day: &str) -> String {
-    format!("spent:{}:{day}", chain.name)
+/// What a chain has spent today, for people who ask.
+///
+/// # Errors
+/// If the store cannot say.
+pub(crate) async fn spent_today(store: &dyn Store, chain: &str) -> Result<f64> {
+    let (day, _) = day(SystemClock.now());
+    store.add(&counter(chain, &day), 0.0, KEPT).await
+}
+
+fn counter(chain: &str, day: &str) -> String {
+    format!("spent:{chain}:{day}")
 }
 
 /// The day in UTC, and when the next one begins.

@@ -14,6 +14,7 @@ use vconductor_core::store::{ClaimRequest, Claimed, Commit, Committed, End};
 
 use super::chain::Chain;
 use super::generation::Generation;
+use super::journal::Did;
 use super::passage::{Passage, Passed};
 use super::places::{Places, Reserved};
 use super::report::RunOutcome;
@@ -200,7 +201,8 @@ impl Lane {
             match finished.passed {
                 Some(passed) => {
                     commits.push(passed.commit);
-                    ended.push((finished.chain, finished.bytes, finished.took, passed.outcome));
+                    let did = Did { attempt: passed.attempt, steps: passed.steps, took: finished.took };
+                    ended.push((finished.chain, finished.bytes, passed.outcome, did));
                 }
                 None => {
                     self.places.end(finished.bytes);
@@ -230,7 +232,7 @@ impl Lane {
         self.listened = None;
         failpoint::hit("after-ack");
         let results = commits.iter().zip(&results).skip(given_back);
-        for ((chain, bytes, took, outcome), (commit, result)) in ended.into_iter().zip(results) {
+        for ((chain, bytes, outcome, did), (commit, result)) in ended.into_iter().zip(results) {
             self.places.end(bytes);
             let outcome = match result {
                 Ended::Done => outcome,
@@ -240,7 +242,8 @@ impl Lane {
                     continue;
                 }
             };
-            self.shared.report.run(&commit.claim, &chain.name, outcome, took);
+            self.shared.report.run(&commit.claim, &chain.name, outcome, did.took);
+            self.shared.journal.ended(commit, &chain, outcome, did, &*self.shared.clock);
         }
         self.start(reserved, claimed, &identity.over, arrived)
     }

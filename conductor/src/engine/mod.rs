@@ -2,11 +2,12 @@
 //!
 //! Reading order: [`chain`] is what runs; a `lane` claims and commits; a `passage` is one run going through
 //! links, storages and egress; a `step` is one execution of one link; `holds` says what must wait until somebody mends
-//! it; the `janitor` recovers and wakes; the `heartbeat` keeps the lease.
+//! it; the `janitor` recovers and wakes; the `heartbeat` keeps the lease; `journal` and `announcer` tell people what goes on.
 
+mod announcer;
 pub mod assemble;
 mod book;
-mod budget;
+pub(crate) mod budget;
 mod built;
 pub mod chain;
 pub mod events;
@@ -15,6 +16,7 @@ mod generation;
 mod heartbeat;
 mod holds;
 mod janitor;
+mod journal;
 mod lane;
 mod lease;
 mod passage;
@@ -24,7 +26,7 @@ mod step;
 mod threads;
 mod writer;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -39,10 +41,12 @@ use vconductor_core::store::{
     Commit, Committed, Coordination, Hold, NewVcon, Pending, ProcessId, Store, Stored, TenantScope,
 };
 
+pub(crate) use announcer::card;
 pub use built::Built;
 use chain::{Chain, Chains};
 use generation::Generation;
 use holds::Holds;
+use journal::Journal;
 use lane::Lane;
 use lease::Lease;
 use places::Places;
@@ -78,6 +82,8 @@ pub struct Settings {
     pub keep: Option<Duration>,
     /// Whether a document that is not in the store is looked for in the storages.
     pub read_through: bool,
+    /// How many records of passages that ended the store keeps for people; 0: none.
+    pub history: usize,
 }
 
 impl Default for Settings {
@@ -93,6 +99,7 @@ impl Default for Settings {
             hold: Duration::from_secs(10),
             keep: Some(Duration::from_secs(3600)),
             read_through: true,
+            history: 5000,
         }
     }
 }
@@ -110,6 +117,9 @@ pub(crate) struct Shared {
     /// The grace time is over: give up what still runs.
     pub(crate) abort: CancellationToken,
     pub(crate) holds: Holds,
+    pub(crate) journal: Arc<Journal>,
+    /// How many configurations it has worked by, and why it refused the last one it was given, if it did.
+    standing: Mutex<(u64, Option<String>)>,
     lease: Lease,
     identity: RwLock<Identity>,
 }
@@ -138,6 +148,11 @@ impl Shared {
 
     pub(crate) fn process(&self) -> ProcessId {
         self.identity().process
+    }
+
+    /// How many configurations it has worked by, and why it refused the last one it was given, if it did.
+    fn standing(&self) -> (u64, Option<String>) {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Goes on under a new name; what still runs under the old one ends.
@@ -234,6 +249,7 @@ impl Engine {
         let abort = CancellationToken::new();
         let identity = Identity { process: ProcessId::random(), over: abort.child_token() };
         let (lease, holds) = (Lease::new(settings.lease), Holds::new(settings.hold));
+        let journal = Arc::new(Journal::new(settings.history));
         let shared = Shared {
             store,
             clock: Arc::new(SystemClock),
@@ -243,6 +259,8 @@ impl Engine {
             stop: CancellationToken::new(),
             abort,
             holds,
+            journal,
+            standing: Mutex::new((1, None)),
             lease,
             identity: RwLock::new(identity),
         };
@@ -263,11 +281,20 @@ impl Engine {
     /// the chains of the new one, and links that are held are tried again, for they may have been mended.
     pub async fn adopt(&self, chains: Chains, services: Services) {
         let next = generation(&self.places, &self.shared.store, chains, services);
+        {
+            let mut standing = self.shared.standing.lock().unwrap_or_else(PoisonError::into_inner);
+            *standing = (standing.0 + 1, None);
+        }
         self.generation.send_replace(Arc::clone(&next));
         if let Err(error) = holds::begin(&self.shared, &next.chains).await {
             tracing::warn!(error = %error.chain_text(), "what is held is tried again only when its time is over");
         }
         self.places.wake();
+    }
+
+    /// Another configuration was refused; people who look are told why, until one is taken.
+    pub fn refuse(&self, why: String) {
+        self.shared.standing.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(why);
     }
 
     /// A handle that stops it.
@@ -297,6 +324,7 @@ impl Engine {
         helpers.spawn(janitor::work(Arc::clone(shared)));
         helpers.spawn(janitor::drain(Arc::clone(shared), self.generation.subscribe()));
         helpers.spawn(holds::keep(Arc::clone(shared), Arc::clone(&self.places)));
+        helpers.spawn(announcer::work(Arc::clone(shared), self.generation.subscribe(), Arc::clone(&self.places)));
         let died = tokio::select! {
             () = shared.stop.cancelled() => None,
             Some(ended) = lanes.join_next() => ended.err(),
@@ -317,6 +345,7 @@ impl Engine {
         shared.abort.cancel();
         helpers.abort_all();
         heartbeat.stop();
+        announcer::last(shared).await;
         let left = self.leave().await;
         died.map_or(left, |died| Err(defect(died)))
     }

@@ -14,6 +14,7 @@ mod durability;
 pub mod embedded;
 mod indexed;
 mod keyring;
+mod oversight;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod status;
@@ -37,6 +38,10 @@ pub use coordination::{Coordination, Hold, LocalCoordination, Permit, Taken, Wan
 pub use durability::Durability;
 pub use indexed::seconds;
 pub use keyring::{Keyring, StoredKey};
+pub use oversight::{
+    AtWork, Card, CardChain, Conductor, EmbeddedVitals, Oversight, PastQuery, PastRun, RedisVitals, RunQuery, RunRecord,
+    StepEnd, StepTime, Vitals,
+};
 pub use status::{
     DeadLetter, DeadLetterQueue, Failure, Holder, ListStatus, Pending, Queued, Reaped, Revival, RunState, Standing,
     WaitReason, Waits,
@@ -272,7 +277,7 @@ pub trait Operations: Send + Sync {
 }
 
 /// A complete store.
-pub trait Store: Documents + Queue + Operations + Coordination + Catalogue + Keyring {
+pub trait Store: Documents + Queue + Operations + Oversight + Coordination + Catalogue + Keyring {
     /// The store as people name it, without secrets: `embedded:./vconductor-data`.
     fn describe(&self) -> String;
 }

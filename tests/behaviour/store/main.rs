@@ -19,6 +19,7 @@ mod limits;
 mod limits_model;
 mod model;
 mod operations;
+mod oversight;
 mod parking;
 mod queue;
 mod redis;
@@ -95,6 +96,7 @@ fn subjects() -> Vec<(&'static str, Vec<Case>)> {
         ("keyring", keyring::cases()),
         ("limits", limits::cases()),
         ("operations", operations::cases()),
+        ("oversight", oversight::cases()),
         ("parking", parking::cases()),
         ("queue", queue::cases()),
         ("retries", retries::cases()),

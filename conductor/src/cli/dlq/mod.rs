@@ -16,7 +16,7 @@ use super::exit::{Exit, Result};
 
 pub(crate) use letters::queue_name;
 use rate::Rate;
-pub(crate) use retry::How;
+pub(crate) use retry::{How, canonical};
 pub(crate) use revivals::{Filter, Revivals};
 pub(crate) use surgery::{Surgery, Target};
 

@@ -25,7 +25,7 @@ pub(super) struct Refused {
 impl Refused {
     pub(super) fn into_passed(self, claim: Claim) -> Passed {
         let commit = Commit::ending(claim, self.end);
-        Passed { commit, outcome: self.outcome }
+        Passed { commit, outcome: self.outcome, attempt: 1, steps: Vec::new() }
     }
 }
 
@@ -51,6 +51,8 @@ impl Passage {
             return Err(missing(&shared, &claim, &uuid, waiting_since, attempts));
         };
         let vcon = Vcon::read(document).map_err(|error| dead(&error))?;
+        let followed = (!chain.never_waits())
+            .then(|| shared.journal.follow(&claim, &chain, attempts + 1, shared.clock.now()));
         Ok(Passage {
             shared,
             generation,
@@ -69,6 +71,7 @@ impl Passage {
             pushes: Vec::new(),
             made: Vec::new(),
             keep: None,
+            followed,
         })
     }
 }

@@ -1,6 +1,8 @@
 //! The storages stage of a passage: all at once, each failing and retried alone.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -36,7 +38,18 @@ impl Passage {
             .iter()
             .map(|step| {
                 let item = self.item(&step.name);
-                async move { (step, step.writer.save(item).await) }
+                let (followed, clock) = (self.followed.clone(), Arc::clone(&self.shared.clock));
+                async move {
+                    let began = Instant::now();
+                    let name = format!("storage:{}", step.name);
+                    let limit = Some(step.writer.limit());
+                    let seen = followed.as_ref().map(|seen| seen.begin(name, 1, limit, clock.now()));
+                    let result = step.writer.save(item).await;
+                    if let Some(seen) = seen {
+                        seen.storage(&result, began.elapsed());
+                    }
+                    (step, result)
+                }
             })
             .collect();
         let mut failures: Vec<(StorageStep, Error)> = Vec::new();
