@@ -212,7 +212,8 @@ async fn what_ended_is_kept_in_order_and_bounds(world: World) {
     let more = [past("b", "chat", "dead", now - 3), past("a", "chat", "done", now - 2)];
     world.store.note(std::slice::from_ref(&one), 4).await.expect("a note");
     world.store.note(&more, 4).await.expect("a note");
-    let ask = |query: PastQuery| async { world.store.past(&query).await.expect("what ended") };
+    let store = &world.store;
+    let ask = |query: PastQuery| async move { store.past(&query).await.expect("what ended") };
     let all = PastQuery { limit: 100, ..PastQuery::default() };
     assert_eq!(ask(all.clone()).await, [more[1].clone(), more[0].clone(), one.clone()]);
     let runs = |found: Vec<PastRun>| found.into_iter().map(|past| past.run).collect::<Vec<_>>();

@@ -1,11 +1,11 @@
 //! What is the case, as far as the store and the configuration tell. Nothing is judged here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use vconductor_core::clock::Millis;
 use vconductor_core::error::{Class, Error};
-use vconductor_core::store::{DeadLetter, ListStatus, RunQuery, RunRecord, RunState, Store, Vitals};
+use vconductor_core::store::{DeadLetter, ListStatus, PastQuery, RunQuery, RunRecord, RunState, Store, Vitals};
 
 use super::outside::Outside;
 use crate::cli::exit::Result;
@@ -16,6 +16,8 @@ use crate::engine::budget;
 
 /// Dead letters of a queue that are looked at.
 const LETTERS: usize = 1000;
+/// Passages that ended lately, by which is told which lists are taken from.
+const REMEMBERED: usize = 1000;
 /// How long it takes to see whether a list moves.
 const MOMENT: Duration = Duration::from_millis(1200);
 
@@ -33,6 +35,9 @@ pub(super) struct Facts {
     pub(super) outside: Option<Outside>,
     /// What chains with a budget spent today, by chain, in US dollars.
     pub(super) spent: BTreeMap<String, f64>,
+    /// Lists that chains took from lately, and lists that they handed on to.
+    pub(super) taken: BTreeSet<String>,
+    pub(super) handed_on: BTreeSet<String>,
 }
 
 /// A queue of dead letters.
@@ -82,7 +87,27 @@ impl Facts {
         for (chain, _) in outside.iter().flat_map(|outside| &outside.budgets) {
             spent.insert(chain.clone(), budget::spent_today(store, chain).await?);
         }
-        Ok(Facts { store: store.describe(), vitals, look, later: later?, runs, letters, outside, spent })
+        let (mut taken, mut handed_on) = (BTreeSet::new(), BTreeSet::new());
+        for past in store.past(&PastQuery { limit: REMEMBERED, ..PastQuery::default() }).await? {
+            taken.insert(past.list);
+            handed_on.extend(past.pushed);
+        }
+        let (store, later) = (store.describe(), later?);
+        Ok(Facts { store, vitals, look, later, runs, letters, outside, spent, taken, handed_on })
+    }
+
+    /// Whether what lies on a list is for another program: chains hand on to it, and none takes from it, as far as conductors,
+    /// the configuration and what ended lately tell.
+    pub(super) fn is_handed_on(&self, list: &str) -> bool {
+        let chains = || self.look.cards().flat_map(|card| &card.chains);
+        let has = |lists: &[String]| lists.iter().any(|own| own == list);
+        let taken = self.taken.contains(list)
+            || chains().any(|chain| has(&chain.ingress_lists))
+            || self.outside.as_ref().is_some_and(|outside| has(&outside.ingress_lists));
+        let handed_on = self.handed_on.contains(list)
+            || chains().any(|chain| has(&chain.egress_lists))
+            || self.outside.as_ref().is_some_and(|outside| has(&outside.egress_lists));
+        handed_on && !taken
     }
 
     /// Runs that wait for their turn, are at work, and go on later by themselves.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use vconductor_core::config::{Budget, Config};
+use vconductor_core::config::{Budget, ChainConfig, Config, Name};
 use vconductor_core::error::Error;
 use vconductor_core::plugin::{Asked, Registry, Storage};
 
@@ -20,6 +20,9 @@ pub(super) struct Outside {
     pub(super) errors: u64,
     /// Its storages, each as it answered.
     pub(super) storages: Vec<Tried>,
+    /// The lists that its chains take from, and those that they hand on to.
+    pub(super) ingress_lists: Vec<String>,
+    pub(super) egress_lists: Vec<String>,
     /// Chains with a budget.
     pub(super) budgets: Vec<(String, Budget)>,
 }
@@ -45,7 +48,7 @@ pub(super) async fn look(
     let tried = config.storages.iter().map(|storage| async move {
         let name = storage.name.value.clone();
         let chains = |required: bool| {
-            let uses = |chain: &&vconductor_core::config::ChainConfig| {
+            let uses = |chain: &&ChainConfig| {
                 let mut own = chain.storages.iter();
                 chain.enabled && own.any(|one| *one.name == *name && one.required == required)
             };
@@ -67,11 +70,17 @@ pub(super) async fn look(
         Some(Tried { name, required_by, optional_for, took: began.elapsed(), result })
     });
     let storages = join_all(tried).await.into_iter().flatten().collect();
+    let names = |of: fn(&ChainConfig) -> &[Name]| -> Vec<String> {
+        let chains = config.chains.iter().filter(|chain| chain.enabled);
+        chains.flat_map(|chain| of(chain).iter().map(|name| name.value.clone())).collect()
+    };
     Outside {
         files: configuration.files().into_iter().map(str::to_owned).collect(),
         hash: config.hash.clone(),
         errors: configuration.errors(),
         storages,
+        ingress_lists: names(|chain| &chain.ingress_lists),
+        egress_lists: names(|chain| &chain.egress_lists),
         budgets: config
             .chains
             .iter()

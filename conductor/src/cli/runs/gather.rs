@@ -100,7 +100,7 @@ impl Wanted {
             let query = RunQuery { lists: lists.clone(), states, uuid, run: None, ledgers: true, limit: self.limit };
             let mut found = store.runs(&query).await?;
             if state == RunState::Claimed {
-                // One that is stuck may be any of them; of the others what comes first is soonest due, and so the latest.
+                // Any of them may be stuck. What is scheduled or parked comes by when it is due: if one is overdue, it is the first.
                 let all = store.runs(&RunQuery { ledgers: false, limit: JUDGED.max(self.limit), ..query }).await?;
                 let known = |run: &RunRecord| found.iter().any(|known| known.run == run.run);
                 let more: Vec<RunRecord> = all.into_iter().filter(|run| !known(run)).collect();

@@ -26,12 +26,12 @@ pub(in crate::cli::doctor) fn all(facts: &Facts, findings: &mut Findings, rights
     silent(facts, &alive, findings);
     configurations(facts, &alive, findings);
     clocks(&alive, findings);
-    if findings.len() == before {
+    if !alive.is_empty() {
         let names: Vec<String> = alive.iter().map(|conductor| name(conductor)).collect();
         right(rights, "conductors", format!("{} alive: {}", alive.len(), named(&names)));
-        if alive.len() > 1 {
-            right(rights, "generation", "all work by one configuration");
-        }
+    }
+    if alive.len() > 1 && findings.len() == before {
+        right(rights, "generation", "all work by one configuration");
     }
 }
 
@@ -43,7 +43,8 @@ fn start(facts: &Facts) -> String {
 
 fn nobody(facts: &Facts, findings: &mut Findings) {
     let lists = &facts.look.lists;
-    let waiting: u64 = lists.iter().filter(|status| !status.paused).map(|status| status.waiting).sum();
+    let wait = lists.iter().filter(|status| !status.paused && !facts.is_handed_on(&status.list));
+    let waiting: u64 = wait.map(|status| status.waiting).sum();
     let begun: u64 = lists.iter().map(|status| status.claimed + status.scheduled + status.parked).sum();
     let what = "no conductor runs on this store";
     let why = match (waiting, begun) {

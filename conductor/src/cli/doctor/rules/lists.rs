@@ -3,7 +3,7 @@
 use vconductor_core::config::nearest;
 use vconductor_core::store::{Hold, ListStatus};
 
-use super::{Findings, Rights, named, rank, right, runs_wait};
+use super::{Findings, Rights, rank, right, runs_wait};
 use crate::cli::age;
 use crate::cli::configuration::counted;
 use crate::cli::doctor::facts::Facts;
@@ -56,18 +56,14 @@ fn unpaused(facts: &Facts, status: &ListStatus) -> Option<Finding> {
         let why = "a conductor of an older version runs, which tells nothing of itself";
         return Some(Finding::new(Severity::Note, "list-unknown", what, why).fix("vconductor queue"));
     }
-    let chains = || facts.look.cards().flat_map(|card| &card.chains);
-    let handed_on: Vec<String> =
-        chains().filter(|chain| chain.egress_lists.contains(&status.list)).map(|chain| plain(&chain.name)).collect();
-    if !handed_on.is_empty() {
+    if facts.is_handed_on(&status.list) {
         let what = format!("{} on list {list} for another program{}", runs_wait(status.waiting), oldest(status));
-        let mut chains = handed_on;
-        chains.dedup();
-        let why = format!("chain {} hands on to it, and no chain here takes from it", named(&chains));
+        let why = "chains hand on to it, and none takes from it";
         return Some(Finding::new(Severity::Note, "list-handed-on", what, why).fix(format!("vconductor queue peek {list}")));
     }
     let what = format!("no running conductor takes from list {list}; {}{}", runs_wait(status.waiting), oldest(status));
-    let taken: Vec<String> = chains().flat_map(|chain| chain.ingress_lists.iter().cloned()).collect();
+    let chains = facts.look.cards().flat_map(|card| &card.chains);
+    let taken: Vec<String> = chains.flat_map(|chain| chain.ingress_lists.iter().cloned()).collect();
     let configured = facts.outside.as_ref().is_some();
     let why = match nearest(&status.list, &taken) {
         Some(near) => format!("a producer may have mistyped `{}`", plain(near)),

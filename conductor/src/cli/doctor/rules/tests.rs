@@ -1,6 +1,6 @@
 //! Each rule on facts that are made up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use vconductor_core::clock::Millis;
@@ -81,6 +81,8 @@ fn facts() -> Facts {
         letters: Vec::new(),
         outside: None,
         spent: BTreeMap::new(),
+        taken: BTreeSet::new(),
+        handed_on: BTreeSet::new(),
     }
 }
 
@@ -202,6 +204,9 @@ fn nobody_works_and_the_dead_are_told() {
     let mut facts = facts();
     facts.look.conductors.clear();
     assert_eq!(kinds(&found(&facts, conductors::all)), [("no-conductor", Note)], "nothing waits, either");
+    facts.look.lists = vec![list("done", 7)];
+    facts.handed_on.insert("done".to_owned());
+    assert_eq!(kinds(&found(&facts, conductors::all)), [("no-conductor", Note)], "that is for another program");
     facts.look.lists = vec![list("calls", 3)];
     let nobody = found(&facts, conductors::all);
     assert_eq!(kinds(&nobody), [("no-conductor", Critical)]);
@@ -372,6 +377,8 @@ fn storages_and_budgets_of_the_configuration_are_told() {
         hash: "h".to_owned(),
         errors: 2,
         storages: vec![tried("pg", &["support"], refused()), tried("s3", &[], refused()), tried("files", &["chat"], Ok(()))],
+        ingress_lists: Vec::new(),
+        egress_lists: Vec::new(),
         budgets: vec![("a".to_owned(), budget(10.0)), ("b".to_owned(), budget(10.0)), ("c".to_owned(), budget(10.0))],
     };
     let spent = [("a".to_owned(), 10.5), ("b".to_owned(), 9.5)].into();
