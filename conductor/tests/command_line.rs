@@ -43,6 +43,8 @@ fn help_of_every_command() {
         "vcon",
         "queue",
         "dlq",
+        "runs",
+        "doctor",
         "replay",
         "test",
         "simulate",

@@ -11,10 +11,7 @@ use vconductor_core::clock::Millis;
 use vconductor_core::error::{Class, Error, Result};
 use vconductor_core::run::{Ledger, RunId};
 use vconductor_core::store::{
-    Advance, Catalogue, Claim, ClaimRequest, Claimed, Commit, Committed, Coordination, DeadLetter, DeadLetterQueue,
-    Documents, End, Hold, Keyring, ListStatus, NewVcon, Once, Operations, Pending, Permit, ProcessId, Queue, Queued,
-    Reaped, Replaced, Replays, Retaken, Revival, Standing, Store, Stored, StoredKey, Taken, TenantScope, Term,
-    TimeRange, Want,
+    Advance, Card, Catalogue, Claim, ClaimRequest, Claimed, Commit, Committed, Conductor, Coordination, DeadLetter, DeadLetterQueue, Documents, End, Hold, Keyring, ListStatus, NewVcon, Once, Operations, Oversight, PastQuery, PastRun, Pending, Permit, ProcessId, Queue, Queued, Reaped, Replaced, Replays, Retaken, Revival, RunQuery, RunRecord, Standing, Store, Stored, StoredKey, Taken, TenantScope, Term, TimeRange, Vitals, Want,
 };
 
 /// A store around another one.
@@ -209,6 +206,37 @@ impl Operations for Faulty {
 
     async fn revive_as(&self, letter: &DeadLetter, revival: Revival) -> Result<bool> {
         self.inner.revive_as(letter, revival).await
+    }
+}
+
+#[async_trait]
+impl Oversight for Faulty {
+    async fn runs(&self, query: &RunQuery) -> Result<Vec<RunRecord>> {
+        self.inner.runs(query).await
+    }
+
+    async fn announce(&self, process: &ProcessId, card: &Card) -> Result<()> {
+        self.inner.announce(process, card).await
+    }
+
+    async fn withdraw(&self, process: &ProcessId) -> Result<()> {
+        self.inner.withdraw(process).await
+    }
+
+    async fn conductors(&self) -> Result<Vec<Conductor>> {
+        self.inner.conductors().await
+    }
+
+    async fn note(&self, past: &[PastRun], most: usize) -> Result<()> {
+        self.inner.note(past, most).await
+    }
+
+    async fn past(&self, query: &PastQuery) -> Result<Vec<PastRun>> {
+        self.inner.past(query).await
+    }
+
+    async fn vitals(&self, patience: Duration) -> Result<Vitals> {
+        self.inner.vitals(patience).await
     }
 }
 

@@ -11,6 +11,7 @@ mod copy;
 mod describe;
 mod desk;
 mod dlq;
+mod doctor;
 mod exit;
 mod explain;
 mod graph;
@@ -23,7 +24,9 @@ mod keys;
 mod list;
 mod logging;
 mod new;
+mod look;
 mod output;
+mod paragraphs;
 mod plugins;
 mod progress;
 mod queue;
@@ -33,6 +36,7 @@ mod replay;
 mod rewrite;
 mod run;
 mod schema;
+mod runs;
 mod serve;
 mod show;
 mod signals;
@@ -71,7 +75,9 @@ Examples:
   vconductor serve --http 0.0.0.0:8000                     # take conversations in over HTTP
   vconductor show 018f2b7c-5e1a-8c33-9d2b-2f5b6f1f7a10     # look at one
   vconductor validate --strict export/                     # does it follow the draft?
-  vconductor queue                                         # how the lists stand, and why nothing moves
+  vconductor doctor                                        # why is nothing moving?
+  vconductor queue                                         # how the lists stand
+  vconductor runs                                          # single runs, and those that are stuck
   vconductor dlq list                                      # what failed for good
   vconductor replay --from dlq calls --dry-run             # run vCons again
   vconductor describe links.webhook                        # the manual of a link
@@ -119,6 +125,8 @@ enum Command {
     Vcon(vcon::Vcon),
     Validate(validate::Validate),
     Queue(queue::Queue),
+    Runs(runs::Runs),
+    Doctor(doctor::Doctor),
     Dlq(dlq::Dlq),
     Replay(Box<replay::Replay>),
     Copy(copy::Copy),
@@ -212,6 +220,8 @@ fn dispatch(command: &Command) -> Result<Exit> {
         Command::Vcon(vcon) => block_on(vcon.run()),
         Command::Validate(validate) => block_on(validate.run()),
         Command::Queue(queue) => block_on(queue.run()),
+        Command::Runs(runs) => block_on(runs.run()),
+        Command::Doctor(doctor) => block_on(doctor.run()),
         Command::Dlq(dlq) => block_on(dlq.run()),
         Command::Replay(replay) => block_on(replay.run()),
         Command::Copy(copy) => block_on(copy.run()),

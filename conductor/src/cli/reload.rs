@@ -282,6 +282,9 @@ impl Reloader {
             Became::Refused => {
                 configuration::complain(&reload.findings);
                 let errors = reload.reasons().join("; ");
+                if let Some(conductor) = &self.conductor {
+                    conductor.engine.refuse(errors.clone());
+                }
                 tracing::error!(generation, hash, %by, errors, "the new configuration is refused; the old one works on");
             }
         }

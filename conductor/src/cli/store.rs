@@ -68,6 +68,11 @@ pub(crate) async fn open_existing(flag: Option<&str>, configured: Option<&str>) 
     open_place(place, None, Durability::default()).await
 }
 
+/// The store that would be opened, as people name it: without secrets.
+pub(crate) fn name(flag: Option<&str>, configured: Option<&str>) -> String {
+    shown(&chosen(flag, configured).url)
+}
+
 /// The folder for what this machine must remember besides the store.
 pub(crate) fn folder(flag: Option<&str>, configured: Option<&str>) -> Result<PathBuf> {
     Ok(match place(&chosen(flag, configured))? {
@@ -197,7 +202,7 @@ fn shown(url: &str) -> String {
 }
 
 /// How long dead letters are kept.
-fn dead_letter_keep() -> Result<Option<Duration>> {
+pub(crate) fn dead_letter_keep() -> Result<Option<Duration>> {
     match std::env::var("VCON_DLQ_EXPIRY") {
         Err(_) => Ok(embedded::Settings::default().dead_letter_keep),
         Ok(text) => seconds("VCON_DLQ_EXPIRY", &text),

@@ -74,6 +74,15 @@ pub(super) async fn is_spent(shared: &Shared, chain: &Chain) -> Result<bool> {
     Ok(sum > budget.usd_per_day)
 }
 
+/// What a chain has spent today, for people who ask.
+///
+/// # Errors
+/// If the store cannot say.
+pub(crate) async fn spent_today(store: &dyn Store, chain: &str) -> Result<f64> {
+    let (day, _) = day(SystemClock.now());
+    store.add(&counter(chain, &day), 0.0, KEPT).await
+}
+
 fn counter(chain: &str, day: &str) -> String {
     format!("spent:{chain}:{day}")
 }

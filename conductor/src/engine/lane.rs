@@ -15,6 +15,7 @@ use vconductor_core::store::{ClaimRequest, Claimed, Commit, Committed, End, dead
 
 use super::chain::Chain;
 use super::generation::Generation;
+use super::journal::Did;
 use super::passage::{Passage, Passed};
 use super::places::{Places, Reserved};
 use super::report::RunOutcome;
@@ -44,9 +45,9 @@ struct Finished {
 struct Left {
     chain: Arc<Chain>,
     bytes: u64,
-    took: Duration,
     told: Told,
     cost: Option<f64>,
+    did: Did,
 }
 
 /// What became of a run's last commit.
@@ -212,8 +213,9 @@ impl Lane {
             match finished.passed {
                 Some(passed) => {
                     commits.push(passed.commit);
-                    let Finished { chain, bytes, took, told, .. } = finished;
-                    ended.push((Left { chain, bytes, took, told, cost: passed.cost }, passed.outcome));
+                    let did = Did { attempt: passed.attempt, steps: passed.steps, took: finished.took };
+                    let Finished { chain, bytes, told, .. } = finished;
+                    ended.push((Left { chain, bytes, told, cost: passed.cost, did }, passed.outcome));
                 }
                 None => {
                     self.places.end(finished.bytes);
@@ -255,7 +257,8 @@ impl Lane {
                     continue;
                 }
             };
-            self.shared.report.run(&commit.claim, &left.chain.name, outcome, left.took);
+            let took = left.did.took;
+            self.shared.report.run(&commit.claim, &left.chain.name, outcome, took);
             match (&commit.end, result) {
                 (End::Dead { queue, failure }, Ended::Done) => instruments::dead_lettered(queue, failure.class),
                 (_, Ended::Refused) => {
@@ -263,7 +266,8 @@ impl Lane {
                 }
                 _ => {}
             }
-            left.told.end(commit, &left.chain.name, outcome, left.took, left.cost, began);
+            left.told.end(commit, &left.chain.name, outcome, took, left.cost, began);
+            self.shared.journal.ended(commit, &left.chain, outcome, left.did, &*self.shared.clock);
         }
         let flight = began.map(|began| Flight { began, ended: SystemTime::now(), runs: claimed.len() });
         self.start(reserved, claimed, flight, &identity.over, arrived)

@@ -2,8 +2,9 @@
 //!
 //! Reading order: [`chain`] is what runs; a `lane` claims and commits; a `passage` is one run going through
 //! links, storages and egress; a `step` is one execution of one link; `holds` says what must wait until somebody mends
-//! it; the `janitor` recovers and wakes; the `heartbeat` keeps the lease.
+//! it; the `janitor` recovers and wakes; the `heartbeat` keeps the lease; `journal` and `announcer` tell people what goes on.
 
+mod announcer;
 pub mod assemble;
 mod book;
 pub(crate) mod budget;
@@ -16,6 +17,7 @@ mod generation;
 mod heartbeat;
 mod holds;
 mod janitor;
+mod journal;
 mod lane;
 mod lease;
 mod passage;
@@ -25,7 +27,7 @@ mod step;
 mod threads;
 mod writer;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -40,11 +42,13 @@ use vconductor_core::store::{
     Commit, Committed, Coordination, Hold, NewVcon, Pending, ProcessId, Store, Stored, TenantScope,
 };
 
+pub(crate) use announcer::card;
 pub use built::Built;
 use chain::{Chain, Chains};
 use deviations::Deviations;
 use generation::Generation;
 use holds::Holds;
+use journal::Journal;
 use lane::Lane;
 use lease::Lease;
 use places::Places;
@@ -84,6 +88,8 @@ pub struct Settings {
     pub read_through: bool,
     /// The time that links and waits go by; the store has its own.
     pub clock: Arc<dyn Clock>,
+    /// How many records of passages that ended the store keeps for people; 0: none.
+    pub history: usize,
 }
 
 impl Default for Settings {
@@ -100,6 +106,7 @@ impl Default for Settings {
             keep: Some(Duration::from_secs(3600)),
             read_through: true,
             clock: Arc::new(SystemClock),
+            history: 5000,
         }
     }
 }
@@ -117,6 +124,9 @@ pub(crate) struct Shared {
     /// The grace time is over: give up what still runs.
     pub(crate) abort: CancellationToken,
     pub(crate) holds: Holds,
+    pub(crate) journal: Arc<Journal>,
+    /// How many configurations it has worked by, and why it refused the last one it was given, if it did.
+    standing: Mutex<(u64, Option<String>)>,
     lease: Lease,
     identity: RwLock<Identity>,
 }
@@ -145,6 +155,11 @@ impl Shared {
 
     pub(crate) fn process(&self) -> ProcessId {
         self.identity().process
+    }
+
+    /// How many configurations it has worked by, and why it refused the last one it was given, if it did.
+    fn standing(&self) -> (u64, Option<String>) {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Goes on under a new name; what still runs under the old one ends.
@@ -241,6 +256,7 @@ impl Engine {
         let abort = CancellationToken::new();
         let identity = Identity { process: ProcessId::random(), over: abort.child_token() };
         let (lease, holds) = (Lease::new(settings.lease), Holds::new(settings.hold));
+        let journal = Arc::new(Journal::new(settings.history));
         let shared = Shared {
             store,
             clock: Arc::clone(&settings.clock),
@@ -250,6 +266,8 @@ impl Engine {
             stop: CancellationToken::new(),
             abort,
             holds,
+            journal,
+            standing: Mutex::new((1, None)),
             lease,
             identity: RwLock::new(identity),
         };
@@ -270,11 +288,20 @@ impl Engine {
     /// the chains of the new one, and links that are held are tried again, for they may have been mended.
     pub async fn adopt(&self, chains: Chains, services: Services) {
         let next = generation(&self.places, &self.shared.store, chains, services);
+        {
+            let mut standing = self.shared.standing.lock().unwrap_or_else(PoisonError::into_inner);
+            *standing = (standing.0 + 1, None);
+        }
         self.generation.send_replace(Arc::clone(&next));
         if let Err(error) = holds::begin(&self.shared, &next.chains).await {
             tracing::warn!(error = %error.chain_text(), "what is held is tried again only when its time is over");
         }
         self.places.wake();
+    }
+
+    /// Another configuration was refused; people who look are told why, until one is taken.
+    pub fn refuse(&self, why: String) {
+        self.shared.standing.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(why);
     }
 
     /// A handle that stops it.
@@ -305,6 +332,7 @@ impl Engine {
         helpers.spawn(janitor::drain(Arc::clone(shared), self.generation.subscribe()));
         helpers.spawn(holds::keep(Arc::clone(shared), Arc::clone(&self.places)));
         helpers.spawn(tell(Arc::clone(&self.places)));
+        helpers.spawn(announcer::work(Arc::clone(shared), self.generation.subscribe(), Arc::clone(&self.places)));
         let died = tokio::select! {
             () = shared.stop.cancelled() => None,
             Some(ended) = lanes.join_next() => ended.err(),
@@ -325,6 +353,7 @@ impl Engine {
         shared.abort.cancel();
         helpers.abort_all();
         heartbeat.stop();
+        announcer::last(shared).await;
         let left = self.leave().await;
         died.map_or(left, |died| Err(defect(died)))
     }

@@ -15,13 +15,16 @@ use vconductor_core::error::{Class, Error};
 use vconductor_core::layers::retry::RetryPolicy;
 use vconductor_core::plugin::RunInfo;
 use vconductor_core::run::{Recorded, Stage, StepEntry, StepKey};
-use vconductor_core::store::{Claim, Claimed, Commit, End, Failure, Made, Push, Resumption, Save, dead_letter_queue};
+use vconductor_core::store::{
+    Claim, Claimed, Commit, End, Failure, Made, Push, Resumption, Save, StepTime, dead_letter_queue,
+};
 use vconductor_core::vcon::Vcon;
 
 use super::book::Book;
 use super::chain::Chain;
 use super::failure::retry_delay;
 use super::generation::Generation;
+use super::journal::Followed;
 use super::report::RunOutcome;
 use super::step::HELD;
 use super::{Shared, Unsaved};
@@ -33,6 +36,10 @@ pub(super) struct Passed {
     pub(super) outcome: RunOutcome,
     /// What the run has cost in US dollars, as far as prices are known.
     pub(super) cost: Option<f64>,
+    /// Which passage of the run it was, from 1.
+    pub(super) attempt: u32,
+    /// What it did, for people; of passages that are followed.
+    pub(super) steps: Vec<StepTime>,
 }
 
 impl Passed {
@@ -63,7 +70,7 @@ impl Passed {
         let queue = dead_letter_queue(&claim.list);
         let end = End::Dead { queue, failure };
         let commit = Commit::ending(claim, end);
-        Passed { commit, outcome: RunOutcome::Dead, cost: None }
+        Passed { commit, outcome: RunOutcome::Dead, cost: None, attempt: 1, steps: Vec::new() }
     }
 }
 
@@ -93,6 +100,8 @@ pub(super) struct Passage {
     /// vCons that links made and that are not taken in yet.
     made: Vec<Made>,
     keep: Option<Duration>,
+    /// Where people see what it does; chains of pure links alone are not followed.
+    followed: Option<Followed>,
 }
 
 /// Why a passage ends before the next step.
@@ -235,8 +244,10 @@ impl Passage {
             self.count_anew();
         }
         let cost = self.book.open().cost();
+        let steps = self.followed.as_ref().map(Followed::steps).unwrap_or_default();
+        let attempt = self.attempts + 1;
         let commit = self.commit(end, pushes);
-        Passed { commit, outcome, cost }
+        Passed { commit, outcome, cost, attempt, steps }
     }
 
     fn commit(&mut self, end: End, pushes: Vec<Push>) -> Commit {

@@ -20,6 +20,7 @@ use super::book::Book;
 use super::budget;
 use super::chain::{Chain, LinkStep, OnSigned};
 use super::holds::Fault;
+use super::journal::Followed;
 use super::{Shared, Unsaved};
 use crate::telemetry::run as told;
 
@@ -69,6 +70,8 @@ pub(super) struct Situation<'a> {
     pub(super) book: &'a Book,
     /// The run's own; cancelling it ends the run without a further commit.
     pub(super) cancel: &'a CancellationToken,
+    /// Where people see what is done.
+    pub(super) followed: Option<&'a Followed>,
     /// Revision under which the document must be saved with the ledger: set while the ledger holds finished steps
     /// whose edits are not saved yet.
     pub(super) unsaved: Option<u64>,
@@ -140,10 +143,14 @@ pub(super) async fn execute(
     }
     let (started, began) = (Instant::now(), clock.now());
     let span = told::link(step, at.chain, at.uuid, attempt);
+    let seen = at.followed.map(|followed| followed.begin(step.name().to_owned(), attempt, step.timeout, began));
     let result = span.around(guarded(step, at.vcon, &context)).await;
     let mut requested = context.into_requested();
     told::link_ended(&span, &result, requested.usage.as_ref());
     at.shared.report.link(&at.chain.name, step.name(), started.elapsed(), attempt, &result);
+    if let Some(seen) = seen {
+        seen.link(&result, &requested, started.elapsed());
+    }
     if let Some(cost) = requested.usage.as_ref().and_then(|usage| usage.cost) {
         at.shared.report.paid(&at.chain.name, step.name(), cost);
         budget::spent(at.shared, at.chain, cost).await;

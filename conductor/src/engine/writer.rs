@@ -20,6 +20,7 @@ const WORKERS: usize = 4;
 /// Hands vCons to a storage.
 pub struct StorageWriter {
     storage: Arc<dyn Storage>,
+    limit: Duration,
     queue: mpsc::Sender<Job>,
 }
 
@@ -39,12 +40,17 @@ impl StorageWriter {
                 Worker { name: Arc::clone(&name), storage: Arc::clone(&storage), limit, report: Arc::clone(report) };
             tokio::spawn(worker.work(Arc::clone(&jobs)));
         }
-        Arc::new(StorageWriter { storage, queue })
+        Arc::new(StorageWriter { storage, limit, queue })
     }
 
     /// What the storage can do.
     pub fn capabilities(&self) -> Capabilities {
         self.storage.capabilities()
+    }
+
+    /// How long one call of the backend may take.
+    pub fn limit(&self) -> Duration {
+        self.limit
     }
 
     /// The storage itself, for reading and health.

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use vconductor_core::error::Result;
-use vconductor_core::store::{Claim, Commit, Committed, End, ProcessId, Push, Store};
+use vconductor_core::clock::{Clock as _, SystemClock};
+use vconductor_core::store::{Card, CardChain, Claim, Commit, Committed, End, ProcessId, Push, Store};
 
-use crate::engine::backoff;
+use crate::engine::{backoff, card};
 
 /// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(10);
@@ -19,14 +20,20 @@ const LEAVE: Duration = Duration::from_secs(3);
 pub(crate) struct Lease {
     store: Arc<dyn Store>,
     process: RwLock<ProcessId>,
+    card: Card,
     over: CancellationToken,
 }
 
 impl Lease {
-    pub(crate) async fn take(store: Arc<dyn Store>) -> Result<Arc<Self>> {
+    /// Registers for a part that works beside the engine (`followers`, `ingress`, `source`) and takes from these lists.
+    pub(crate) async fn take(store: Arc<dyn Store>, role: &str, lists: Vec<String>) -> Result<Arc<Self>> {
         let process = ProcessId::random();
         store.register(&process).await?;
-        let lease = Arc::new(Lease { store, process: RwLock::new(process), over: CancellationToken::new() });
+        let chains = vec![CardChain { name: role.to_owned(), ingress_lists: lists, ..CardChain::default() }];
+        let card = Card { chains, ..card(role, RENEW) };
+        let process = RwLock::new(process);
+        let lease = Arc::new(Lease { store, process, card, over: CancellationToken::new() });
+        lease.tell().await;
         tokio::spawn(Arc::clone(&lease).keep());
         Ok(lease)
     }
@@ -45,7 +52,10 @@ impl Lease {
             let (store, process) = (Arc::clone(&self.store), self.process());
             let renewed = tokio::task::spawn_blocking(move || store.renew(&process)).await;
             pause = match renewed {
-                Ok(Ok(true)) => RENEW,
+                Ok(Ok(true)) => {
+                    self.tell().await;
+                    RENEW
+                }
                 Ok(Ok(false)) => self.replace().await,
                 Ok(Err(error)) => {
                     tracing::warn!(error = %error.chain_text(), "the lease of what works beside the engine cannot be renewed now");
@@ -56,13 +66,27 @@ impl Lease {
         }
     }
 
+    /// Tells people who look what works under this name. What the store does not take now it is told with the next renewal.
+    async fn tell(&self) {
+        let card = Card { told_at: SystemClock.now(), ..self.card.clone() };
+        if let Err(error) = self.store.announce(&self.process(), &card).await {
+            tracing::debug!(error = %error.chain_text(), "what works beside the engine is told later");
+        }
+    }
+
     /// It was declared dead: what it held is somebody else's now.
     async fn replace(&self) -> Duration {
         let process = ProcessId::random();
         match self.store.register(&process).await {
             Ok(()) => {
                 tracing::warn!(%process, "the lease of what works beside the engine was lost; going on under a new name");
-                *self.process.write().unwrap_or_else(PoisonError::into_inner) = process;
+                let former = {
+                    let mut own = self.process.write().unwrap_or_else(PoisonError::into_inner);
+                    std::mem::replace(&mut *own, process)
+                };
+                // It would be taken for one that died.
+                drop(self.store.withdraw(&former).await);
+                self.tell().await;
                 RENEW
             }
             Err(_) => Duration::from_secs(1),

@@ -157,7 +157,8 @@ impl Ready {
         journal::make_folder(folder)?;
         let remote = |settings: &Follower| Remote::new(settings, http.clone());
         let remotes = followers.iter().map(remote).collect::<Result<Vec<_>>>()?;
-        let lease = Lease::take(Arc::clone(store)).await?;
+        let lists = followers.iter().map(|follower| list_of(&follower.name)).collect();
+        let lease = Lease::take(Arc::clone(store), "followers", lists).await?;
         let following = |(settings, remote): (&Follower, Remote)| {
             Arc::new(Following {
                 list: list_of(&settings.name),

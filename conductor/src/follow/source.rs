@@ -67,7 +67,7 @@ impl Source {
     /// # Errors
     /// If the store is away.
     pub async fn open(store: Arc<dyn Store>) -> Result<Arc<Self>> {
-        let lease = Lease::take(Arc::clone(&store)).await?;
+        let lease = Lease::take(Arc::clone(&store), "source", Vec::new()).await?;
         let source = Arc::new(Source { store, lease, handed: Mutex::default(), over: CancellationToken::new() });
         tokio::spawn(Arc::clone(&source).watch());
         Ok(source)

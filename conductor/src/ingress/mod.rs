@@ -151,7 +151,8 @@ impl Open {
         let stop = CancellationToken::new();
         let (mut lease, mut work) = (None, Vec::new());
         if !gates.is_empty() {
-            let held = Lease::take(Arc::clone(store)).await?;
+            let lists = gates.iter().map(|gate| list_of(&gate.name)).collect();
+            let held = Lease::take(Arc::clone(store), "ingress", lists).await?;
             let worker = work::Worker::new(&gates, Arc::clone(store), Arc::clone(&held), stop.clone());
             work.push(tokio::spawn(worker.work()));
             lease = Some(held);

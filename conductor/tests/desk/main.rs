@@ -1,4 +1,4 @@
-//! The operator's desk from outside: `queue`, `dlq` and `replay` on a store in which real chains left dead letters.
+//! The operator's desk from outside: `queue`, `dlq`, `replay`, `runs` and `doctor` on a store in which real chains left dead letters.
 
 mod dlq;
 #[path = "../place/mod.rs"]
@@ -6,6 +6,7 @@ mod place;
 mod queue;
 mod replay;
 mod replayed;
+mod runs;
 mod stage;
 
 use place::{Place, done};
@@ -23,6 +24,7 @@ fn help_of_every_subcommand() {
         ["dlq", "show"],
         ["dlq", "retry"],
         ["dlq", "purge"],
+        ["runs", "show"],
     ];
     for [command, subcommand] in subcommands {
         let done = place.run(&[command, subcommand, "--help"]);

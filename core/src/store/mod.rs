@@ -14,6 +14,7 @@ mod durability;
 pub mod embedded;
 mod indexed;
 mod keyring;
+mod oversight;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod replays;
@@ -39,6 +40,10 @@ pub use durability::Durability;
 pub use indexed::seconds;
 pub use keyring::{Keyring, StoredKey};
 pub use replays::{Advance, Replays, Retaken};
+pub use oversight::{
+    AtWork, Card, CardChain, Conductor, EmbeddedVitals, Oversight, PastQuery, PastRun, RedisVitals, RunQuery, RunRecord,
+    StepEnd, StepTime, Vitals,
+};
 pub use status::{
     DeadLetter, DeadLetterQueue, Failure, Holder, ListStatus, Pending, Queued, Reaped, Revival, RunState, Standing,
     WaitReason, Waits,
@@ -274,7 +279,7 @@ pub trait Operations: Send + Sync {
 }
 
 /// A complete store.
-pub trait Store: Documents + Queue + Operations + Coordination + Catalogue + Keyring + Replays {
+pub trait Store: Documents + Queue + Operations + Oversight + Coordination + Catalogue + Keyring + Replays {
     /// The store as people name it, without secrets: `embedded:./vconductor-data`.
     fn describe(&self) -> String;
 }

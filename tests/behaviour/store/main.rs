@@ -19,6 +19,7 @@ mod limits;
 mod limits_model;
 mod model;
 mod operations;
+mod oversight;
 mod parking;
 mod queue;
 mod redis;
@@ -96,6 +97,7 @@ fn subjects() -> Vec<(&'static str, Vec<Case>)> {
         ("keyring", keyring::cases()),
         ("limits", limits::cases()),
         ("operations", operations::cases()),
+        ("oversight", oversight::cases()),
         ("parking", parking::cases()),
         ("queue", queue::cases()),
         ("replays", replays::cases()),

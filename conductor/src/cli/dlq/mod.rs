@@ -15,6 +15,7 @@ use super::exit::{Exit, Result};
 
 pub(crate) use fingerprint::fingerprint;
 pub(crate) use letters::queue_name;
+pub(crate) use retry::canonical;
 pub(crate) use revivals::{Begin, Filter, Revivals};
 pub(crate) use surgery::{Surgery, Target};
 

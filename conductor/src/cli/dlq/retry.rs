@@ -112,6 +112,6 @@ impl Retry {
 }
 
 /// A uuid as it is stored; identifiers that are no UUIDs are stored as they are.
-pub(super) fn canonical(text: &str) -> String {
+pub(crate) fn canonical(text: &str) -> String {
     Uuid::parse_str(text).map_or_else(|_| text.to_owned(), |uuid| uuid.to_string())
 }

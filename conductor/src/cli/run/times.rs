@@ -32,6 +32,9 @@ pub(crate) struct Times {
     /// The crash that makes a run a dead letter; after the one before, it runs alone
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), default_value_t = 3)]
     pub(crate) poison_at: u32,
+    /// How many ended runs the store remembers for `vconductor runs`, for a day at most; 0: none
+    #[arg(long, value_name = "N", default_value_t = 5000)]
+    pub(crate) history: usize,
 }
 
 impl Times {
@@ -55,6 +58,7 @@ impl Times {
             sweep: self.sweep,
             grace: self.grace,
             missing_document: self.missing,
+            history: self.history,
             ..settings.clone()
         }
     }

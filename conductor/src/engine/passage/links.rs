@@ -12,7 +12,7 @@ use vconductor_core::failpoint;
 use vconductor_core::layers::instruments;
 use vconductor_core::plugin::{Effect, Hop, Outcome, Requested};
 use vconductor_core::run::{Recorded, StepEntry, StepKey, Usage};
-use vconductor_core::store::{End, Push, Resumption, WaitReason};
+use vconductor_core::store::{End, Push, Resumption, StepEnd, WaitReason};
 use vconductor_core::vcon::Vcon;
 
 use super::loading::wait;
@@ -121,6 +121,7 @@ impl Passage {
                 vcon: &self.vcon,
                 book: &self.book,
                 cancel: &self.cancel,
+                followed: self.followed.as_ref(),
                 unsaved,
             };
             Some(execute(link, &situation, known.clone(), resumption).await)
@@ -179,6 +180,7 @@ impl Passage {
             Some(Executed::Returned(outcome, requested)) => self.returned(link, outcome, requested, known),
             Some(Executed::Failed(error, requested)) => self.link_failed(link, &error, &requested, known),
             Some(Executed::Held(due, requested)) => {
+                self.passed_over(link, StepEnd::Held);
                 if let Some(requested) = requested {
                     // Having waited is not an attempt.
                     let (attempts, pushes, used) =
@@ -205,7 +207,15 @@ impl Passage {
         })
     }
 
+    /// People see that a link was not executed.
+    fn passed_over(&self, link: &LinkStep, end: StepEnd) {
+        if let Some(followed) = &self.followed {
+            followed.pass(link.name(), end, self.shared.clock.now());
+        }
+    }
+
     fn skipped(&self, link: &LinkStep, skip: Skip) {
+        self.passed_over(link, StepEnd::Skipped);
         match skip {
             Skip::Condition => tracing::debug!(uuid = %self.uuid, link = link.name(), "skipped: its `if` is false"),
             Skip::Asked => {

@@ -25,7 +25,7 @@ pub(super) struct Refused {
 impl Refused {
     pub(super) fn into_passed(self, claim: Claim) -> Passed {
         let commit = Commit::ending(claim, self.end);
-        Passed { commit, outcome: self.outcome, cost: None }
+        Passed { commit, outcome: self.outcome, cost: None, attempt: 1, steps: Vec::new() }
     }
 }
 
@@ -55,6 +55,8 @@ impl Passage {
             return Err(missing(&shared, &claim, &uuid, waiting_since, attempts));
         };
         let vcon = Vcon::read(document).map_err(|error| dead(&error))?;
+        let followed = (!chain.never_waits())
+            .then(|| shared.journal.follow(&claim, &chain, attempts + 1, shared.clock.now()));
         Ok(Passage {
             shared,
             generation,
@@ -73,6 +75,7 @@ impl Passage {
             pushes: Vec::new(),
             made: Vec::new(),
             keep: None,
+            followed,
         })
     }
 }

@@ -6,7 +6,7 @@
 //! more. What the part said of its form stays true: `mediatype` and `filename` are untouched, `body` and `encoding` give
 //! way to `url` and `content_hash` (draft-ietf-vcon-vcon-core, "Externally Referenced Files").
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use vconductor_core::audio::content_hash;
@@ -44,7 +44,15 @@ impl Passage {
             return Ok(());
         }
         self.shared.lease.held().await;
-        match self.take_out(offload, &found).await {
+        let (followed, began) = (self.followed.clone(), Instant::now());
+        let limit = LIMIT.saturating_mul(u32::try_from(found.len()).unwrap_or(u32::MAX));
+        let name = format!("media:{}", offload.storage.name);
+        let seen = followed.as_ref().map(|seen| seen.begin(name, 1, Some(limit), self.shared.clock.now()));
+        let taken_out = self.take_out(offload, &found).await;
+        if let Some(seen) = seen {
+            seen.storage(&taken_out, began.elapsed());
+        }
+        match taken_out {
             Ok(()) => {
                 failpoint::hit("after-offload");
                 Ok(())

@@ -33,6 +33,7 @@ impl Passage {
         let (shared, chain, book) = (Arc::clone(&self.shared), Arc::clone(&self.chain), Arc::clone(&self.book));
         let (claim, uuid, vcon, cancel) =
             (self.claim.clone(), self.uuid.clone(), Arc::clone(&self.vcon), self.cancel.clone());
+        let followed = self.followed.clone();
         let situation = Situation {
             shared: &shared,
             services: &generation.services,
@@ -42,6 +43,7 @@ impl Passage {
             vcon: &vcon,
             book: &book,
             cancel: &cancel,
+            followed: followed.as_ref(),
             unsaved: None,
         };
         let branch = |(index, link)| {

@@ -1,6 +1,8 @@
 //! The storages stage of a passage: all at once, each failing and retried alone.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -38,9 +40,17 @@ impl Passage {
             .map(|step| {
                 let item = self.item(&step.name);
                 let span = told::storage(step, &self.chain.name, &self.uuid);
+                let (followed, clock) = (self.followed.clone(), Arc::clone(&self.shared.clock));
                 async move {
+                    let began = Instant::now();
+                    let name = format!("storage:{}", step.name);
+                    let limit = Some(step.writer.limit());
+                    let seen = followed.as_ref().map(|seen| seen.begin(name, 1, limit, clock.now()));
                     let saved = span.around(step.writer.save(item)).await;
                     told::ended(&span, saved.as_ref().err());
+                    if let Some(seen) = seen {
+                        seen.storage(&saved, began.elapsed());
+                    }
                     (step, saved)
                 }
             })

@@ -17,6 +17,7 @@ mod limits;
 mod operate;
 mod operation;
 mod operations;
+mod oversight;
 mod park;
 mod process;
 mod reader;
@@ -26,6 +27,7 @@ mod schema;
 mod standing;
 mod tx;
 mod vcons;
+mod vitals;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -215,7 +217,11 @@ impl Queue for EmbeddedStore {
 
     async fn deregister(&self, process: &ProcessId) -> Result<()> {
         let ended = process.clone();
-        self.write(move |tx| process::deregister(tx, &ended)).await?;
+        self.write(move |tx| {
+            process::deregister(tx, &ended)?;
+            oversight::forget(tx, &ended)
+        })
+        .await?;
         self.locks.free(process);
         self.locks.remove(process);
         Ok(())

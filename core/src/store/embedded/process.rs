@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -31,7 +32,9 @@ impl Locks {
     /// Prepares the folder of lock files.
     pub(super) fn open(store: &Path) -> Result<Self> {
         let directory = store.join("processes");
-        fs::create_dir_all(&directory).map_err(|error| unusable(&directory, error))?;
+        // Conversations are nobody else's business: what is made here is for this user alone.
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        made.map_err(|error| unusable(&directory, error))?;
         Ok(Locks { directory, held: Mutex::default() })
     }
 
@@ -67,7 +70,7 @@ impl Locks {
     }
 
     /// Whether the process that held the lock is gone. A missing file says nothing.
-    fn is_free(&self, process: &ProcessId) -> bool {
+    pub(super) fn is_free(&self, process: &ProcessId) -> bool {
         File::open(self.path(process)).is_ok_and(|file| file.try_lock().is_ok())
     }
 

@@ -11,7 +11,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 
 /// What leads from each version of the schema to the next; the version of a file is kept in `PRAGMA user_version`.
-const STEPS: [&str; 4] = [TABLES, COORDINATION, CATALOGUE, TENANTS];
+const STEPS: [&str; 5] = [TABLES, COORDINATION, CATALOGUE, TENANTS, OVERSIGHT];
 
 /// How long a connection polls for the lock that another process holds.
 const BUSY: Duration = Duration::from_secs(10);
@@ -132,6 +132,22 @@ const TENANTS: &str = "
 ALTER TABLE vcons ADD COLUMN tenant TEXT;
 CREATE INDEX vcons_tenant ON vcons (tenant) WHERE tenant IS NOT NULL;
 CREATE INDEX vcons_tenant_created ON vcons (tenant, created) WHERE tenant IS NOT NULL;
+";
+
+/// Version 5: what conductors tell of themselves, and records of passages that ended.
+const OVERSIGHT: &str = "
+CREATE TABLE conductors (process TEXT PRIMARY KEY, told_at INTEGER NOT NULL, card TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE past_runs (
+    id     INTEGER PRIMARY KEY AUTOINCREMENT,
+    run    BLOB NOT NULL,
+    uuid   TEXT NOT NULL,
+    ended  INTEGER NOT NULL,
+    record TEXT NOT NULL
+) STRICT;
+CREATE INDEX past_runs_run ON past_runs (run);
+CREATE INDEX past_runs_uuid ON past_runs (uuid);
+CREATE INDEX past_runs_ended ON past_runs (ended);
 ";
 
 /// The version that brought the index.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::catalogue::index;
-use super::coordination;
+use super::{coordination, oversight};
 use super::row::number;
 use super::tx::Tx;
 use crate::clock::Millis;
@@ -233,6 +233,7 @@ pub(super) fn sweep(tx: &mut Tx<'_>) -> rusqlite::Result<Swept> {
     tx.run("DELETE FROM early_resumptions WHERE expires_at <= ?1", [tx.now])?;
     tx.run("DELETE FROM deliveries WHERE expires_at <= ?1", [tx.now])?;
     coordination::sweep(tx)?;
+    oversight::sweep(tx)?;
     let mut letters = 0;
     if let Some(keep) = tx.settings.dead_letter_keep.filter(|keep| !keep.is_zero()) {
         let over = tx.all(

@@ -24,6 +24,11 @@ pub(super) const API_KEYS: &str = "vconductor:api_keys";
 /// When keys of the API were last used.
 pub(super) const API_KEYS_USED: &str = "vconductor:api_keys:used";
 
+/// What conductors tell of themselves, by process.
+pub(super) const CONDUCTORS: &str = "vconductor:conductors";
+/// Records of passages that ended, the latest first.
+pub(super) const PAST: &str = "vconductor:past";
+
 /// What is held until somebody mends it. It has the tag of everything that conductors share besides the queue, as
 /// limits and their permits do (`lua/take.lua`).
 pub(super) const HOLDS: &str = "{vconductor:shared}:holds";

@@ -34,13 +34,16 @@ mod lane;
 mod load;
 mod memory;
 mod operate;
+mod oversight;
 mod probe;
 mod process;
 mod replays;
+mod runs;
 mod scripts;
 mod settings;
 mod sweep;
 mod tail;
+mod vitals;
 mod watched;
 mod wire;
 

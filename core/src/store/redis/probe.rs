@@ -124,7 +124,7 @@ impl Server {
     }
 
     /// Reads the answer to `INFO server`.
-    fn read(info: &str) -> Server {
+    pub(super) fn read(info: &str) -> Server {
         let field = |name: &str| {
             info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':')).map(str::to_owned)
         };

@@ -8,7 +8,7 @@ use redis::{Connection, Pipeline, Value};
 
 use super::lane::{parse, text_of};
 use super::wire::{Wire, list, maybe_number, number, text};
-use super::{Inner, Settings, coordination, keys, lock, scripts};
+use super::{Inner, Settings, coordination, keys, lock, oversight, scripts};
 use crate::error::{Class, Result};
 use crate::run::RunId;
 use crate::store::{Claimed, Failure, ProcessId, Reaped};
@@ -80,6 +80,7 @@ impl Heart {
 pub(super) async fn deregister(inner: &Inner, process: &ProcessId) -> Result<()> {
     reclaim(inner, process, Mode::Left, 0, &[]).await?;
     coordination::settle_of_the_dead(inner).await?;
+    oversight::forget(inner, &[&process.0]).await?;
     lock(&inner.own).remove(process);
     lock(&inner.strays).remove(process);
     inner.memory.forget_process(process);

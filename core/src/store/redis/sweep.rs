@@ -6,7 +6,7 @@ use redis::{Pipeline, cmd};
 
 use super::commit::millis;
 use super::wire::{list, number, text};
-use super::{Inner, coordination, foreign, keys, lock, operate, process, scripts};
+use super::{Inner, coordination, foreign, keys, lock, operate, oversight, process, scripts};
 use crate::error::Result;
 use crate::run::RunId;
 
@@ -31,6 +31,7 @@ pub(super) async fn sweep(inner: &Inner) -> Result<usize> {
     foreign::adopt(inner, &process::lists(inner).await?).await?;
     forget_letters(inner).await?;
     forget_early(inner).await?;
+    oversight::sweep(inner).await?;
     forget_documents(inner).await
 }
 

@@ -6,6 +6,7 @@ mod desk;
 mod ends;
 mod expiry;
 mod lease;
+mod night;
 mod share;
 
 use std::path::{Path, PathBuf};
