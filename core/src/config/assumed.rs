@@ -49,16 +49,17 @@ struct Unknown {
 impl Unknown {
     /// Whether there is one in the node.
     fn collect(&mut self, node: &Node) -> bool {
-        let found = match &node.value {
-            Value::Sequence(items) => items.iter().fold(false, |found, item| self.collect(item) || found),
-            Value::Mapping(entries) => entries.iter().fold(false, |found, (_, node)| self.collect(node) || found),
+        let mut found = false;
+        match &node.value {
+            Value::Sequence(items) => items.iter().for_each(|item| found |= self.collect(item)),
+            Value::Mapping(entries) => entries.iter().for_each(|(_, node)| found |= self.collect(node)),
             _ => {
                 if node.unknown {
                     self.values.push(node.span.clone());
                 }
                 return node.unknown;
             }
-        };
+        }
         if found {
             self.around.push(node.span.clone());
         }

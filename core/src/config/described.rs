@@ -34,7 +34,7 @@ pub(crate) fn written(config: &Config, catalog: &dyn Catalog) -> Vec<Written> {
     for plugin in config.plugins() {
         let place = format!("{}.{}.options", plugin.section, plugin.name);
         let described = catalog.describe(&plugin);
-        all.extend(described.map(|described| Written { place, owner: plugin.name.value.clone(), described }));
+        all.extend(described.map(|described| Written { place, owner: plugin.name.text.clone(), described }));
     }
     for chain in &config.chains {
         for step in chain.steps() {
@@ -44,7 +44,7 @@ pub(crate) fn written(config: &Config, catalog: &dyn Catalog) -> Vec<Written> {
             let (name, module) = (&link.name, &link.module);
             let plugin = Plugin { kind: Kind::Link, section: "links", name, module, options: &options };
             let described = catalog.describe(&plugin);
-            all.extend(described.map(|described| Written { place, owner: step.link.value.clone(), described }));
+            all.extend(described.map(|described| Written { place, owner: step.link.text.clone(), described }));
         }
     }
     all

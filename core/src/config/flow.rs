@@ -27,7 +27,12 @@ impl Placed<'_> {
 
     /// Where its options name a list; the step itself where that cannot be told.
     pub(crate) fn place_of(&self, list: &str) -> &Span {
-        find(&self.options, list).unwrap_or(&self.step.link.span)
+        find(&self.options, list).map_or(&self.step.link.span, |node| &node.span)
+    }
+
+    /// A list or type as the options write it, so that no interpolated value is shown.
+    pub(crate) fn shown<'s>(&'s self, name: &'s str) -> &'s str {
+        find(&self.options, name).map_or(name, |node| node.text.as_str())
     }
 
     /// Whether nothing behind it is reached.
@@ -40,10 +45,10 @@ impl Placed<'_> {
     }
 }
 
-/// The place of a text in options.
-fn find<'n>(node: &'n Node, text: &str) -> Option<&'n Span> {
+/// The value in options that is this text.
+fn find<'n>(node: &'n Node, text: &str) -> Option<&'n Node> {
     match &node.value {
-        Value::String(found) if found == text => Some(&node.span),
+        Value::String(found) if found == text => Some(node),
         Value::Mapping(entries) => entries.iter().find_map(|(_, node)| find(node, text)),
         Value::Sequence(items) => items.iter().find_map(|node| find(node, text)),
         _ => None,
@@ -89,7 +94,7 @@ fn too_early(reader: &Placed<'_>, steps: &[Placed<'_>]) -> Option<Finding> {
     if reader.step.condition.is_some() && writer.step.condition.is_some() {
         return None;
     }
-    let (reading, writing) = (&reader.step.link, &writer.step.link);
+    let (reading, writing, kind) = (&reader.step.link, &writer.step.link, writer.shown(kind));
     let (message, help) = match writer.position == reader.position {
         true => (
             format!("`{reading}` reads the analysis `{kind}` while `{writing}` writes it"),
@@ -115,7 +120,7 @@ fn hidden(step: &Placed<'_>, earlier: &[Placed<'_>]) -> Option<Finding> {
             && first.position < step.position
             && !(first.is_partial() && step.is_partial())
     })?;
-    let (name, before) = (&step.step.link, &first.step.link);
+    let (name, before, kind) = (&step.step.link, &first.step.link, step.shown(kind));
     let (message, help) = match **name == **before {
         true => (format!("`{name}` is in this chain twice and works only once"), "remove one of the two".to_owned()),
         false => (

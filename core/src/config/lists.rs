@@ -19,6 +19,8 @@ pub(crate) struct Running<'a> {
 struct Way<'a> {
     to: usize,
     list: String,
+    /// The list as it is written, so that no interpolated value is shown.
+    shown: String,
     /// Where the list is named.
     span: &'a Span,
     /// Every vCon goes it.
@@ -40,17 +42,22 @@ pub(crate) fn check(config: &Config, chains: &[Running<'_>], findings: &mut Vec<
     }
     for Running { chain, steps } in chains {
         for list in &chain.egress_lists {
-            findings.extend(near_miss(list, &list.span, &format!("`chains.{}` hands over to", chain.name), chains));
+            findings.extend(near_miss(
+                (list, &list.text),
+                &list.span,
+                &format!("`chains.{}` hands over to", chain.name),
+                chains,
+            ));
         }
         for step in steps {
             for list in &step.facts.pushes {
                 let who = format!("the step `{}` sends vCons to", step.step.link);
-                findings.extend(near_miss(list, step.place_of(list), &who, chains));
+                findings.extend(near_miss((list, step.shown(list)), step.place_of(list), &who, chains));
             }
         }
     }
     for auth in &config.ingress_auth {
-        findings.extend(near_miss(&auth.list, &auth.list.span, "these keys are for", chains));
+        findings.extend(near_miss((&auth.list, &auth.list.text), &auth.list.span, "these keys are for", chains));
     }
 }
 
@@ -60,13 +67,14 @@ fn ways<'a>(from: &'a Running<'_>, chains: &[Running<'_>]) -> Vec<Way<'a>> {
     let goes_through = steps.iter().all(|step| step.facts.stops == Stops::Never);
     let ends_early = steps.iter().any(Placed::ends_chain);
     let egress = chain.egress_lists.iter().filter(|_| !ends_early);
-    let egress = egress.map(|list| (list.value.clone(), &list.span, goes_through));
-    let pushed =
-        steps.iter().flat_map(|step| step.facts.pushes.iter().map(|list| (list.clone(), step.place_of(list), false)));
+    let egress = egress.map(|list| (list.value.clone(), list.text.clone(), &list.span, goes_through));
+    let pushed = steps.iter().flat_map(|step| {
+        step.facts.pushes.iter().map(|list| (list.clone(), step.shown(list).to_owned(), step.place_of(list), false))
+    });
     let mut ways = Vec::new();
-    for (list, span, certain) in egress.chain(pushed) {
+    for (list, shown, span, certain) in egress.chain(pushed) {
         let takers = chains.iter().enumerate().filter(|(_, other)| takes(other.chain, &list));
-        ways.extend(takers.map(|(to, _)| Way { to, list: list.clone(), span, certain }));
+        ways.extend(takers.map(|(to, _)| Way { to, list: list.clone(), shown: shown.clone(), span, certain }));
     }
     ways
 }
@@ -108,7 +116,7 @@ fn looping(config: &Config, chains: &[Running<'_>], start: usize, path: &[&Way<'
     let last = path[path.len() - 1];
     let message = if let [only] = path {
         let verb = if only.certain { "hands vCons back" } else { "can hand vCons back" };
-        format!("`chains.{}` {verb} to its own list `{}`", first.name, only.list)
+        format!("`chains.{}` {verb} to its own list `{}`", first.name, only.shown)
     } else {
         let names: Vec<String> = path.iter().map(|way| format!("`{}`", chains[way.to].chain.name)).collect();
         let verb = if certain { "go round" } else { "can go round" };
@@ -129,15 +137,15 @@ fn looping(config: &Config, chains: &[Running<'_>], start: usize, path: &[&Way<'
 }
 
 /// A list that nothing takes from while the name of one that is taken from differs by a slip of the pen.
-fn near_miss(list: &str, span: &Span, who: &str, chains: &[Running<'_>]) -> Option<Finding> {
+fn near_miss((list, shown): (&str, &str), span: &Span, who: &str, chains: &[Running<'_>]) -> Option<Finding> {
     let mut taken = chains.iter().flat_map(|running| &running.chain.ingress_lists);
     if taken.clone().any(|ingress| **ingress == *list) {
         return None;
     }
     let near: &Name = taken.find(|ingress| is_slip(list, ingress))?;
     Some(
-        Finding::warning(Code::UntakenList, span, format!("{who} the list `{list}`, which no chain takes from"))
-            .nearest(Some(near))
+        Finding::warning(Code::UntakenList, span, format!("{who} the list `{shown}`, which no chain takes from"))
+            .nearest(Some(&near.text))
             .related(&near.span, "this list is taken from")
             .help("if another program takes from it, give it a name that differs more"),
     )

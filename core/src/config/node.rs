@@ -99,8 +99,8 @@ impl Node {
     }
 
     /// A list or map.
-    pub(crate) fn collection(value: Value, span: Span) -> Self {
-        Node { value, style: Style::Collection, ..Node::null(&span) }
+    pub(crate) fn collection(value: Value, span: &Span) -> Self {
+        Node { value, style: Style::Collection, ..Node::null(span) }
     }
 
     /// Whether it is null.

@@ -152,7 +152,7 @@ mod tests {
     fn the_github_form_is_one_escaped_line() {
         assert_eq!(
             render_github(&[finding()]),
-            "::error file=a%2Cb.yml,line=3,col=13,endColumn=16,title=VC0402%3A a chain names an unknown link::no link is called `tga`%0Ahelp: did you mean `tag`? 100 %25 sure\n"
+            "::error file=a%2Cb.yml,line=3,col=13,endColumn=16,title=VC0402%3A an unknown link::no link is called `tga`%0Ahelp: did you mean `tag`? 100 %25 sure\n"
         );
     }
 }

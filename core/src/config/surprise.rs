@@ -35,11 +35,11 @@ fn surprise(leaf: &Leaf<'_>) -> Option<String> {
             leaf.takes("boolean").then(|| format!("the truth value {flag}"))
         }
         // Hours and minutes, or minutes and seconds? YAML takes sixtieths.
-        Value::Int(number) if text.contains(':') && !(text_fits && !either) => Some(format!("the number {number}")),
+        Value::Int(number) if text.contains(':') && (either || !text_fits) => Some(format!("the number {number}")),
         Value::Int(number) if either && text.trim_start_matches('+') != number.to_string() => {
             Some(format!("the number {number}"))
         }
-        Value::Float(number) if text.contains(':') && !(text_fits && !either) => Some(format!("the number {number}")),
+        Value::Float(number) if text.contains(':') && (either || !text_fits) => Some(format!("the number {number}")),
         Value::Float(number) if either && *text != number.to_string() => Some(format!("the number {number}")),
         _ => None,
     }

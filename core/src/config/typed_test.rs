@@ -138,7 +138,7 @@ fn every_wrong_option_is_reported_with_path_and_place() {
             "t.yml:6:1 VC0302 `o` has no option `rat` / did you mean `rate`?",
             "t.yml:7:7 VC0303 `o.name` must be text, not the truth value `yes` / put it in quotes if it is meant as text",
             "t.yml:8:7 VC0303 `o.wait` must be a duration (seconds, or text such as `500ms`, `90s`, `5m`, `2h`, `1d`), not the text `5 minutes`",
-            "t.yml:9:5 VC0305 `o.to` has none of the allowed forms: found a map",
+            "t.yml:9:5 VC0305 `o.to` has none of the allowed forms: found a map / `vconductor describe` and the module's name show what it takes",
         ]
     );
 }

@@ -173,7 +173,7 @@ impl<'a> Builder<'a> {
             Some(first) if !flow && first.range().start >= open.start => first.range(),
             _ => open.start..span.range().end.max(open.start),
         };
-        self.add(Node::collection(value, Span::new(self.source, range)), open.anchor, false)
+        self.add(Node::collection(value, &Span::new(self.source, range)), open.anchor, false)
     }
 
     fn alias(&mut self, anchor: usize, span: &Span) -> Outcome<()> {
