@@ -10,7 +10,11 @@ use bytes::Bytes;
 use vconductor_core::clock::Millis;
 use vconductor_core::error::{Class, Error, Result};
 use vconductor_core::run::RunId;
-use vconductor_core::store::{Card, Catalogue, Claim, ClaimRequest, Claimed, Commit, Committed, Conductor, Coordination, DeadLetter, DeadLetterQueue, Documents, End, Hold, Keyring, ListStatus, NewVcon, Once, Operations, Oversight, PastQuery, PastRun, Pending, Permit, ProcessId, Queue, Queued, Reaped, Replaced, Revival, RunQuery, RunRecord, Standing, Store, Stored, StoredKey, Taken, TenantScope, Term, TimeRange, Vitals, Want,
+use vconductor_core::store::{
+    Card, Catalogue, Claim, ClaimRequest, Claimed, Commit, Committed, Conductor, Coordination, DeadLetter,
+    DeadLetterQueue, Documents, End, Hold, Keyring, ListStatus, NewVcon, Once, Operations, Oversight, PastQuery,
+    PastRun, Pending, Permit, ProcessId, Queue, Queued, Reaped, Replaced, Revival, RunQuery, RunRecord, Standing,
+    Store, Stored, StoredKey, Taken, TenantScope, Term, TimeRange, Vitals, Want,
 };
 
 /// A store around another one.

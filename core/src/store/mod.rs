@@ -39,8 +39,8 @@ pub use durability::Durability;
 pub use indexed::seconds;
 pub use keyring::{Keyring, StoredKey};
 pub use oversight::{
-    AtWork, Card, CardChain, Conductor, EmbeddedVitals, Oversight, PastQuery, PastRun, RedisVitals, RunQuery, RunRecord,
-    StepEnd, StepTime, Vitals,
+    AtWork, Card, CardChain, Conductor, EmbeddedVitals, Oversight, PastQuery, PastRun, RedisVitals, RunQuery,
+    RunRecord, StepEnd, StepTime, Vitals,
 };
 pub use status::{
     DeadLetter, DeadLetterQueue, Failure, Holder, ListStatus, Pending, Queued, Reaped, Revival, RunState, Standing,
