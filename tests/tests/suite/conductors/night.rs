@@ -104,7 +104,8 @@ chains:
         let mut text = joined.join("\n") + "\n";
         for (pattern, instead) in [
             (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "RUN"),
-            (r"(^|[ (])\d+-[0-9a-f]{12}\b", "${1}PROCESS"),
+            (r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "VCON"),
+            (r"\b\d+-[0-9a-f]{12}\b", "PROCESS"),
             (r"\(pid \d+ on \S+\)", "(pid PID on HOST)"),
             (r"kill -(HUP|TERM) \d+", "kill -$1 PID"),
             (r"on [^ ]+: reads", "on HOST: reads"),
