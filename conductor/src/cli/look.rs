@@ -54,6 +54,13 @@ impl Look {
         taking.next().map(|chain| chain.name.as_str())
     }
 
+    /// Whether what lies on a list is for another program: a living conductor hands on to it, and none takes from it.
+    pub(crate) fn is_handed_on(&self, list: &str) -> bool {
+        let chains = || self.cards().flat_map(|card| &card.chains);
+        let has = |lists: &[String]| lists.iter().any(|own| own == list);
+        chains().any(|chain| has(&chain.egress_lists)) && !chains().any(|chain| has(&chain.ingress_lists))
+    }
+
     /// Whether a list is paused.
     pub(crate) fn is_paused(&self, list: &str) -> bool {
         self.lists.iter().any(|status| status.list == list && status.paused)

@@ -61,6 +61,12 @@ pub(crate) fn plain(text: &str) -> String {
     visible.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A name as the shell takes it, for commands that are copied.
+pub(crate) fn quoted(name: &str) -> String {
+    let plain = |part: char| part.is_alphanumeric() || matches!(part, '-' | '_' | ':' | '.' | '/');
+    if name.chars().all(plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
+}
+
 /// Writes data to stdout.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = anstream::stdout().lock();
@@ -151,6 +157,10 @@ pub(crate) fn table(headings: &[&str]) -> Table {
     table.set_header(heading.collect::<Vec<_>>());
     if table.is_tty() {
         table.set_content_arrangement(ContentArrangement::Dynamic);
+        // What wants no colour is told below that it is no terminal; it is as wide as one all the same.
+        if let Some(width) = table.width() {
+            table.set_width(width);
+        }
     }
     if stdout_has_colour() {
         table.enforce_styling();

@@ -9,7 +9,7 @@ const READABLE: usize = 100;
 /// indented.
 pub(crate) fn wrapped(text: &str, first: usize, rest: usize) -> String {
     let (first, rest) = (" ".repeat(first), " ".repeat(rest));
-    let width = output::width().min(READABLE).max(30);
+    let width = output::width().clamp(30, READABLE);
     let options = textwrap::Options::new(width).initial_indent(&first).subsequent_indent(&rest).break_words(false);
     let options = options.word_splitter(textwrap::WordSplitter::NoHyphenation);
     let mut wrapped = String::new();

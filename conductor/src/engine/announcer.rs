@@ -49,11 +49,7 @@ struct Told {
 }
 
 /// Tells until it is dropped.
-pub(super) async fn work(
-    shared: Arc<Shared>,
-    mut generations: watch::Receiver<Arc<Generation>>,
-    places: Arc<Places>,
-) {
+pub(super) async fn work(shared: Arc<Shared>, mut generations: watch::Receiver<Arc<Generation>>, places: Arc<Places>) {
     let own = card("conductor", shared.settings.heartbeat);
     let mut told: Option<Told> = None;
     loop {

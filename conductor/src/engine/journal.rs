@@ -81,14 +81,7 @@ impl Journal {
     }
 
     /// A passage of this claim ended, as `commit` says. The common case on a busy conductor is one look at a number.
-    pub(super) fn ended(
-        &self,
-        commit: &Commit,
-        chain: &Chain,
-        outcome: RunOutcome,
-        did: Did,
-        clock: &dyn Clock,
-    ) {
+    pub(super) fn ended(&self, commit: &Commit, chain: &Chain, outcome: RunOutcome, did: Did, clock: &dyn Clock) {
         // Having waited is not an end: nothing was done.
         if self.room.load(Ordering::Relaxed) <= 0 || outcome == RunOutcome::Waited {
             return;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use vconductor_core::error::Result;
 use vconductor_core::clock::{Clock as _, SystemClock};
+use vconductor_core::error::Result;
 use vconductor_core::store::{Card, CardChain, Claim, Commit, Committed, End, ProcessId, Push, Store};
 
 use crate::engine::{backoff, card};

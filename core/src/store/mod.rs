@@ -41,8 +41,8 @@ pub use indexed::seconds;
 pub use keyring::{Keyring, StoredKey};
 pub use replays::{Advance, Replays, Retaken};
 pub use oversight::{
-    AtWork, Card, CardChain, Conductor, EmbeddedVitals, Oversight, PastQuery, PastRun, RedisVitals, RunQuery, RunRecord,
-    StepEnd, StepTime, Vitals,
+    AtWork, Card, CardChain, Conductor, EmbeddedVitals, Oversight, PastQuery, PastRun, RedisVitals, RunQuery,
+    RunRecord, StepEnd, StepTime, Vitals,
 };
 pub use status::{
     DeadLetter, DeadLetterQueue, Failure, Holder, ListStatus, Pending, Queued, Reaped, Revival, RunState, Standing,

@@ -205,7 +205,7 @@ async fn first_schema(mut files: Files) {
     files.store = None;
     let file = files.directory.path().join("vconductor.db");
     let connection = rusqlite::Connection::open(&file).expect("the file opens");
-    let newer = "DROP INDEX vcons_tenant; DROP INDEX vcons_tenant_created; ALTER TABLE vcons DROP COLUMN tenant;
+    let newer = "DROP TABLE conductors; DROP TABLE past_runs; DROP INDEX vcons_tenant; DROP INDEX vcons_tenant_created; ALTER TABLE vcons DROP COLUMN tenant;
                  DROP TABLE limits; DROP TABLE permits; DROP TABLE counters; DROP TABLE holds; DROP TABLE results;
                  DROP TABLE terms; DROP TABLE deliveries; DROP TABLE api_keys; DROP INDEX vcons_created;
                  ALTER TABLE vcons DROP COLUMN created; PRAGMA user_version = 1;";
@@ -225,7 +225,7 @@ async fn third_schema(mut files: Files) {
     files.store = None;
     let file = files.directory.path().join("vconductor.db");
     let connection = rusqlite::Connection::open(&file).expect("the file opens");
-    let newer = "DROP INDEX vcons_tenant; DROP INDEX vcons_tenant_created; ALTER TABLE vcons DROP COLUMN tenant;
+    let newer = "DROP TABLE conductors; DROP TABLE past_runs; DROP INDEX vcons_tenant; DROP INDEX vcons_tenant_created; ALTER TABLE vcons DROP COLUMN tenant;
                  PRAGMA user_version = 3;";
     connection.execute_batch(newer).expect("the file as the third version left it");
     drop(connection);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use vconductor_core::Class;
 use vconductor_core::run::RunId;
 use vconductor_core::store::{
-    AtWork, Card, CardChain, End, PastQuery, PastRun, ProcessId, RunQuery, RunState, StepEnd, StepTime, Vitals, WaitReason,
+    AtWork, Card, CardChain, End, PastQuery, PastRun, ProcessId, RunQuery, RunState, StepEnd, StepTime, Vitals,
+    WaitReason,
 };
 
 use crate::world::{World, cases, ending, failure, ledger};
@@ -125,7 +126,8 @@ fn step(name: &str, end: Option<StepEnd>) -> StepTime {
 }
 
 fn card(host: &str, told_at: i64) -> Card {
-    let chain = CardChain { name: "support".to_owned(), ingress_lists: vec!["calls".to_owned()], ..CardChain::default() };
+    let chain =
+        CardChain { name: "support".to_owned(), ingress_lists: vec!["calls".to_owned()], ..CardChain::default() };
     let at_work = AtWork {
         run: RunId::new(),
         uuid: "a".to_owned(),
@@ -254,7 +256,10 @@ async fn vitals_are_told(world: World) {
         }
         Vitals::Embedded(vitals) => {
             assert_eq!(vitals.damage, Some(Vec::new()));
-            assert!(vitals.file_bytes > 0 && vitals.free_bytes > 0 && vitals.disk_bytes > vitals.free_bytes, "{vitals:?}");
+            assert!(
+                vitals.file_bytes > 0 && vitals.free_bytes > 0 && vitals.disk_bytes > vitals.free_bytes,
+                "{vitals:?}"
+            );
             assert!(vitals.file_mode & 0o600 == 0o600 && vitals.network.is_none(), "{vitals:?}");
         }
     }

@@ -10,8 +10,8 @@ use vconductor_core::store::{DeadLetter, ListStatus, PastQuery, RunQuery, RunRec
 use super::outside::Outside;
 use crate::cli::exit::Result;
 use crate::cli::look::Look;
-use crate::cli::runs::judge::{Judgement, judge};
 use crate::cli::runs::JUDGED;
+use crate::cli::runs::judge::{Judgement, judge};
 use crate::engine::budget;
 
 /// Dead letters of a queue that are looked at.
@@ -54,7 +54,7 @@ pub(super) struct Letters {
     pub(super) newest: Option<Millis>,
     /// Those that killed their conductors.
     pub(super) poison: u64,
-    /// The most frequent cause: step, message, how many.
+    /// The step in which most failed, the last message of it, and how many those are.
     pub(super) cause: Option<(String, String, u64)>,
 }
 
@@ -125,16 +125,14 @@ impl Facts {
 
 impl Letters {
     fn of(queue: String, count: u64, letters: &[DeadLetter]) -> Self {
-        let mut causes: BTreeMap<(&str, String), u64> = BTreeMap::new();
+        let mut steps: BTreeMap<&str, u64> = BTreeMap::new();
         for letter in letters {
-            let message = letter.failure.message.chars().map(|part| if part.is_ascii_digit() { '#' } else { part });
-            *causes.entry((&letter.failure.step, message.collect())).or_default() += 1;
+            *steps.entry(&letter.failure.step).or_default() += 1;
         }
-        let most = causes.into_iter().max_by_key(|(_, count)| *count);
-        let cause = most.and_then(|((step, message), count)| {
-            let plain = |text: &str| text.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect::<String>();
-            let example = letters.iter().find(|one| one.failure.step == step && plain(&one.failure.message) == message)?;
-            Some((step.to_owned(), example.failure.message.clone(), count))
+        let cause = steps.into_iter().max_by_key(|(_, count)| *count).and_then(|(step, count)| {
+            let failures = letters.iter().map(|letter| &letter.failure).filter(|failure| failure.step == step);
+            let last = failures.max_by_key(|failure| failure.at)?;
+            Some((step.to_owned(), last.message.clone(), count))
         });
         let times = || letters.iter().map(|letter| letter.failure.at);
         Letters {

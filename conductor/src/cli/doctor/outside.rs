@@ -27,6 +27,13 @@ pub(super) struct Outside {
     pub(super) budgets: Vec<(String, Budget)>,
 }
 
+impl Outside {
+    /// How a storage answered.
+    pub(super) fn tried(&self, storage: &str) -> Option<&Tried> {
+        self.storages.iter().find(|tried| tried.name == storage)
+    }
+}
+
 /// A storage that was tried.
 pub(super) struct Tried {
     pub(super) name: String,
@@ -81,10 +88,6 @@ pub(super) async fn look(
         storages,
         ingress_lists: names(|chain| &chain.ingress_lists),
         egress_lists: names(|chain| &chain.egress_lists),
-        budgets: config
-            .chains
-            .iter()
-            .filter_map(|chain| Some((chain.name.value.clone(), chain.budget?)))
-            .collect(),
+        budgets: config.chains.iter().filter_map(|chain| Some((chain.name.value.clone(), chain.budget?))).collect(),
     }
 }

@@ -132,8 +132,8 @@ impl Report {
             text.push_str(&format!("\n{}\n", styled(STRONG, "Looked at and found right")));
         }
         for right in &self.looked_at {
-            let lines = wrapped(&right.how, 0, 13);
-            text.push_str(&format!("  {} {lines}", styled(DIM, format_args!("{:<10}", right.about))));
+            let lines = wrapped(&right.how, 0, 14);
+            text.push_str(&format!("  {} {lines}", styled(DIM, format_args!("{:<11}", right.about))));
         }
         text
     }
@@ -183,9 +183,12 @@ mod tests {
         let text = anstream::adapter::strip_str(&report.text()).to_string();
         assert!(text.starts_with("A.\n\ncritical: first\n"), "{text}");
         assert!(text.contains(&format!("  fix: {long}\n")), "{text}");
-        assert!(text.ends_with("Looked at and found right\n  lists      none\n"), "{text}");
+        assert!(text.ends_with("Looked at and found right\n  lists       none\n"), "{text}");
         let value = serde_json::to_value(&report).unwrap();
-        assert_eq!((&value["findings"][0]["code"], &value["findings"][0]["severity"]), (&"a".into(), &"critical".into()));
+        assert_eq!(
+            (&value["findings"][0]["code"], &value["findings"][0]["severity"]),
+            (&"a".into(), &"critical".into())
+        );
         assert_eq!(value["findings"][2]["stops"], serde_json::Value::Null);
     }
 }

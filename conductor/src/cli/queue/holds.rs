@@ -12,6 +12,7 @@ use crate::cli::configuration::counted;
 use crate::cli::desk::Common;
 use crate::cli::exit::{Exit, Result};
 use crate::cli::output::{self, Format, HELP, WARN, number, styled};
+use crate::cli::paragraphs::wrapped;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -96,10 +97,10 @@ pub(super) fn text(holds: &[Hold]) -> String {
     for hold in holds {
         let what = output::plain(&hold.what);
         if let Some(help) = &hold.help {
-            text.push_str(&format!("{what}: {}\n", output::plain(help)));
+            text.push_str(&wrapped(&format!("{what}: {}", output::plain(help)), 0, 2));
         }
         if hold.until > age::now() {
-            let help = styled(HELP, format_args!("vconductor queue release {what}"));
+            let help = styled(HELP, format_args!("vconductor queue release {}", output::quoted(&what)));
             text.push_str(&format!("{what}: once it is mended, {help} lets it go at once\n"));
         }
     }

@@ -53,11 +53,11 @@ pub(super) fn moment<S: serde::Serializer>(at: &Option<Millis>, serializer: S) -
     at.map(age::moment).serialize(serializer)
 }
 
-/// Rows, those first of which the operator should know first, and how many there are of each state that is told.
+/// Rows, those first of which the operator should know first.
 pub(super) struct Rows {
     pub(super) shown: Vec<Row>,
-    /// Runs of each state that were found but are not shown.
-    pub(super) left_out: usize,
+    /// Whether there are more of a state than are shown.
+    pub(super) more: bool,
     /// Runs that wait on lists for their turn, however many are shown.
     pub(super) queued: u64,
 }
@@ -97,11 +97,13 @@ impl Wanted {
         let mut rows = Vec::new();
         for state in self.states_of_store() {
             let (states, uuid) = (vec![state], self.uuid.clone());
-            let query = RunQuery { lists: lists.clone(), states, uuid, run: None, ledgers: true, limit: self.limit };
+            // One more than is shown, to know whether there are more.
+            let limit = self.limit.saturating_add(1);
+            let query = RunQuery { lists: lists.clone(), states, uuid, run: None, ledgers: true, limit };
             let mut found = store.runs(&query).await?;
             if state == RunState::Claimed {
                 // Any of them may be stuck. What is scheduled or parked comes by when it is due: if one is overdue, it is the first.
-                let all = store.runs(&RunQuery { ledgers: false, limit: JUDGED.max(self.limit), ..query }).await?;
+                let all = store.runs(&RunQuery { ledgers: false, limit: JUDGED.max(limit), ..query }).await?;
                 let known = |run: &RunRecord| found.iter().any(|known| known.run == run.run);
                 let more: Vec<RunRecord> = all.into_iter().filter(|run| !known(run)).collect();
                 found.extend(more);
@@ -115,17 +117,19 @@ impl Wanted {
                 chain: self.chain.clone(),
                 outcomes: ["done", "stopped"].map(str::to_owned).to_vec(),
                 since: self.since,
-                limit: self.limit,
+                limit: self.limit.saturating_add(1),
             };
             rows.extend(store.past(&query).await?.iter().map(Row::past));
         }
         let since = self.since.unwrap_or(Millis::MIN);
         rows.retain(|row| {
             self.wants(row.state)
+                && !(row.state == State::Waiting && look.is_handed_on(&row.list))
                 && self.chain.as_ref().is_none_or(|chain| row.chain.as_ref() == Some(chain))
                 && row.since.is_none_or(|at| at >= since)
         });
-        Ok(self.cut(rows, look.lists.iter().map(|status| status.waiting).sum()))
+        let queued = look.lists.iter().filter(|status| !look.is_handed_on(&status.list));
+        Ok(self.cut(rows, queued.map(|status| status.waiting).sum()))
     }
 
     /// The worst first, each state in the order in which one looks at it: what is at work by its age, what waits by when it goes
@@ -148,7 +152,7 @@ impl Wanted {
             count += 1;
             count <= self.limit
         });
-        Rows { left_out: all - rows.len(), shown: rows, queued }
+        Rows { more: all > rows.len(), shown: rows, queued }
     }
 }
 
@@ -184,6 +188,15 @@ pub(super) fn cost_of(record: &RunRecord, at_work: Option<&AtWork>) -> Option<f6
     }
 }
 
+/// Tries so far, the present one included.
+fn tries(record: &RunRecord, at_work: Option<&AtWork>) -> u32 {
+    match (record.state, at_work) {
+        (RunState::Claimed, Some(at_work)) => at_work.attempt,
+        (RunState::Claimed, None) => record.attempts + 1,
+        _ => record.failure.as_ref().map_or(record.attempts, |failure| failure.attempts.max(record.attempts)),
+    }
+}
+
 impl Row {
     fn of(record: &RunRecord, look: &Look, configured: Option<&Configured>) -> Self {
         let Judgement { state, step, since, reason, fix, .. } = judge(record, look);
@@ -197,7 +210,7 @@ impl Row {
             step,
             since,
             age_seconds: since.map(|at| age::since(at).as_secs()),
-            attempts: record.failure.as_ref().map_or(record.attempts, |failure| failure.attempts.max(record.attempts)),
+            attempts: tries(record, at_work),
             crashes: record.crashes,
             cost_usd: cost_of(record, at_work),
             took_ms: None,

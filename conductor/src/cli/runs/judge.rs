@@ -403,7 +403,10 @@ mod tests {
         let seen = look(true, Vec::new());
         let retried = RunRecord { failure: Some(failure), due: Some(NOW + 9000), ..record(RunState::Scheduled) };
         let judged = judge(&retried, &seen);
-        assert_eq!((judged.state, judged.step.as_deref(), judged.since), (State::Waiting, Some("tell"), Some(NOW - 3000)));
+        assert_eq!(
+            (judged.state, judged.step.as_deref(), judged.since),
+            (State::Waiting, Some("tell"), Some(NOW - 3000))
+        );
         assert_eq!(judged.reason.as_deref(), Some("tried again in 9 s: answered 503"));
         let held = RunRecord { waits: Some((WaitReason::Held, NOW - 500)), ..retried.clone() };
         let judged = judge(&held, &seen);
@@ -414,7 +417,13 @@ mod tests {
         let mut paused = look(true, Vec::new());
         paused.lists.push(ListStatus { list: "calls".to_owned(), paused: true, ..ListStatus::default() });
         let judged = judge(&record(RunState::Waiting), &paused);
-        assert_eq!((judged.reason.as_deref(), judged.fix.as_deref()), (Some("list calls is paused"), Some("vconductor queue resume calls")));
-        assert_eq!(judge(&record(RunState::Waiting), &look(false, Vec::new())).reason.as_deref(), Some("no conductor runs"));
+        assert_eq!(
+            (judged.reason.as_deref(), judged.fix.as_deref()),
+            (Some("list calls is paused"), Some("vconductor queue resume calls"))
+        );
+        assert_eq!(
+            judge(&record(RunState::Waiting), &look(false, Vec::new())).reason.as_deref(),
+            Some("no conductor runs")
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use clap::Args;
-use comfy_table::Cell;
+use comfy_table::{Cell, Color};
 use serde_json::json;
 use vconductor_core::clock::Millis;
 
@@ -79,7 +79,7 @@ impl List {
         match self.common.output {
             Format::Table => output::print(&text(&rows, &desk.store.describe())),
             Format::Json => output::print_json(&json!({
-                "runs": rows.shown, "left_out": rows.left_out, "queued": rows.queued,
+                "runs": rows.shown, "more": rows.more, "queued": rows.queued,
             })),
             Format::Jsonl => output::print_jsonl(&rows.shown),
         }
@@ -95,8 +95,8 @@ fn text(rows: &Rows, store: &str) -> String {
         text.push_str(&lines(&rows.shown));
     }
     let mut notes = Vec::new();
-    if rows.left_out > 0 {
-        notes.push(format!("{} more; show them with --limit", counted(rows.left_out as u64, "run")));
+    if rows.more {
+        notes.push("there are more; show them with --limit, or choose with --state and --chain".to_owned());
     }
     if rows.queued > 0 {
         let help = styled(HELP, "vconductor queue");
@@ -127,7 +127,7 @@ fn lines(rows: &[Row]) -> String {
     let mut table = output::table(&head);
     for row in rows {
         let mut cells = vec![
-            Cell::new(styled(colour(row.state), row.state.as_str())),
+            Cell::new(row.state.as_str()).fg(cell_colour(row.state)),
             output::number(age::age_or_dash(row.since)),
             Cell::new(row.chain.as_deref().map_or_else(|| "-".to_owned(), plain)),
             Cell::new(step(row)),
@@ -180,6 +180,15 @@ pub(super) fn span(millis: u64) -> String {
         0..1000 => format!("{millis} ms"),
         1000..10_000 => format!("{:.1} s", millis as f64 / 1000.0),
         _ => age::short(Duration::from_millis(millis)),
+    }
+}
+
+/// The same for a cell, which must know how wide its text is.
+fn cell_colour(state: State) -> Color {
+    match state {
+        State::Stuck | State::Failed => Color::Red,
+        State::Waiting | State::Parked => Color::Yellow,
+        State::Running | State::Done => Color::Green,
     }
 }
 

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use vconductor_core::run::{RunId, Stage};
-use vconductor_core::store::{AtWork, PastQuery, PastRun, RunQuery, RunRecord, Store};
+use vconductor_core::store::{AtWork, PastQuery, PastRun, RunQuery, RunRecord, RunState, Store};
 
 use super::gather::{chain_of, cost_of};
 use super::judge::{Judgement, State, judge};
@@ -79,7 +79,8 @@ impl Show {
 /// The run of this name, else all of a vCon: those first that have not ended.
 async fn find(store: &dyn Store, look: &Look, what: &str) -> Result<Vec<Story>> {
     if let Ok(run) = Uuid::parse_str(what).map(RunId) {
-        let records = store.runs(&RunQuery { run: Some(run), ledgers: true, limit: MOST, ..RunQuery::default() }).await?;
+        let records =
+            store.runs(&RunQuery { run: Some(run), ledgers: true, limit: MOST, ..RunQuery::default() }).await?;
         let past = store.past(&PastQuery { run: Some(run), limit: MOST, ..PastQuery::default() }).await?;
         let stories = told(records, past, look);
         if !stories.is_empty() {
@@ -87,7 +88,9 @@ async fn find(store: &dyn Store, look: &Look, what: &str) -> Result<Vec<Story>> 
         }
     }
     let query = RunQuery { uuid: Some(what.to_owned()), ledgers: true, limit: MOST, ..RunQuery::default() };
-    let records = store.runs(&query).await?;
+    let mut records = store.runs(&query).await?;
+    // What lies on a list for another program is no run.
+    records.retain(|record| record.state != RunState::Waiting || !look.is_handed_on(&record.list));
     let past = store.past(&PastQuery { uuid: Some(what.to_owned()), limit: MOST, ..PastQuery::default() }).await?;
     Ok(told(records, past, look))
 }
@@ -201,10 +204,14 @@ impl Story {
             line(at, &plain(step));
         }
         if let Some(since) = judged.since {
-            line("since", &format!("{} ({})", age::age(since), age::moment(since)));
+            let name = if judged.state == State::Done { "ended" } else { "since" };
+            line(name, &format!("{} ago ({})", age::age(since), age::moment(since)));
         }
         if let Some(reason) = &judged.reason {
-            line(if judged.state == State::Waiting || judged.state == State::Parked { "waits for" } else { "why" }, reason);
+            line(
+                if judged.state == State::Waiting || judged.state == State::Parked { "waits for" } else { "why" },
+                reason,
+            );
         }
         if let Some(help) = self.record.as_ref().and_then(|record| record.failure.as_ref()?.help.as_deref())
             && judged.state == State::Failed

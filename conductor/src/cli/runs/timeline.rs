@@ -102,10 +102,8 @@ pub(super) fn events(past: &[PastRun], at_work: Option<&AtWork>, ledger: Option<
     let known = |entry: &StepEntry| events.iter().any(|event| event.step.as_ref() == Some(&entry.key.link));
     // The engine's own entries count tries of what is no step.
     let entries = ledger.into_iter().flat_map(|ledger| &ledger.steps);
-    let unknown: Vec<Event> = entries
-        .filter(|entry| !entry.key.link.starts_with("engine:") && !known(entry))
-        .map(Event::recorded)
-        .collect();
+    let unknown: Vec<Event> =
+        entries.filter(|entry| !entry.key.link.starts_with("engine:") && !known(entry)).map(Event::recorded).collect();
     events.extend(unknown);
     events.sort_by_key(|event| event.at);
     events
@@ -212,7 +210,10 @@ mod tests {
             outcome: "retried".to_owned(),
             until: Some(4000),
             failure: None,
-            steps: vec![step("tell", 1000, Some(StepEnd::Done), None), step("ask", 2000, Some(StepEnd::Failed), Some("503"))],
+            steps: vec![
+                step("tell", 1000, Some(StepEnd::Done), None),
+                step("ask", 2000, Some(StepEnd::Failed), Some("503")),
+            ],
             pushed: Vec::new(),
         };
         let at_work = AtWork {
@@ -225,7 +226,10 @@ mod tests {
             limit_ms: None,
             steps: vec![step("ask", 4000, None, None)],
         };
-        let ledger = Ledger { steps: vec![entry("tell", 1005), entry("old", 500), entry("engine:timeout", 700)], ..Ledger::default() };
+        let ledger = Ledger {
+            steps: vec![entry("tell", 1005), entry("old", 500), entry("engine:timeout", 700)],
+            ..Ledger::default()
+        };
         let events = events(&[past], Some(&at_work), Some(&ledger));
         let told: Vec<_> = events.iter().map(|event| (event.step.as_deref(), event.outcome.as_str())).collect();
         let end = events[3].outcome.clone();

@@ -55,8 +55,8 @@ impl Passage {
             return Err(missing(&shared, &claim, &uuid, waiting_since, attempts));
         };
         let vcon = Vcon::read(document).map_err(|error| dead(&error))?;
-        let followed = (!chain.never_waits())
-            .then(|| shared.journal.follow(&claim, &chain, attempts + 1, shared.clock.now()));
+        let followed =
+            (!chain.never_waits()).then(|| shared.journal.follow(&claim, &chain, attempts + 1, shared.clock.now()));
         Ok(Passage {
             shared,
             generation,

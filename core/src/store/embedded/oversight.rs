@@ -14,9 +14,7 @@ use super::{EmbeddedStore, operate, vitals};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::store::oversight::KEPT;
-use crate::store::{
-    Card, Conductor, Oversight, PastQuery, PastRun, ProcessId, RunQuery, RunRecord, RunState, Vitals,
-};
+use crate::store::{Card, Conductor, Oversight, PastQuery, PastRun, ProcessId, RunQuery, RunRecord, RunState, Vitals};
 
 /// What is read of a run.
 const COLUMNS: &str = "run, uuid, list, state, enqueued_at, attempts, crashes, process, due, waiting_for, waiting_since, \

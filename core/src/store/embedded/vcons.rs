@@ -9,9 +9,9 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::catalogue::index;
-use super::{coordination, oversight};
 use super::row::number;
 use super::tx::Tx;
+use super::{coordination, oversight};
 use crate::clock::Millis;
 use crate::error::Error;
 use crate::run::RunId;

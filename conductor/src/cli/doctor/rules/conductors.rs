@@ -51,7 +51,9 @@ fn nobody(facts: &Facts, findings: &mut Findings) {
         (0, 0) => "nothing waits for one, either".to_owned(),
         (0, begun) => format!("{} that were begun go on when one runs", counted(begun, "run")),
         (waiting, 0) => format!("{} for one", runs_wait(waiting)),
-        (waiting, begun) => format!("{} for one, and {begun} more that were begun go on when one runs", runs_wait(waiting)),
+        (waiting, begun) => {
+            format!("{} for one, and {begun} more that were begun go on when one runs", runs_wait(waiting))
+        }
     };
     let idle = waiting + begun == 0;
     let severity = if idle { Severity::Note } else { Severity::Critical };
@@ -75,11 +77,12 @@ fn dead(facts: &Facts, all: bool, findings: &mut Findings) {
         let taken_over = conductor.lease_until.is_none() && holds == 0;
         let why = match (taken_over, all) {
             (true, _) => "killed, crashed or cut off; what it held was taken over by another one".to_owned(),
-            (false, false) => format!("its {} are taken over within seconds", counted(holds, "run")),
-            (false, true) => format!("it holds {}; the next conductor that runs takes them over", counted(holds, "run")),
+            (false, false) => format!("what it holds ({}) is taken over within seconds", counted(holds, "run")),
+            (false, true) => format!("it holds {}, taken over by the next conductor that runs", counted(holds, "run")),
         };
         // Somebody has started it again.
-        let again = card.is_some_and(|card| living.iter().any(|one| one.host == card.host && one.started_at > card.told_at));
+        let again =
+            card.is_some_and(|card| living.iter().any(|one| one.host == card.host && one.started_at > card.told_at));
         let severity = if taken_over && again { Severity::Note } else { Severity::Warning };
         let mut finding = Finding::new(severity, "conductor-dead", what, why);
         if let Some(card) = card.filter(|_| !again) {
@@ -98,10 +101,14 @@ fn dead(facts: &Facts, all: bool, findings: &mut Findings) {
 fn silent(facts: &Facts, alive: &[&Conductor], findings: &mut Findings) {
     for conductor in alive {
         if let (Some(silent), Some(card)) = (facts.look.silence(conductor), &conductor.card) {
-            let what = format!("conductor {} renews its lease but has told nothing for {}", name(conductor), short(silent));
+            let what =
+                format!("conductor {} renews its lease but has told nothing for {}", name(conductor), short(silent));
             let why = "its runtime does not move: its runs stand still until its lease ends or it is started again";
-            let finding = Finding::new(Severity::Critical, "conductor-silent", what, why)
-                .fix(format!("kill -TERM {}   # on {}; -KILL if it stays; nothing is lost", card.pid, plain(&card.host)));
+            let finding = Finding::new(Severity::Critical, "conductor-silent", what, why).fix(format!(
+                "kill -TERM {}   # on {}; -KILL if it stays; nothing is lost",
+                card.pid,
+                plain(&card.host)
+            ));
             let sentence = format!("Conductor {} does not move.", name(conductor));
             findings.push(finding.stops(rank::SILENT, sentence));
         }
@@ -124,7 +131,8 @@ fn configurations(facts: &Facts, alive: &[&Conductor], findings: &mut Findings) 
         let what = format!("conductors work by {} different configurations", by_hash.len());
         let mut finding = Finding::new(Severity::Warning, "configurations-differ", what, why);
         for (_, card) in cards.iter().take(4) {
-            finding = finding.fix(format!("kill -HUP {}   # on {}: reads its files again", card.pid, plain(&card.host)));
+            finding =
+                finding.fix(format!("kill -HUP {}   # on {}: reads its files again", card.pid, plain(&card.host)));
         }
         findings.push(finding);
     }
@@ -147,7 +155,11 @@ fn configurations(facts: &Facts, alive: &[&Conductor], findings: &mut Findings) 
             brief(&outside.hash)
         );
         let finding = Finding::new(Severity::Note, "configuration-other", what, why);
-        findings.push(finding.fix(format!("kill -HUP {}   # on {}: reads its files again", card.pid, plain(&card.host))));
+        findings.push(finding.fix(format!(
+            "kill -HUP {}   # on {}: reads its files again",
+            card.pid,
+            plain(&card.host)
+        )));
     }
     let mut versions: Vec<&str> = cards.iter().map(|(_, card)| card.version.as_str()).collect();
     versions.sort_unstable();

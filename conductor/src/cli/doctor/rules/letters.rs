@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Findings, Rights, rank, right, runs_wait};
+use super::{Findings, Rights, quoted, rank, right, runs_wait};
 use crate::cli::age;
 use crate::cli::configuration::counted;
 use crate::cli::doctor::facts::{Facts, Letters};
+use crate::cli::doctor::outside::Tried;
 use crate::cli::doctor::report::{Finding, Severity};
 use crate::cli::output::plain;
 use crate::cli::runs::judge::short;
@@ -23,7 +24,10 @@ pub(in crate::cli::doctor) fn all(facts: &Facts, findings: &mut Findings, rights
     let keep = store::dead_letter_keep().ok().flatten();
     for letters in &facts.letters {
         match letters.queue.strip_prefix(STORAGE) {
-            Some(storage) => findings.push(missing(letters, &plain(storage))),
+            Some(storage) => {
+                let tried = facts.outside.as_ref().and_then(|outside| outside.tried(storage));
+                findings.push(missing(letters, &plain(storage), tried));
+            }
             None => findings.push(failed(letters)),
         }
         findings.extend(poison(letters));
@@ -46,19 +50,34 @@ fn cause(letters: &Letters) -> String {
     }
 }
 
-fn missing(letters: &Letters, storage: &str) -> Finding {
-    let what = format!("storage {storage} is missing: {} for it with their links done", runs_wait(letters.count));
-    let why = format!("{}. Nothing is handed on before; they go on by themselves when it answers", cause(letters));
-    let name = short_name(letters);
-    let finding = Finding::new(Severity::Critical, "storage-missing", what, why)
-        .fix(format!("vconductor dlq list {name} --group"))
-        .fix("vconductor doctor --config CONFIG   # tries each storage now");
-    let sentence = format!("Storage {storage} does not take vCons, and {}.", runs_wait(letters.count));
-    finding.stops(rank::STORAGE, sentence)
+/// `tried`: how the storage answered just now, where that was looked at.
+fn missing(letters: &Letters, storage: &str, tried: Option<&Tried>) -> Finding {
+    let (wait, name) = (runs_wait(letters.count), quoted(&short_name(letters)));
+    let list = format!("vconductor dlq list {name} --group");
+    let what = format!("storage {storage} is missing: {wait} for it with their links done");
+    match tried.map(|tried| &tried.result) {
+        Some(Ok(())) => {
+            let why = format!("{}. It answers now: what may be tried again goes on within a minute", cause(letters));
+            Finding::new(Severity::Warning, "storage-missing", what, why)
+                .fix(list)
+                .fix(format!("vconductor dlq retry {name}   # also what it refused for good"))
+        }
+        other => {
+            let why =
+                format!("{}. Nothing is handed on before; they go on by themselves when it answers", cause(letters));
+            let mut finding = Finding::new(Severity::Critical, "storage-missing", what, why);
+            match other {
+                Some(Err(error)) => finding.fix.extend(error.help_text().map(plain)),
+                _ => finding = finding.fix("vconductor doctor --config CONFIG   # tries each storage now"),
+            }
+            let sentence = format!("Storage {storage} does not take vCons, and {wait}.");
+            finding.fix(list).stops(rank::STORAGE, sentence)
+        }
+    }
 }
 
 fn failed(letters: &Letters) -> Finding {
-    let (name, count) = (short_name(letters), counted(letters.count, "run"));
+    let (name, count) = (quoted(&short_name(letters)), counted(letters.count, "run"));
     let last = letters.newest.map(|at| format!(", the last {} ago", age::age(at))).unwrap_or_default();
     let what = format!("{count} of list {name} failed for good{last}");
     Finding::new(Severity::Warning, "dead-letters", what, cause(letters))
@@ -74,7 +93,11 @@ fn poison(letters: &Letters) -> Option<Finding> {
     let what = format!("{} of list {name} killed their conductors again and again", counted(letters.poison, "vCon"));
     let why = "the process died each time while it worked on them: most often memory was short";
     let finding = Finding::new(Severity::Warning, "poison", what, why);
-    Some(finding.fix("dmesg | grep -i oom").fix(format!("vconductor dlq list {name}   # class poison; then dlq show RUN")))
+    Some(
+        finding
+            .fix("dmesg | grep -i oom")
+            .fix(format!("vconductor dlq list {name}   # class poison; then dlq show RUN")),
+    )
 }
 
 fn old(letters: &Letters, keep: Option<Duration>, now: i64) -> Option<Finding> {

@@ -3,7 +3,7 @@
 use vconductor_core::config::nearest;
 use vconductor_core::store::{Hold, ListStatus};
 
-use super::{Findings, Rights, rank, right, runs_wait};
+use super::{Findings, Rights, quoted, rank, right, runs_wait};
 use crate::cli::age;
 use crate::cli::configuration::counted;
 use crate::cli::doctor::facts::Facts;
@@ -22,7 +22,11 @@ pub(in crate::cli::doctor) fn all(facts: &Facts, findings: &mut Findings, rights
     if findings[before..].iter().all(|finding| !finding.counts()) {
         let lists = facts.look.lists.len() as u64;
         let waiting: u64 = facts.look.lists.iter().map(|status| status.waiting).sum();
-        right(rights, "lists", format!("{} in use, none is paused, {}", counted(lists, "list"), runs_wait(waiting)));
+        let how = match lists {
+            0 => "none is in use".to_owned(),
+            lists => format!("{} in use, none is paused, {}", counted(lists, "list"), runs_wait(waiting)),
+        };
+        right(rights, "lists", how);
     }
 }
 
@@ -32,7 +36,7 @@ fn oldest(status: &ListStatus) -> String {
 
 fn paused(status: &ListStatus) -> Finding {
     let list = plain(&status.list);
-    let fix = format!("vconductor queue resume {list}");
+    let fix = format!("vconductor queue resume {}", quoted(&list));
     let waiting = status.waiting + status.scheduled;
     if waiting == 0 {
         let what = format!("list {list} is paused, and nothing waits on it");
@@ -59,7 +63,10 @@ fn unpaused(facts: &Facts, status: &ListStatus) -> Option<Finding> {
     if facts.is_handed_on(&status.list) {
         let what = format!("{} on list {list} for another program{}", runs_wait(status.waiting), oldest(status));
         let why = "chains hand on to it, and none takes from it";
-        return Some(Finding::new(Severity::Note, "list-handed-on", what, why).fix(format!("vconductor queue peek {list}")));
+        return Some(
+            Finding::new(Severity::Note, "list-handed-on", what, why)
+                .fix(format!("vconductor queue peek {}", quoted(&list))),
+        );
     }
     let what = format!("no running conductor takes from list {list}; {}{}", runs_wait(status.waiting), oldest(status));
     let chains = facts.look.cards().flat_map(|card| &card.chains);
@@ -72,7 +79,11 @@ fn unpaused(facts: &Facts, status: &ListStatus) -> Option<Finding> {
     };
     let mut finding = Finding::new(Severity::Critical, "list-unserved", what, why);
     if let Some(near) = nearest(&status.list, &taken) {
-        finding = finding.fix(format!("vconductor queue move {list} {}   # if that was meant", plain(near)));
+        finding = finding.fix(format!(
+            "vconductor queue move {} {}   # if that was meant",
+            quoted(&list),
+            quoted(&plain(near))
+        ));
     }
     finding = finding.fix(format!("add {list} to a chain's ingress_lists, then: kill -HUP PID of its conductor"));
     let sentence = format!("List {list} does not move: no running conductor takes from it.");
@@ -88,18 +99,25 @@ fn still(facts: &Facts, status: &ListStatus, list: &str) -> Option<Finding> {
     if !stands || held {
         return None;
     }
-    let what = format!("list {list} does not move although a conductor takes from it; {}{}", runs_wait(status.waiting), oldest(status));
-    let why = "all places of the process may be taken by other chains, or a run that killed its process goes alone first";
+    let what = format!(
+        "list {list} does not move although a conductor takes from it; {}{}",
+        runs_wait(status.waiting),
+        oldest(status)
+    );
+    let why =
+        "all places of the process may be taken by other chains, or a run that killed its process goes alone first";
     let finding = Finding::new(Severity::Critical, "list-still", what, why)
         .fix("vconductor runs --state running")
-        .fix(format!("vconductor queue peek {list}"));
+        .fix(format!("vconductor queue peek {}", quoted(list)));
     Some(finding.stops(rank::STILL, format!("List {list} does not move although a conductor takes from it.")))
 }
 
 /// Whether a hold stops claims from a list.
 pub(super) fn touches(facts: &Facts, hold: &Hold, list: &str) -> bool {
     let mut chains = facts.look.cards().flat_map(|card| &card.chains);
-    chains.any(|chain| chain.ingress_lists.iter().any(|own| own == list) && stops(hold, &chain.name, &chain.external_links))
+    chains.any(|chain| {
+        chain.ingress_lists.iter().any(|own| own == list) && stops(hold, &chain.name, &chain.external_links)
+    })
 }
 
 /// Whether a hold stops a chain with these links.

@@ -10,6 +10,7 @@ mod tests;
 pub(super) mod work;
 
 use super::report::{Finding, Right};
+use crate::cli::output::quoted;
 
 /// What stops work, in the order in which it is told: what is nearer to the ground comes first.
 mod rank {
@@ -30,9 +31,10 @@ fn right(all: &mut Vec<Right>, about: &'static str, how: impl Into<String>) {
     all.push(Right { about, how: how.into() });
 }
 
-/// `1 run waits`, `2 runs wait`.
+/// `no run waits`, `1 run waits`, `2 runs wait`.
 fn runs_wait(count: u64) -> String {
     match count {
+        0 => "no run waits".to_owned(),
         1 => "1 run waits".to_owned(),
         count => format!("{count} runs wait"),
     }

@@ -13,14 +13,16 @@ use crate::cli::output::plain;
 /// From this part of a budget on people should know.
 const NEARLY: f64 = 0.9;
 
+/// Storages as they answered. One for which runs wait is told with them.
 pub(in crate::cli::doctor) fn storages(outside: &Outside, findings: &mut Findings, rights: &mut Rights) {
     let mut well = Vec::new();
     for tried in &outside.storages {
         match &tried.result {
             Ok(()) => well.push(format!("{} in {} ms", plain(&tried.name), tried.took.as_millis())),
+            Err(_) if is_told(findings, &tried.name) => {}
             Err(error) => {
                 let help = error.help_text().map(plain);
-                findings.push(away(tried, plain(&error.chain_text()), help));
+                findings.push(away(tried, &plain(&error.chain_text()), help));
             }
         }
     }
@@ -29,15 +31,21 @@ pub(in crate::cli::doctor) fn storages(outside: &Outside, findings: &mut Finding
     }
 }
 
-fn away(tried: &Tried, why: String, help: Option<String>) -> Finding {
+/// Whether it is told already that runs wait for the storage.
+fn is_told(findings: &Findings, storage: &str) -> bool {
+    let missing = format!("storage {} is missing: ", plain(storage));
+    findings.iter().any(|finding| finding.code == "storage-missing" && finding.what.starts_with(&missing))
+}
+
+fn away(tried: &Tried, why: &str, help: Option<String>) -> Finding {
     let name = plain(&tried.name);
     let what = format!("storage {name} does not answer as it should");
     let chains: Vec<String> = tried.required_by.iter().map(|chain| plain(chain)).collect();
     let severity = if chains.is_empty() { Severity::Warning } else { Severity::Critical };
     let matter = match (chains.as_slice(), tried.optional_for.as_slice()) {
-        ([], []) => "no chain uses it".to_owned(),
-        ([], _) => "it is optional: chains go on without it".to_owned(),
-        (chains, _) => format!("runs of chain {} wait for it once their links are done", named(chains)),
+        ([], []) => "No chain uses it".to_owned(),
+        ([], _) => "It is optional: chains go on without it".to_owned(),
+        (chains, _) => format!("Runs of chain {} wait for it once their links are done", named(chains)),
     };
     let mut finding = Finding::new(severity, "storage-away", what, format!("{why}. {matter}"));
     finding.fix.extend(help);
@@ -85,7 +93,9 @@ pub(in crate::cli::doctor) fn budgets(
         let what = format!("the budget of chain {told} is {}", if over { "used up" } else { "nearly used up" });
         let severity = if over { Severity::Warning } else { Severity::Note };
         let finding = Finding::new(severity, "budget", what, why);
-        findings.push(finding.fix(format!("raise budget.usd_per_day of chain {name}, then: kill -HUP PID of its conductor")));
+        findings.push(
+            finding.fix(format!("raise budget.usd_per_day of chain {name}, then: kill -HUP PID of its conductor")),
+        );
     }
     if !within.is_empty() {
         right(rights, "budgets", within.join(", "));

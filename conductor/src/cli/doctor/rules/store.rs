@@ -48,12 +48,12 @@ pub(in crate::cli::doctor) fn unusable(place: &str, failure: &Failure) -> Findin
         if let Some(ping) = cli(&place, "PING") {
             finding = finding.fix(format!("{ping}   # does it answer? NOAUTH means that it does"));
         }
-        finding = finding.fix("systemctl status redis-server   # or: docker ps, kubectl get pods; start it where it runs");
+        finding =
+            finding.fix("systemctl status redis-server   # or: docker ps, kubectl get pods; start it where it runs");
     }
-    match help {
-        Some(help) => finding.fix(help),
-        None => finding,
-    }
+    // That is said above.
+    finding.fix.extend(help.filter(|help| !help.starts_with("it is tried again; work goes on")));
+    finding
 }
 
 /// A command of Redis for the shell; what `place` names has no password.
@@ -118,14 +118,16 @@ fn redis(vitals: &RedisVitals, place: &str, findings: &mut Findings, rights: &mu
 fn role(vitals: &RedisVitals, place: &str, findings: &mut Findings) {
     if vitals.loading {
         let what = format!("{place} is loading its data");
-        let finding = Finding::new(Severity::Critical, "store-loading", what, "it was started a moment ago; wait for it");
+        let finding =
+            Finding::new(Severity::Critical, "store-loading", what, "it was started a moment ago; wait for it");
         findings.push(finding.stops(rank::STORE, format!("Nothing moves: {place} is loading its data.")));
     }
     if vitals.role.as_deref() == Some("slave") {
         let what = format!("{place} is a replica and cannot be written to");
         let why = "a failover has made another server the master, or `store:` names the wrong one";
         let finding = Finding::new(Severity::Critical, "store-replica", what, why);
-        let finding = finding.fix("name the master in `store:`, or use redis+sentinel://HOST,HOST/MASTER, which follows it");
+        let finding =
+            finding.fix("name the master in `store:`, or use redis+sentinel://HOST,HOST/MASTER, which follows it");
         findings.push(finding.stops(rank::STORE, format!("Nothing moves: {place} is a replica and takes no changes.")));
     }
 }
@@ -145,7 +147,8 @@ fn memory(
             0 => (Severity::Warning, format!("{place} may evict vCons and queues: maxmemory-policy is {policy}")),
             count => (Severity::Critical, format!("{place} has evicted {count} keys since its start ({policy})")),
         };
-        let why = "an evicted key is a lost conversation or list; a server that is full should refuse what is new instead";
+        let why =
+            "an evicted key is a lost conversation or list; a server that is full should refuse what is new instead";
         let finding = Finding::new(severity, "store-evicts", what, why);
         findings.push(finding.fix(setting("maxmemory-policy", "noeviction")));
     }
@@ -181,7 +184,8 @@ fn file(
     let rdb = vitals.write_failed.iter().any(|what| what == "rdb");
     let refuses = aof || rdb && vitals.stops_on_failed_snapshot != Some(false);
     if aof || rdb {
-        let what = format!("{place} could not write its {} to the disk", if aof { "append-only file" } else { "snapshot" });
+        let what =
+            format!("{place} could not write its {} to the disk", if aof { "append-only file" } else { "snapshot" });
         let why = match refuses {
             true => "it refuses every change until it can (MISCONF); most often its disk is full",
             false => "what it holds would be gone with it; most often its disk is full",
@@ -242,7 +246,9 @@ fn embedded(vitals: &EmbeddedVitals, findings: &mut Findings, rights: &mut Right
             let why = faults.iter().map(|fault| plain(fault)).collect::<Vec<_>>().join("; ");
             let finding = Finding::new(Severity::Critical, "store-damaged", what, why)
                 .fix(format!("systemctl stop vconductor; cp -a {place} {place}.damaged   # keep what is there"))
-                .fix(format!("sqlite3 {place}/vconductor.db .recover | sqlite3 {place}/recovered.db   # or restore a back-up"));
+                .fix(format!(
+                    "sqlite3 {place}/vconductor.db .recover | sqlite3 {place}/recovered.db   # or restore a back-up"
+                ));
             findings.push(finding.stops(rank::STORE, format!("The file of the store {place} is damaged.")));
         }
         None => {
@@ -255,12 +261,15 @@ fn embedded(vitals: &EmbeddedVitals, findings: &mut Findings, rights: &mut Right
     let left = format!("{} of {} left on the disk of {place}", bytes(free), bytes(disk));
     if free < NO_SPACE {
         let why = "what comes in is refused, and runs wait, until there is room; nothing is half written";
-        let finding = Finding::new(Severity::Critical, "store-disk", format!("only {left}"), why).fix(format!("df -h {place}"));
+        let finding =
+            Finding::new(Severity::Critical, "store-disk", format!("only {left}"), why).fix(format!("df -h {place}"));
         let sentence = format!("Work stops: the disk of the store {place} is full.");
         findings.push(finding.stops(rank::STORE_FULL, sentence));
     } else if free < LITTLE_SPACE {
         let why = "a backlog of recordings fills that soon";
-        findings.push(Finding::new(Severity::Warning, "store-disk", format!("only {left}"), why).fix(format!("df -h {place}")));
+        findings.push(
+            Finding::new(Severity::Warning, "store-disk", format!("only {left}"), why).fix(format!("df -h {place}")),
+        );
     } else {
         right(rights, "disk", left);
     }
@@ -273,14 +282,12 @@ fn embedded(vitals: &EmbeddedVitals, findings: &mut Findings, rights: &mut Right
     if vitals.log_bytes > LONG_LOG {
         let what = format!("the log of the store {place} has grown to {}", bytes(vitals.log_bytes));
         let why = "something reads the file without a pause, so that the log is never written back";
-        findings.push(Finding::new(Severity::Warning, "store-log", what, why).fix(format!("lsof {place}/vconductor.db")));
+        findings
+            .push(Finding::new(Severity::Warning, "store-log", what, why).fix(format!("lsof {place}/vconductor.db")));
     }
     if vitals.directory_mode & 0o001 != 0 && vitals.file_mode & 0o004 != 0 {
         let what = format!("everybody on this machine can read the conversations in {place}");
-        let why = format!(
-            "the directory has the mode {:o} and the file {:o}",
-            vitals.directory_mode, vitals.file_mode
-        );
+        let why = format!("the directory has the mode {:o} and the file {:o}", vitals.directory_mode, vitals.file_mode);
         let finding = Finding::new(Severity::Warning, "store-readable", what, why);
         findings.push(finding.fix(format!("chmod -R o-rwx {place}")));
     }

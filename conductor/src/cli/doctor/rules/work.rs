@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use vconductor_core::store::{Hold, RunRecord, RunState, WaitReason};
 
 use super::lists::stops;
-use super::{Findings, Rights, named, rank, right, runs_wait};
+use super::{Findings, Rights, named, quoted, rank, right, runs_wait};
 use crate::cli::age;
 use crate::cli::configuration::counted;
 use crate::cli::doctor::facts::Facts;
@@ -21,9 +21,8 @@ pub(in crate::cli::doctor) fn all(facts: &Facts, findings: &mut Findings, rights
     if facts.look.holds.is_empty() {
         right(rights, "held", "no link, chain or key is held");
     }
-    let held = findings.len();
     stuck(facts, findings);
-    if findings.len() == held {
+    if facts.runs.iter().all(|(_, judged)| judged.stuck.is_none()) {
         right(rights, "runs", format!("{} begun, none is stuck", counted(facts.runs.len() as u64, "run")));
     }
     waiting(facts, findings);
@@ -42,11 +41,13 @@ fn held(facts: &Facts, hold: &Hold) -> Finding {
         Some(help) => finding.fix(plain(help)),
         None => finding,
     };
-    let release = format!("vconductor queue release {what}   # once it is mended; it is tried again by itself, too");
-    let times = format!("refused {} in a row since {} ago", counted(u64::from(hold.times), "time"), age::age(hold.since));
+    let release =
+        format!("vconductor queue release {}   # once it is mended; it is tried again by itself, too", quoted(&what));
+    let times =
+        format!("refused {} in a row, first {} ago", counted(u64::from(hold.times), "time"), age::age(hold.since));
     if kind == "key" {
         let line = format!("a provider refuses one of its keys ({what})");
-        let why = format!("{reason}; {times}. Its other keys are used meanwhile");
+        let why = format!("{reason}; {times}. Other keys, where there are any, are used meanwhile");
         return mend(Finding::new(Severity::Warning, "key-rejected", line, why)).fix(release);
     }
     let mut chains: Vec<String> = facts
@@ -58,10 +59,14 @@ fn held(facts: &Facts, hold: &Hold) -> Finding {
         .collect();
     chains.sort();
     chains.dedup();
-    let stopped = if chains.is_empty() { String::new() } else { format!("; nothing is taken for chain {}", named(&chains)) };
+    let stopped =
+        if chains.is_empty() { String::new() } else { format!("; nothing is taken for chain {}", named(&chains)) };
     let again = when(Some(hold.until), now);
     let why = if kind == "chain" {
-        format!("{reason}. Nothing is taken for it {}", if again == "now" { "until it is tried again" } else { "until its time is over" })
+        format!(
+            "{reason}. Nothing is taken for it {}",
+            if again == "now" { "until it is tried again" } else { "until its time is over" }
+        )
     } else {
         format!("{reason}; {times}. Its runs wait, no dead letters are written{stopped}")
     };
@@ -75,8 +80,11 @@ fn held(facts: &Facts, hold: &Hold) -> Finding {
     finding.stops(rank::HELD, sentence)
 }
 
+/// A run and how it was judged.
+type Judged<'a> = (&'a RunRecord, &'a Judgement);
+
 fn stuck(facts: &Facts, findings: &mut Findings) {
-    let mut by_cause: BTreeMap<(Stuck, Option<&str>), Vec<(&RunRecord, &Judgement)>> = BTreeMap::new();
+    let mut by_cause: BTreeMap<(Stuck, Option<&str>), Vec<Judged<'_>>> = BTreeMap::new();
     for (run, judged) in &facts.runs {
         // The dead and the silent are told as conductors.
         if let Some(cause) = judged.stuck.filter(|cause| matches!(cause, Stuck::Late | Stuck::Overdue)) {
@@ -90,8 +98,8 @@ fn stuck(facts: &Facts, findings: &mut Findings) {
         let is = if count == 1 { "is" } else { "are" };
         let what = format!("{} {is} stuck{step}", counted(count, "run"));
         let why = format!("for example {}: {}", plain(&run.uuid), judged.reason.clone().unwrap_or_default());
-        let mut finding = Finding::new(Severity::Critical, "run-stuck", what.clone(), why)
-            .fix("vconductor runs --state stuck");
+        let mut finding =
+            Finding::new(Severity::Critical, "run-stuck", what.clone(), why).fix("vconductor runs --state stuck");
         if cause == Stuck::Late {
             finding.fix.extend(judged.fix.clone());
             finding = finding.fix("give the step a `timeout`, so that it is cut off and tried again by itself");
@@ -148,9 +156,11 @@ fn waiting(facts: &Facts, findings: &mut Findings) {
 fn retried(facts: &Facts, findings: &mut Findings) {
     let mut steps: BTreeMap<&str, Vec<&RunRecord>> = BTreeMap::new();
     for (run, judged) in &facts.runs {
-        if let Some(failure) = run.failure.as_ref().filter(|_| {
-            run.state == RunState::Scheduled && run.waits.is_none() && judged.stuck.is_none()
-        }) {
+        if let Some(failure) = run
+            .failure
+            .as_ref()
+            .filter(|_| run.state == RunState::Scheduled && run.waits.is_none() && judged.stuck.is_none())
+        {
             steps.entry(&failure.step).or_default().push(run);
         }
     }
@@ -161,7 +171,8 @@ fn retried(facts: &Facts, findings: &mut Findings) {
         let next = runs.iter().filter_map(|run| run.due).min();
         let count = counted(runs.len() as u64, "run");
         let is = if runs.len() == 1 { "is" } else { "are" };
-        let what = format!("{count} failed in {} and {is} tried again, the next {}", plain(step), when(next, facts.look.at));
+        let what =
+            format!("{count} failed in {} and {is} tried again, the next {}", plain(step), when(next, facts.look.at));
         let mut finding = Finding::new(Severity::Warning, "step-failing", what, plain(&failure.message));
         finding.fix.extend(failure.help.as_deref().map(plain));
         findings.push(finding.fix("vconductor runs --state waiting"));
