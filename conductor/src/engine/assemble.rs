@@ -16,8 +16,8 @@ use vconductor_core::plugin::{Asked, Registry, options_hash, settable};
 use vconductor_core::run::{Deviation, StepKey};
 
 use super::built::Built;
-use super::deviations::Recipe;
 use super::chain::{Chain, Chains, LinkStep, Offload, OnError, OnSigned, Step, StorageStep, TracerStep};
+use super::deviations::Recipe;
 use super::report::Report;
 use super::writer::StorageWriter;
 use crate::catalog::PluginCatalog;
@@ -369,7 +369,8 @@ impl<'a> Assembly<'a> {
 
     fn tracers(&mut self, chain: &ChainConfig) -> Vec<TracerStep> {
         let wanted = |tracer: &&PluginConfig| {
-            self.whole && chain.tracers.as_ref().is_none_or(|names| names.iter().any(|name| name.value == tracer.name.value))
+            self.whole
+                && chain.tracers.as_ref().is_none_or(|names| names.iter().any(|name| name.value == tracer.name.value))
         };
         let mut steps = Vec::new();
         for tracer in self.config.tracers.iter().filter(wanted) {

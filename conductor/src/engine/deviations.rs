@@ -97,7 +97,6 @@ pub(crate) fn check(
     if config::has_errors(&findings) { Err(findings) } else { Ok(unknown) }
 }
 
-
 /// The environment of a conductor, as far as it is known here; with the names of what is not.
 #[derive(Default)]
 struct Elsewhere(Mutex<Vec<String>>);

@@ -153,8 +153,18 @@ fn a_secret_is_read_where_the_chain_runs_and_kept_nowhere() {
     let (place, _first) = with_two_groups();
     let second = Receiver::start(true);
     let url = format!("crm.options.webhook-urls=[\"{}\"]", second.url());
-    let asked =
-        ["replay", "--from", "dlq", "calls", "--set", &url, "--set", "crm.options.secret=${env:HOOK}", "--skip-link", "urgent"];
+    let asked = [
+        "replay",
+        "--from",
+        "dlq",
+        "calls",
+        "--set",
+        &url,
+        "--set",
+        "crm.options.secret=${env:HOOK}",
+        "--skip-link",
+        "urgent",
+    ];
     let replayed = on(&place, &asked);
     assert!(replayed.code == 0 && replayed.stderr.contains("HOOK is not known here"), "{}", replayed.stderr);
     place.work();
@@ -202,7 +212,17 @@ fn with_stored(count: usize) -> Place {
 fn what_a_storage_holds_is_run_once_whatever_ends_the_command() {
     let place = with_stored(300);
     let asked = [
-        "replay", "--from", "storage", "files", "--to", "support", "--config", "chains.yml", "--rate", "60/s", "--skip-link",
+        "replay",
+        "--from",
+        "storage",
+        "files",
+        "--to",
+        "support",
+        "--config",
+        "chains.yml",
+        "--rate",
+        "60/s",
+        "--skip-link",
         "crm",
     ];
     let start = || place.command(&asked).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -220,7 +240,8 @@ fn what_a_storage_holds_is_run_once_whatever_ends_the_command() {
     assert!(stopped.stderr.contains("the same command goes on behind them"), "{}", stopped.stderr);
     let (before, _) = waiting(&place, "calls");
     assert!(before < 300, "{before}");
-    let all = ["replay", "--from", "storage", "files", "--to", "support", "--config", "chains.yml", "--skip-link", "crm"];
+    let all =
+        ["replay", "--from", "storage", "files", "--to", "support", "--config", "chains.yml", "--skip-link", "crm"];
     let rest = place.run(&[&all[..], &["--output", "json"]].concat());
     let said: Value = serde_json::from_str(&rest.stdout).unwrap();
     assert_eq!((rest.code, &said["done"], &said["resumed"]), (0, &300.into(), &true.into()), "{}", rest.stderr);
@@ -237,11 +258,27 @@ fn runs_of_a_storage_begin_where_they_are_asked_to() {
     let (place, second) = (with_stored(4), Receiver::start(true));
     let set = format!("crm.options.webhook-urls=[\"{}\"]", second.url());
     let asked = [
-        "replay", "--from", "storage", "files", "--to", "support", "--from-link", "crm", "--set", &set, "--skip-link", "mark",
-        "--where", ".subject != \"case 1\"",
+        "replay",
+        "--from",
+        "storage",
+        "files",
+        "--to",
+        "support",
+        "--from-link",
+        "crm",
+        "--set",
+        &set,
+        "--skip-link",
+        "mark",
+        "--where",
+        ".subject != \"case 1\"",
     ];
     let replayed = on(&place, &asked);
-    assert!(replayed.code == 0 && replayed.stdout.starts_with("3 vCons put on `calls`, 1 not asked for"), "{}", replayed.stdout);
+    assert!(
+        replayed.code == 0 && replayed.stdout.starts_with("3 vCons put on `calls`, 1 not asked for"),
+        "{}",
+        replayed.stdout
+    );
     place.work();
     assert_eq!((second.told(), &place.status("done")["waiting"]), (3, &3.into()));
     assert!(!place.desk(&["show", &uuid(0)]).stdout.contains("a:1"), "`mark` was skipped");
@@ -266,8 +303,20 @@ fn what_cannot_be_run_is_told_by_reason() {
 #[test]
 fn a_list_is_not_filled_faster_than_it_drains() {
     let place = with_stored(40);
-    let asked =
-        ["replay", "--from", "storage", "files", "--to", "support", "--config", "chains.yml", "--ahead", "10", "--rate", "40/s"];
+    let asked = [
+        "replay",
+        "--from",
+        "storage",
+        "files",
+        "--to",
+        "support",
+        "--config",
+        "chains.yml",
+        "--ahead",
+        "10",
+        "--rate",
+        "40/s",
+    ];
     let mut waits = place.command(&asked).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     eventually("the list is as long as it may be", || waiting(&place, "calls").0 >= 10);
     std::thread::sleep(std::time::Duration::from_millis(1500));
@@ -300,7 +349,11 @@ fn a_copy_is_verified_and_goes_on() {
     let asked = ["copy", "--from", "files", "--to", "rows", "--verify", "--config", "chains.yml"];
     let mut slow = place.command(&[&asked[..], &["--rate", "40/s"]].concat());
     let mut killed = slow.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    eventually("two batches are copied", || {
+        let look = place.run(&[&asked[..], &["--dry-run", "--output", "json"]].concat());
+        let said: Value = serde_json::from_str(&look.stdout).unwrap_or_default();
+        said["there_already"].as_u64() >= Some(20)
+    });
     killed.kill().unwrap();
     killed.wait().unwrap();
     let copied = place.run(&[&asked[..], &["--output", "json"]].concat());
@@ -312,14 +365,23 @@ fn a_copy_is_verified_and_goes_on() {
     let back = on(&place, &["copy", "--from", "rows", "--to", "./back/", "--verify"]);
     assert!(back.code == 0 && back.stdout.starts_with("200 vCons copied and verified to ./back/"), "{}", back.stdout);
     let there = on(&place, &["copy", "--from", "./back/", "--to", "files"]);
-    assert!(there.code == 0 && there.stdout.starts_with("no vCons copied to files, 200 there already"), "{}", there.stdout);
+    assert!(
+        there.code == 0 && there.stdout.starts_with("no vCons copied to files, 200 there already"),
+        "{}",
+        there.stdout
+    );
     place.write("other/a.json", vcons(3..4).replace("case 3", "case three"));
     let differs = on(&place, &["copy", "--from", "./other", "--to", "rows"]);
     assert!(differs.code == 1 && differs.stdout.contains("1 differ and stay as they are"), "{}", differs.stdout);
     assert!(differs.stdout.contains("/subject"), "{}", differs.stdout);
     let replaced = on(&place, &["copy", "--from", "./other", "--to", "rows", "--overwrite", "--verify"]);
     assert!(replaced.code == 0 && replaced.stdout.starts_with("1 vCon copied and verified"), "{}", replaced.stdout);
-    let dry = on(&place, &["copy", "--from", "files", "--to", "more", "--dry-run", "--where", ".subject == \"case 5\""]);
-    assert!(dry.code == 0 && dry.stdout.starts_with("1 vCon would be copied to more, 199 not asked for"), "{}", dry.stdout);
+    let dry =
+        on(&place, &["copy", "--from", "files", "--to", "more", "--dry-run", "--where", ".subject == \"case 5\""]);
+    assert!(
+        dry.code == 0 && dry.stdout.starts_with("1 vCon would be copied to more, 199 not asked for"),
+        "{}",
+        dry.stdout
+    );
     assert!(!place.0.path().join("more").exists());
 }

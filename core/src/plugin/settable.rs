@@ -43,8 +43,10 @@ fn check(node: &Node, place: &Places<'_>, name: &str) -> Result<()> {
                     .help(format!("name a variable that the conductor knows: {name}='${{env:NAME}}'")));
             }
             if !place.secret && node.text.contains("${") {
-                return Err(Error::permanent(format!("`{name}` is no secret, so it is not taken from the environment"))
-                    .help("write the value itself"));
+                return Err(Error::permanent(format!(
+                    "`{name}` is no secret, so it is not taken from the environment"
+                ))
+                .help("write the value itself"));
             }
             Ok(())
         }

@@ -97,7 +97,8 @@ pub(crate) fn name(given: Option<&str>, asked: &Value) -> String {
     match given {
         Some(name) => format!("named:{name}"),
         None => {
-            let hash: String = Sha256::digest(asked.to_string()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            let hash: String =
+                Sha256::digest(asked.to_string()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
             format!("asked:{hash}")
         }
     }

@@ -34,7 +34,8 @@ impl Different {
             set: self.set.clone(),
         };
         // An option that is set twice is as it was set last.
-        let one_by_one = asked.set.iter().map(|setting| Deviation { set: vec![setting.clone()], ..Deviation::default() });
+        let one_by_one =
+            asked.set.iter().map(|setting| Deviation { set: vec![setting.clone()], ..Deviation::default() });
         one_by_one.fold(Deviation { set: Vec::new(), ..asked.clone() }, |all, one| all.and(&one))
     }
 

@@ -76,8 +76,7 @@ impl Source {
     pub(crate) async fn page(&self, at: Option<&str>) -> Result<Page> {
         match self {
             Source::Storage { name, storage, since, until } => {
-                let query =
-                    ListQuery { since: *since, until: *until, cursor: at.map(str::to_owned), limit: PAGE };
+                let query = ListQuery { since: *since, until: *until, cursor: at.map(str::to_owned), limit: PAGE };
                 let page = patiently(name, || storage.list(&query)).await?;
                 let named = |uuid: String| Item { key: uuid, what: What::Named };
                 Ok(Page { items: page.uuids.into_iter().map(named).collect(), next: page.cursor })
@@ -99,10 +98,7 @@ impl Source {
 }
 
 /// Asks again while what fails may go away by itself.
-pub(crate) async fn patiently<T, F: Future<Output = CoreResult<T>>>(
-    name: &str,
-    ask: impl Fn() -> F,
-) -> CoreResult<T> {
+pub(crate) async fn patiently<T, F: Future<Output = CoreResult<T>>>(name: &str, ask: impl Fn() -> F) -> CoreResult<T> {
     let mut attempt = 0;
     loop {
         match with_timeout(LIMIT, name, ask()).await {

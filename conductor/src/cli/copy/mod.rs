@@ -143,7 +143,10 @@ impl Copy {
                 let mut text = format!("{} {verb}{verified} to {}", counted(done, "vCon"), self.to);
                 for (count, what) in [
                     (there, "there already"),
-                    (differed, if self.overwrite { "differed and were replaced" } else { "differ and stay as they are" }),
+                    (
+                        differed,
+                        if self.overwrite { "differed and were replaced" } else { "differ and stay as they are" },
+                    ),
                     (passed, "not asked for"),
                     (failed, "failed"),
                 ] {

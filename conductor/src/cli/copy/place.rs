@@ -67,8 +67,11 @@ impl Place {
             Place::Storage(storage) => {
                 let can = storage.capabilities();
                 if !(can.list && can.read) {
-                    return Err(Failure::new(Exit::Usage, format!("storage `{name}` cannot list and read what it holds"))
-                        .help("`vconductor describe` of a storage says what it can do"));
+                    return Err(Failure::new(
+                        Exit::Usage,
+                        format!("storage `{name}` cannot list and read what it holds"),
+                    )
+                    .help("`vconductor describe` of a storage says what it can do"));
                 }
                 let (since, until) = (selection.since, selection.until);
                 Ok(Source::Storage { name: name.to_owned(), storage, since, until })

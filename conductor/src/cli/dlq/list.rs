@@ -158,7 +158,8 @@ fn text(letters: &[DeadLetter]) -> String {
 }
 
 fn causes(groups: &[Group]) -> String {
-    let mut table = output::table(&["LETTERS", "GROUP", "STEP", "CLASS", "OLDEST", "NEWEST", "MESSAGE", "FOR EXAMPLE RUN"]);
+    let mut table =
+        output::table(&["LETTERS", "GROUP", "STEP", "CLASS", "OLDEST", "NEWEST", "MESSAGE", "FOR EXAMPLE RUN"]);
     for group in groups {
         table.add_row([
             number(group.letters),

@@ -86,8 +86,16 @@ impl Retry {
             group: self.group.clone(),
         };
         let asked = json!([
-            "retry", queue_name(&self.queue), filter.uuid, filter.run, filter.class, filter.group, self.select.asked(),
-            self.different.deviation(true).lines(), self.new_run, self.limit,
+            "retry",
+            queue_name(&self.queue),
+            filter.uuid,
+            filter.run,
+            filter.class,
+            filter.group,
+            self.select.asked(),
+            self.different.deviation(true).lines(),
+            self.new_run,
+            self.limit,
         ]);
         let begin = Begin {
             name: cursor::name(None, &asked),

@@ -115,7 +115,8 @@ impl Revivals {
     pub(crate) async fn run(&self) -> Result<Exit> {
         self.surgery.check(&self.queue)?;
         let interrupt = Interrupt::listen()?;
-        let mut cursor = Cursor::open(&self.store, &self.begin.name, "replay of dead letters", self.begin.restart).await?;
+        let mut cursor =
+            Cursor::open(&self.store, &self.begin.name, "replay of dead letters", self.begin.restart).await?;
         if !self.is_kept() {
             cursor.begin_anew();
         }
@@ -187,7 +188,9 @@ impl Revivals {
             let is_old = |letter: &DeadLetter| !cursor.resumed || letter.failure.at < cursor.state.begun;
             let wanted: Vec<DeadLetter> = page
                 .into_iter()
-                .filter(|letter| self.filter.takes(letter) && selection.holds(Some(letter.failure.at)) && is_old(letter))
+                .filter(|letter| {
+                    self.filter.takes(letter) && selection.holds(Some(letter.failure.at)) && is_old(letter)
+                })
                 .collect();
             let mut rest = wanted.as_slice();
             while !rest.is_empty() {

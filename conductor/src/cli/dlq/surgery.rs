@@ -74,7 +74,8 @@ impl Surgery {
     /// Whether what is asked fits the chain that most runs of a queue go on in; told before anything is done.
     pub(crate) fn check(&self, queue: &str) -> Result<(), Failure> {
         let Some((config, registry)) = &self.configured else { return Ok(()) };
-        let own = || self.chains.iter().find(|chain| chain.ingress_lists.iter().any(|list| dead_letter_queue(list) == queue));
+        let own =
+            || self.chains.iter().find(|chain| chain.ingress_lists.iter().any(|list| dead_letter_queue(list) == queue));
         let chain = match &self.to {
             Some(target) => target.chain.clone(),
             None => own().map(|chain| chain.name.clone()),
@@ -357,7 +358,11 @@ mod tests {
         assert_eq!(changed(surgery.plan(&bare)).ledger.unwrap().chain, "support");
         let anew = Surgery { new_run: true, ..surgery };
         let ledger = changed(anew.plan(&before)).ledger.unwrap();
-        assert_eq!((ledger.steps.len(), &ledger.deviation), (0, &anew.deviation), "a new run has nothing of the old one");
+        assert_eq!(
+            (ledger.steps.len(), &ledger.deviation),
+            (0, &anew.deviation),
+            "a new run has nothing of the old one"
+        );
     }
 
     #[test]

@@ -39,9 +39,8 @@ impl Documents {
     /// # Errors
     /// The file of the place, if it is not there.
     pub(crate) fn after(paths: &[String], place: Option<&str>) -> Result<Documents, String> {
-        let inputs = Inputs::new(paths, |path| {
-            Kind::of_name(&path.file_name().unwrap_or_default().to_string_lossy()).is_some()
-        });
+        let inputs =
+            Inputs::new(paths, |path| Kind::of_name(&path.file_name().unwrap_or_default().to_string_lossy()).is_some());
         let mut documents = Documents { inputs, open: None, generator: generator() };
         let Some((number, file)) = place.and_then(|place| place.split_once(' ')) else { return Ok(documents) };
         let seen: u64 = number.parse().unwrap_or(0);
@@ -108,7 +107,9 @@ mod tests {
     #[test]
     fn reading_goes_on_behind_any_place() {
         let folder = tempfile::tempdir().unwrap();
-        let vcon = |number: u8| format!(r#"{{"vcon":"0.0.1","uuid":"018f2b7c-5e1a-8c33-9d2b-0000000000{number:02}","parties":[]}}"#);
+        let vcon = |number: u8| {
+            format!(r#"{{"vcon":"0.0.1","uuid":"018f2b7c-5e1a-8c33-9d2b-0000000000{number:02}","parties":[]}}"#)
+        };
         std::fs::write(folder.path().join("a.json"), vcon(1)).unwrap();
         std::fs::write(folder.path().join("b.jsonl"), [2, 3, 4].map(vcon).join("\n")).unwrap();
         std::fs::write(folder.path().join("c.txt"), "notes").unwrap();
@@ -119,8 +120,7 @@ mod tests {
         assert_eq!(good, [true, true, true, true, false]);
         let places: Vec<String> = all.iter().map(|found| found.place.clone()).collect();
         for (number, place) in places.iter().enumerate() {
-            let rest: Vec<String> =
-                Documents::after(&paths, Some(place)).unwrap().map(|found| found.place).collect();
+            let rest: Vec<String> = Documents::after(&paths, Some(place)).unwrap().map(|found| found.place).collect();
             assert_eq!(rest, places[number + 1..], "behind {place}");
         }
         assert!(Documents::after(&paths, Some("1 gone.json")).is_err());

@@ -152,9 +152,15 @@ impl Replay {
     /// The name of the cursor.
     fn cursor_name(&self, to: Option<&Target>) -> String {
         let asked = json!([
-            "replay", self.from.to_possible_value().map(|value| value.get_name().to_owned()), self.source,
-            to.map(|target| &target.list), self.group, self.select.asked(),
-            self.different.deviation(true).lines(), self.new_run, self.limit,
+            "replay",
+            self.from.to_possible_value().map(|value| value.get_name().to_owned()),
+            self.source,
+            to.map(|target| &target.list),
+            self.group,
+            self.select.asked(),
+            self.different.deviation(true).lines(),
+            self.new_run,
+            self.limit,
         ]);
         cursor::name(self.cursor.as_deref(), &asked)
     }
@@ -214,8 +220,7 @@ impl Replay {
         };
         let interrupt = Interrupt::listen()?;
         let mut pace = Pace::new(self.rate, self.ahead);
-        let mut told =
-            Told::start(&*desk.store, to.chain.as_deref(), &Tally::default(), self.limit, None).await;
+        let mut told = Told::start(&*desk.store, to.chain.as_deref(), &Tally::default(), self.limit, None).await;
         let mut took = Took::default();
         let worked = retakes.work(&mut took, &mut pace, &mut told, &interrupt).await;
         if !matches!(worked, Ok(true)) {
@@ -250,7 +255,10 @@ impl Replay {
             }
         };
         if cursor.resumed {
-            output::say(format_args!("goes on where it stood: {} done so far", counted(cursor.state.tally.seen(), "vCon")));
+            output::say(format_args!(
+                "goes on where it stood: {} done so far",
+                counted(cursor.state.tally.seen(), "vCon")
+            ));
         }
         let feed = Feed {
             store: Arc::clone(&desk.store),
@@ -266,8 +274,7 @@ impl Replay {
         let interrupt = Interrupt::listen()?;
         let mut pace = Pace::new(self.rate, self.ahead);
         let end = until.or(Some(cursor.state.begun));
-        let mut told =
-            Told::start(&*desk.store, to.chain.as_deref(), &cursor.state.tally, self.limit, end).await;
+        let mut told = Told::start(&*desk.store, to.chain.as_deref(), &cursor.state.tally, self.limit, end).await;
         let worked = feed.work(&mut cursor, &mut pace, &mut told, &interrupt).await;
         let done = matches!(worked, Ok(true));
         if !done && !self.dry_run {
@@ -371,8 +378,7 @@ pub(super) fn storage(name: &str, configured: Option<&Configured>, listed: bool)
         });
     };
     let mut findings = Vec::new();
-    let asked =
-        Asked { name: &written.name, module: &written.module, options: &written.options, mode: &config.mode };
+    let asked = Asked { name: &written.name, module: &written.module, options: &written.options, mode: &config.mode };
     let entry = configured.registry().storage(&written.module);
     let Some(storage) = entry.and_then(|entry| (entry.configure)(asked, &mut findings)) else {
         configuration::complain(&findings);
@@ -382,8 +388,11 @@ pub(super) fn storage(name: &str, configured: Option<&Configured>, listed: bool)
     let can = storage.capabilities();
     if listed && !(can.list && can.read) {
         let module = &written.module;
-        return Err(Failure::new(Exit::Usage, format!("storage `{name}` ({module}) cannot list and read what it holds"))
-            .help("use one that can: `vconductor describe` of a storage says what it can do"));
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("storage `{name}` ({module}) cannot list and read what it holds"),
+        )
+        .help("use one that can: `vconductor describe` of a storage says what it can do"));
     }
     Ok(storage)
 }

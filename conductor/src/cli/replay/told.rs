@@ -111,9 +111,7 @@ impl Told {
                 let all = limit.saturating_sub(self.earlier.done).max(1);
                 tally.done.saturating_sub(self.earlier.done) as f64 / all as f64
             }
-            (None, Some((first, present))) if self.end > first => {
-                (present - first) as f64 / (self.end - first) as f64
-            }
+            (None, Some((first, present))) if self.end > first => (present - first) as f64 / (self.end - first) as f64,
             _ => return None,
         };
         if !(0.001..1.0).contains(&part) {

@@ -24,8 +24,7 @@ impl Catalogue for RedisStore {
     async fn ingest_once(&self, scope: &TenantScope, once: &Once, vcons: Vec<NewVcon>) -> Result<Option<String>> {
         let begun = durability::begin(&self.inner);
         // What was taken in before may not have been safe then.
-        let mark =
-            Mark { key: keys::once(&scope.key(&once.key)), expected: None, mark: &once.mark, keep: once.keep };
+        let mark = Mark { key: keys::once(&scope.key(&once.key)), expected: None, mark: &once.mark, keep: once.keep };
         let known = ingest_watched(&self.inner, Some(mark), &vcons, None).await?;
         durability::settle(&self.inner, begun).await?;
         Ok(known)

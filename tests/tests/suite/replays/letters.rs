@@ -78,8 +78,20 @@ async fn one_group_goes_on(on: On, count: u32) {
         let set = format!("analyse.options.webhook-urls=[\"{}\"]", recorder.url("/better"));
         let rate = format!("{}/s", (thirds[0] / 4).max(20));
         let asked = [
-            "replay", "--from", "dlq", "calls", "--group", group, "--from-link", "analyse", "--set", &set, "--config",
-            "chains.yml", "--ahead", "0",
+            "replay",
+            "--from",
+            "dlq",
+            "calls",
+            "--group",
+            group,
+            "--from-link",
+            "analyse",
+            "--set",
+            &set,
+            "--config",
+            "chains.yml",
+            "--ahead",
+            "0",
         ];
         let slow = [&asked[..], &["--rate", &rate]].concat();
         let is = |share: u64| scene.count_waiting("calls") >= thirds[0] * share / 10;

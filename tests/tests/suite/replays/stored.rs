@@ -68,7 +68,8 @@ async fn each_is_run_once(on: On, module: &str, options: Value, count: u32) {
     fill((entry.build)("source", options.clone()).expect("options"), count).await;
     let scene = Scene::new(on, &configuration(module, &options));
     tokio::task::block_in_place(|| {
-        let asked = ["replay", "--from", "storage", "source", "--to", "again", "--config", "chains.yml", "--ahead", "0"];
+        let asked =
+            ["replay", "--from", "storage", "source", "--to", "again", "--config", "chains.yml", "--ahead", "0"];
         let rate = format!("{}/s", (count / 3).max(60));
         let slow = [&asked[..], &["--rate", &rate]].concat();
         let is = |share: u64| scene.count_waiting("again") >= u64::from(count) * share / 10;
@@ -92,7 +93,20 @@ async fn each_is_run_once(on: On, module: &str, options: Value, count: u32) {
         );
         assert!(most < early.max(64 << 10) + SLACK, "memory grows: {early} KiB, then {most} KiB");
         let few = COPIED.to_string();
-        let copy = ["copy", "--from", "source", "--to", "copy", "--verify", "--config", "chains.yml", "--limit", &few, "--output", "json"];
+        let copy = [
+            "copy",
+            "--from",
+            "source",
+            "--to",
+            "copy",
+            "--verify",
+            "--config",
+            "chains.yml",
+            "--limit",
+            &few,
+            "--output",
+            "json",
+        ];
         let slow = [&copy[..], &["--rate", &rate]].concat();
         let began = std::time::Instant::now();
         assert!(scene.cut(&slow, "-KILL", || began.elapsed() > Duration::from_millis(1500)));
