@@ -349,7 +349,11 @@ fn a_copy_is_verified_and_goes_on() {
     let asked = ["copy", "--from", "files", "--to", "rows", "--verify", "--config", "chains.yml"];
     let mut slow = place.command(&[&asked[..], &["--rate", "40/s"]].concat());
     let mut killed = slow.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    eventually("two batches are copied", || {
+        let look = place.run(&[&asked[..], &["--dry-run", "--output", "json"]].concat());
+        let said: Value = serde_json::from_str(&look.stdout).unwrap_or_default();
+        said["there_already"].as_u64() >= Some(20)
+    });
     killed.kill().unwrap();
     killed.wait().unwrap();
     let copied = place.run(&[&asked[..], &["--output", "json"]].concat());
