@@ -11,7 +11,10 @@ use vconductor_core::clock::Millis;
 use vconductor_core::error::{Class, Error, Result};
 use vconductor_core::run::{Ledger, RunId};
 use vconductor_core::store::{
-    Advance, Card, Catalogue, Claim, ClaimRequest, Claimed, Commit, Committed, Conductor, Coordination, DeadLetter, DeadLetterQueue, Documents, End, Hold, Keyring, ListStatus, NewVcon, Once, Operations, Oversight, PastQuery, PastRun, Pending, Permit, ProcessId, Queue, Queued, Reaped, Replaced, Replays, Retaken, Revival, RunQuery, RunRecord, Standing, Store, Stored, StoredKey, Taken, TenantScope, Term, TimeRange, Vitals, Want,
+    Advance, Card, Catalogue, Claim, ClaimRequest, Claimed, Commit, Committed, Conductor, Coordination, DeadLetter,
+    DeadLetterQueue, Documents, End, Hold, Keyring, ListStatus, NewVcon, Once, Operations, Oversight, PastQuery,
+    PastRun, Pending, Permit, ProcessId, Queue, Queued, Reaped, Replaced, Replays, Retaken, Revival, RunQuery,
+    RunRecord, Standing, Store, Stored, StoredKey, Taken, TenantScope, Term, TimeRange, Vitals, Want,
 };
 
 /// A store around another one.

@@ -39,11 +39,11 @@ pub use coordination::{Coordination, Hold, LocalCoordination, Permit, Taken, Wan
 pub use durability::Durability;
 pub use indexed::seconds;
 pub use keyring::{Keyring, StoredKey};
-pub use replays::{Advance, Replays, Retaken};
 pub use oversight::{
     AtWork, Card, CardChain, Conductor, EmbeddedVitals, Oversight, PastQuery, PastRun, RedisVitals, RunQuery,
     RunRecord, StepEnd, StepTime, Vitals,
 };
+pub use replays::{Advance, Replays, Retaken};
 pub use status::{
     DeadLetter, DeadLetterQueue, Failure, Holder, ListStatus, Pending, Queued, Reaped, Revival, RunState, Standing,
     WaitReason, Waits,
