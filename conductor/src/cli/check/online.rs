@@ -142,7 +142,7 @@ async fn the_store(config: &Config, flag: Option<&str>, limit: Duration) -> Vec<
         let lists = open.lists().await?;
         Ok(format!("answers, {}", super::super::configuration::counted(lists.len() as u64, "list")))
     });
-    let mut tried = within(limit, &who, &target, async { vec![work.await] }).await;
+    let mut tried = Box::pin(within(limit, &who, &target, async { vec![work.await] })).await;
     if let (Some(named), Some(finding)) = (named, tried.first_mut().and_then(|tried| tried.finding.as_mut())) {
         finding.hidden.push(named.span.clone());
     }

@@ -138,7 +138,7 @@ pub(super) fn document(checked: &Checked, check: &Check) -> Value {
 
 /// A line per finding, then one for each thing that was tried.
 pub(super) fn lines(checked: &Checked) -> Vec<Value> {
-    let findings = checked.written().cloned().map(|finding: Finding| json!(finding));
+    let findings = checked.written().map(|finding: &Finding| json!(finding));
     findings.chain(checked.tried.iter().map(tried)).collect()
 }
 
