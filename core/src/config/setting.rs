@@ -62,7 +62,7 @@ impl Setting {
             let span = Span::new(self.name.source(), end - name.len()..end);
             end -= name.len() + 1;
             let key = Key { name: name.clone(), span: span.clone() };
-            value = Node::collection(Value::Mapping(vec![(key, value)]), span);
+            value = Node::collection(Value::Mapping(vec![(key, value)]), &span);
         }
         value
     }
