@@ -44,11 +44,11 @@ fn item(number: u32) -> SaveItem {
     SaveItem { uuid, revision: 7, vcon, effect_id: format!("fill:{number}") }
 }
 
-async fn fill(storage: Arc<dyn Storage>, count: u32) {
+async fn fill(storage: &Arc<dyn Storage>, count: u32) {
     let mut saves = tokio::task::JoinSet::new();
     for first in (0..count).step_by(200) {
         let items: Vec<SaveItem> = (first..count.min(first + 200)).map(item).collect();
-        let storage = Arc::clone(&storage);
+        let storage = Arc::clone(storage);
         while saves.len() >= 8 {
             saves.join_next().await.expect("a save").expect("it ends");
         }
@@ -65,8 +65,8 @@ async fn fill(storage: Arc<dyn Storage>, count: u32) {
 
 async fn each_is_run_once(on: On, module: &str, options: Value, count: u32) {
     let entry = inventory::iter::<StorageEntry>.into_iter().find(|entry| entry.module == module).expect("a storage");
-    fill((entry.build)("source", options.clone()).expect("options"), count).await;
     let scene = Scene::new(on, &configuration(module, &options));
+    fill(&(entry.build)("source", options).expect("options"), count).await;
     tokio::task::block_in_place(|| {
         let asked =
             ["replay", "--from", "storage", "source", "--to", "again", "--config", "chains.yml", "--ahead", "0"];
