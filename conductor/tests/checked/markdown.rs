@@ -102,7 +102,15 @@ fn the_documentation_of_this_project_is_right() {
     arguments.extend(pages.iter().map(String::as_str));
     let said = place.run(&arguments);
     let document: Value = serde_json::from_str(&said.stdout).unwrap();
-    assert_eq!(said.code, 0, "{}", serde_json::to_string_pretty(&document["findings"]).unwrap());
+    let shown = [("checking.md", "VC0507"), ("moving-from-vcon-server.md", "VC0601")];
+    let is_shown = |finding: &&Value| {
+        let (file, code) = (finding["file"].as_str().unwrap(), finding["code"].as_str().unwrap());
+        shown.iter().any(|(page, on_purpose)| file.ends_with(page) && code == *on_purpose)
+    };
+    // Two pages show a warning on purpose; nothing else is wrong anywhere.
+    let findings: Vec<&Value> = document["findings"].as_array().unwrap().iter().collect();
+    let wrong: Vec<_> = findings.iter().filter(|finding| !is_shown(finding)).collect();
+    assert_eq!((wrong.len(), findings.len()), (0, shown.len()), "{wrong:#?}");
     assert!(document["blocks"].as_array().unwrap().len() >= 10);
 }
 

@@ -150,7 +150,6 @@ fn what_check_accepts_the_schema_accepts_and_wrong_ones_it_refuses() {
         "chains/contact-center.yml",
         "chains/telephony.yml",
         "examples/plugin/chains.yml",
-        "conductor/tests/vcon_server/sample.yml",
         "conductor/tests/offline/data/chains.yml",
     ] {
         let text = std::fs::read_to_string(root.join(file)).unwrap();
