@@ -47,7 +47,7 @@ pub(crate) struct Dlq {
 enum Action {
     List(list::List),
     Show(show::Show),
-    Retry(retry::Retry),
+    Retry(Box<retry::Retry>),
     Purge(purge::Purge),
 }
 

@@ -258,7 +258,7 @@ impl Revivals {
             Plan::Refused(why) => return Ok(Fate::Refused(why)),
             _ if self.begin.dry_run => true,
             Plan::Continue => self.store.revive(letter.run).await?,
-            Plan::Changed(revival) => self.store.revive_as(letter, revival).await?,
+            Plan::Changed(revival) => self.store.revive_as(letter, *revival).await?,
         };
         Ok(if revived { Fate::Revived } else { Fate::Gone })
     }

@@ -47,7 +47,7 @@ pub(crate) enum Plan {
     /// It goes on as it is.
     Continue,
     /// It goes on changed.
-    Changed(Revival),
+    Changed(Box<Revival>),
     /// It cannot be done.
     Refused(String),
 }
@@ -120,7 +120,7 @@ impl Surgery {
         let fresh = || Ledger { chain: chain.clone(), ..Ledger::default() };
         if self.new_run {
             let ledger = deviates.then(|| Ledger { deviation: self.deviation.clone(), ..fresh() });
-            return Plan::Changed(Revival { run: RunId::new(), list: list.clone(), ledger });
+            return Plan::Changed(Box::new(Revival { run: RunId::new(), list: list.clone(), ledger }));
         }
         let mut ledger = letter.ledger.clone().or_else(|| deviates.then(fresh));
         if let (Some(ledger), Some(target)) = (&mut ledger, &self.to) {
@@ -138,7 +138,7 @@ impl Surgery {
         if *list == letter.list && ledger == letter.ledger {
             return Plan::Continue;
         }
-        Plan::Changed(Revival { run: letter.run, list: list.clone(), ledger })
+        Plan::Changed(Box::new(Revival { run: letter.run, list: list.clone(), ledger }))
     }
 
     fn deviate(&self, ledger: &mut Ledger) {
@@ -270,7 +270,7 @@ mod tests {
 
     fn changed(plan: Plan) -> Revival {
         match plan {
-            Plan::Changed(revival) => revival,
+            Plan::Changed(revival) => *revival,
             other => panic!("{other:?}"),
         }
     }

@@ -196,7 +196,7 @@ impl File {
         };
         match vconductor_core::vcon::Vcon::read(document.clone()) {
             Ok(vcon) => match vcon.id() {
-                Some(uuid) => return Some((uuid.to_string(), document)),
+                Some(uuid) => return Some((uuid, document)),
                 None => wrong("the vCon has no uuid".to_owned()),
             },
             Err(error) => wrong(format!("this is no vCon: {}", error.message())),

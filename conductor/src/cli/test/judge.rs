@@ -189,11 +189,11 @@ impl Judge<'_> {
         let document: Value = serde_json::from_slice(&self.rehearsed.document).unwrap_or_default();
         let analyses = document["analysis"].as_array().cloned().unwrap_or_default();
         for (index, wanted) in expect.analysis.iter().enumerate() {
-            let Err(nearest) = part_of_any(wanted, &analyses) else { continue };
             let mut path = vec!["analysis".to_owned(), index.to_string()];
-            let message = match nearest {
-                None => "the vCon has no analysis".to_owned(),
-                Some((place, difference)) => {
+            let message = match nearest_of(wanted, &analyses) {
+                Nearest::Fits => continue,
+                Nearest::Nothing => "the vCon has no analysis".to_owned(),
+                Nearest::Differs(place, difference) => {
                     path.extend(parts(&difference.pointer));
                     format!("no analysis is like this; the nearest is analysis {place}, where {}", told(&difference))
                 }
@@ -267,19 +267,28 @@ impl Judge<'_> {
     }
 }
 
-/// Whether a value is part of one of several; else the nearest of them and its first difference.
-fn part_of_any(wanted: &Value, all: &[Value]) -> Result<(), Option<(usize, Difference)>> {
+/// What of several values is nearest to the one that is expected.
+enum Nearest {
+    /// One of them has all of it.
+    Fits,
+    /// There are none.
+    Nothing,
+    /// The one at this place, with its first difference.
+    Differs(usize, Difference),
+}
+
+fn nearest_of(wanted: &Value, all: &[Value]) -> Nearest {
     let mut nearest: Option<(usize, usize, Difference)> = None;
     for (place, found) in all.iter().enumerate() {
         let mut wrong = differences(wanted, found);
         if wrong.is_empty() {
-            return Ok(());
+            return Nearest::Fits;
         }
         if nearest.as_ref().is_none_or(|(least, ..)| wrong.len() < *least) {
             nearest = Some((wrong.len(), place, wrong.swap_remove(0)));
         }
     }
-    Err(nearest.map(|(_, place, difference)| (place, difference)))
+    nearest.map_or(Nearest::Nothing, |(_, place, difference)| Nearest::Differs(place, difference))
 }
 
 /// The parts of a JSON pointer.
