@@ -181,7 +181,7 @@ mod tests {
                 "VC0506 a.yml:2:41 no chain takes from `cals`",
             ),
             ("{module: ingress.generic, list: calls, options: {map: '.'}}", "VC0305"),
-            ("{module: ingress.generic, list: calls, options: {token: t, map: '.id |'}}", "VC0305"),
+            ("{module: ingress.generic, list: calls, options: {token: t, map: '.id |'}}", "VC0504"),
             ("{module: ingress.generic, list: calls, options: {tokn: t, map: '.'}}", "tokn"),
             (
                 "{module: ingress.generic, list: calls, max_size: 0, options: {token: t, map: '.'}}",

@@ -48,7 +48,9 @@ impl FromStr for Moment {
     fn from_str(text: &str) -> Result<Self, String> {
         let day = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
         let time = text.parse::<Timestamp>().ok().or_else(|| Some(day()?.timestamp()));
-        let kind = match (time, parse_duration(text)) {
+        // A number alone may be meant as anything.
+        let age = parse_duration(text).filter(|_| text.ends_with(|last: char| last.is_ascii_alphabetic()));
+        let kind = match (time, age) {
             (Some(time), _) => Kind::At(time.as_millisecond()),
             (None, Some(age)) => Kind::Ago(Millis::try_from(age.as_millis()).unwrap_or(Millis::MAX / 4)),
             (None, None) => {
