@@ -34,8 +34,9 @@ impl Shell {
         let binaries = Path::new(env!("CARGO_BIN_EXE_vconductor")).parent().expect("a folder");
         let path = std::env::var("PATH").expect("a path");
         let path = format!("{}:{}:{path}", own.display(), binaries.display());
-        let mut bash = Command::new("bash");
-        bash.args(["--norc", "--noprofile"]).current_dir(folder).env_clear();
+        // Whoever runs the tests in the background ignores Ctrl-C, and what a shell inherits so it cannot undo.
+        let mut bash = Command::new("env");
+        bash.args(["--default-signal=INT", "bash", "--norc", "--noprofile"]).current_dir(folder).env_clear();
         bash.env("PATH", path).env("HOME", folder).env("LC_ALL", "C.UTF-8");
         let mut child = bash.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("bash is installed");
         let (sender, lines) = channel();

@@ -261,7 +261,7 @@ fn addresses_that_a_reload_opened_stay_open_in_the_reload_after_it_and_what_was_
     let (host, given) = media_host();
     let chains = |http: &str, word: &str| {
         format!(
-            "store: embedded:./data\n{http}links:\n  hear: {{module: links.transcribe, options: {{vendor: deepgram, api_key: k, \
+            "store: embedded:./data\n{http}links:\n  hear: {{module: links.transcribe, options: {{vendor: deepgram, api_key: '${{env:KEY:-k}}', \
              base_url: 'http://{host}'}}}}\n  tag: {{module: links.tag, options: {{tags: [{word}]}}}}\nchains:\n  c: {{links: \
              [{{link: hear, retry: {{attempts: 1}}}}, tag], ingress_lists: [calls], egress_lists: [done]}}\n"
         )
