@@ -1,6 +1,7 @@
-//! Whether a value is as expected: JSON that must be part of other JSON, and patterns with `*`.
+//! Where JSON is not as expected: what is expected must be part of it, and a text may be a pattern with `*`.
 
 use serde_json::Value;
+use vconductor_core::wildcard;
 
 /// What is not as expected.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +26,7 @@ pub(crate) fn differences(expected: &Value, found: &Value) -> Vec<Difference> {
 pub(crate) fn body_differences(expected: &Value, body: &[u8]) -> Vec<Difference> {
     let text = String::from_utf8_lossy(body);
     match expected {
-        Value::String(wanted) if pattern(wanted, &text) => Vec::new(),
+        Value::String(wanted) if wildcard::matches(wanted, &text) => Vec::new(),
         Value::String(_) => {
             let found = Some(Value::String(text.into_owned()));
             vec![Difference { pointer: String::new(), expected: expected.clone(), found }]
@@ -64,27 +65,6 @@ fn compare(expected: &Value, found: Option<&Value>, pointer: String, differences
     }
 }
 
-/// Whether a text is as a pattern says, where `*` stands for any characters.
-pub(crate) fn pattern(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts = parts.peekable();
-    if parts.peek().is_none() {
-        return rest.is_empty();
-    }
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        match rest.find(part) {
-            Some(place) => rest = &rest[place + part.len()..],
-            None => return false,
-        }
-    }
-    true
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -110,23 +90,5 @@ mod tests {
         assert_eq!(body_differences(&json!("*invoice*"), body).len(), 1);
         assert_eq!(body_differences(&json!({"a": "1"}), b"a=1").len(), 1);
         assert_eq!(body_differences(&json!("a=*"), b"a=1"), []);
-    }
-
-    #[test]
-    fn stars_stand_for_anything() {
-        for (one, text) in [
-            ("a", "a"),
-            ("*", ""),
-            ("*", "x"),
-            ("a*", "ab"),
-            ("*b", "ab"),
-            ("a*c*e", "abcde"),
-            ("https://*/v1", "https://x/v1"),
-        ] {
-            assert!(pattern(one, text), "{one} {text}");
-        }
-        for (one, text) in [("a", "ab"), ("a*", "ba"), ("a*b", "a"), ("*a", "ab"), ("a*c*e", "aecd")] {
-            assert!(!pattern(one, text), "{one} {text}");
-        }
     }
 }

@@ -161,8 +161,12 @@ impl Error {
         let mut text = self.details.message.clone();
         let mut cause = StdError::source(self);
         while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
+            let said = error.to_string();
+            // Some libraries say their cause and give it as well.
+            if !text.ends_with(&said) {
+                text.push_str(": ");
+                text.push_str(&said);
+            }
             cause = error.source();
         }
         text
@@ -184,6 +188,12 @@ impl StdError for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = Error::retryable("no answer: disk on fire").caused_by(std::io::Error::other("disk on fire"));
+        assert_eq!(error.chain_text(), "no answer: disk on fire");
+    }
 
     #[test]
     fn the_chain_text_names_place_message_and_cause() {

@@ -34,5 +34,6 @@ pub mod tls;
 pub mod transcript;
 pub mod validate;
 pub mod vcon;
+pub mod wildcard;
 
 pub use error::{Class, Error, Result};

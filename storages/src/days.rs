@@ -36,9 +36,8 @@ impl Listing {
         let after = query.cursor.as_deref().map(read_cursor).transpose()?;
         let from = query.since.max(after.as_ref().map(|after| after.0));
         let days = days.into_iter().filter(|&day| {
-            let Some(start) = midnight(day) else { return false };
-            from.is_none_or(|from| start + 24 * HOUR + OFFSET >= from)
-                && query.until.is_none_or(|until| start - OFFSET < until)
+            let Some((first, last)) = times(day) else { return false };
+            from.is_none_or(|from| last >= from) && query.until.is_none_or(|until| first < until)
         });
         Ok(Listing { query: query.clone(), after, found: BTreeSet::new(), days: days.collect() })
     }
@@ -51,7 +50,7 @@ impl Listing {
     /// The next day that is to be read; none when the next page is complete.
     pub(crate) fn next_day(&mut self, limit: usize) -> Option<Day> {
         // What may still come from the next days is not earlier than this.
-        let horizon = self.days.front().and_then(|&day| midnight(day)).map_or(Millis::MAX, |day| day - OFFSET);
+        let horizon = self.days.front().and_then(|&day| times(day)).map_or(Millis::MAX, |(first, _)| first);
         let is_settled = self.found.iter().nth(limit.max(1)).is_some_and(|key| key.0 < horizon);
         if is_settled { None } else { self.days.pop_front() }
     }
@@ -84,10 +83,11 @@ impl Listing {
     }
 }
 
-/// Midnight of a day in UTC; `None` for numbers that are no day.
-fn midnight((year, month, day): Day) -> Option<Millis> {
+/// The first and the last moment of a day in any offset; `None` for numbers that are no day.
+pub(crate) fn times((year, month, day): Day) -> Option<(Millis, Millis)> {
     let midnight = civil::Date::new(year, month, day).ok()?.to_zoned(TimeZone::UTC).ok()?;
-    Some(midnight.timestamp().as_millisecond())
+    let midnight = midnight.timestamp().as_millisecond();
+    Some((midnight - OFFSET, midnight + 24 * HOUR + OFFSET))
 }
 
 fn read_cursor(cursor: &str) -> Result<Key> {

@@ -232,6 +232,9 @@ fn text(value: &AnyValue) -> String {
         Some(Any::BoolValue(value)) => value.to_string(),
         Some(Any::IntValue(value)) => value.to_string(),
         Some(Any::DoubleValue(value)) => value.to_string(),
+        Some(Any::ArrayValue(values)) => {
+            format!("[{}]", values.values.iter().map(text).collect::<Vec<_>>().join(", "))
+        }
         other => format!("{other:?}"),
     }
 }

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use vconductor_core::config::{
     self, ChainConfig, Code, Config, Environment, Finding, Level, OnError as ConfiguredOnError,
-    OnSigned as ConfiguredOnSigned, PluginConfig, ProcessEnvironment, RetryConfig, Setting, Source, Span,
-    Step as ConfiguredStep, StepLink, load_text, nearest, render,
+    OnSigned as ConfiguredOnSigned, PluginConfig, ProcessEnvironment, RetryConfig, Setting, Step as ConfiguredStep,
+    StepLink, load_text, render,
 };
-use vconductor_core::error::Error;
 use vconductor_core::jq::Program;
 use vconductor_core::layers::retry::RetryPolicy;
 use vconductor_core::plugin::{Asked, Link, Registry, Storage, options_hash, settable};
@@ -17,7 +16,7 @@ use vconductor_core::run::{Deviation, StepKey};
 
 use super::built::Built;
 use super::chain::{Chain, Chains, LinkStep, Offload, OnError, OnSigned, Step, StorageStep, TracerStep};
-use super::deviations::Recipe;
+use super::deviations::{Recipe, refused, settings, unknown};
 use super::report::Report;
 use super::writer::StorageWriter;
 use crate::catalog::PluginCatalog;
@@ -101,7 +100,7 @@ pub(super) fn deviating(
     let mut findings = Vec::new();
     let offload = if whole { sections::offload(config, &mut Vec::new()) } else { None };
     let Some(chain) = config.chain(name) else {
-        return Err(vec![asked(name, 0..name.len(), format!("there is no chain `{name}`"))]);
+        return Err(vec![unknown(name, 0..name.len(), format!("there is no chain `{name}`"))]);
     };
     let settings = settings(chain, wanted, &mut findings);
     let mut assembly = Assembly {
@@ -118,64 +117,12 @@ pub(super) fn deviating(
     let mut findings = assembly.findings;
     for finding in &mut findings {
         // A name that is wrong here is wrong in every mode: nobody has run with it yet.
-        let unknown = finding.code == Code::UnknownOption;
-        if unknown && assembly.settings.iter().any(|setting| setting.is_at(finding)) {
+        let is_unknown = finding.code == Code::UnknownOption;
+        if is_unknown && assembly.settings.iter().any(|setting| setting.is_at(finding)) {
             finding.level = Level::Error;
         }
     }
     if config::has_errors(&findings) { Err(findings) } else { Ok(built) }
-}
-
-/// What a run wants to set, with findings about names that its chain does not have.
-fn settings(chain: &ChainConfig, wanted: &Deviation, findings: &mut Vec<Finding>) -> Vec<Setting> {
-    let names: Vec<&str> = chain.steps().map(|step| &*step.link.value).collect();
-    let mut need = |text: &str, link: &str| {
-        if !names.contains(&link) {
-            let message = format!("chain `{}` has no link `{link}`", chain.name);
-            findings.push(asked(text, 0..link.len(), message).nearest(nearest(link, &names)));
-        }
-    };
-    for link in wanted.from_link.iter().chain(&wanted.skip) {
-        need(link, link);
-    }
-    let mut settings = Vec::new();
-    let mut wrong = Vec::new();
-    for text in &wanted.set {
-        match Setting::parse(text) {
-            Ok(setting) => {
-                need(text, &setting.link);
-                settings.push(setting);
-            }
-            Err(error) => wrong.push(refused(text, &error)),
-        }
-    }
-    findings.append(&mut wrong);
-    settings
-}
-
-/// A finding about a text of the command line.
-fn asked(text: &str, place: std::ops::Range<usize>, message: String) -> Finding {
-    let source = Source::new("command line", text);
-    Finding::error(Code::UnknownLink, &Span::new(&source, place), message)
-}
-
-/// What stands in place of a value that is not shown.
-const NOT_SHOWN: &str = "=...";
-
-/// Whether a finding is about a setting that is refused whatever its value means to the link.
-pub(super) fn is_refusal(finding: &Finding) -> bool {
-    finding.span.source().text().ends_with(NOT_SHOWN)
-}
-
-/// Without the value: it may be a secret.
-fn refused(text: &str, error: &Error) -> Finding {
-    let name = text.split_once('=').map_or(text, |(name, _)| name);
-    let source = Source::new("--set", format!("{name}{NOT_SHOWN}"));
-    let finding = Finding::error(Code::BadValue, &Span::new(&source, 0..name.len()), error.chain_text());
-    match error.help_text() {
-        Some(help) => finding.help(help),
-        None => finding,
-    }
 }
 
 /// Loads, checks and builds a configuration given as text; for tests and embedding.

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use vconductor_core::config::{self, Code, Config, Environment, Finding, ProcessEnvironment};
+use vconductor_core::config::{
+    self, ChainConfig, Code, Config, Environment, Finding, ProcessEnvironment, Setting, Source, Span, nearest,
+};
 use vconductor_core::error::{Error, Result};
 use vconductor_core::plugin::Registry;
 use vconductor_core::run::Deviation;
@@ -69,6 +71,58 @@ fn said(findings: &[Finding]) -> String {
     format!("what this run is to do differently does not fit its chain: {}", messages.join("; "))
 }
 
+/// What a run wants to set, with findings about names that its chain does not have.
+pub(super) fn settings(chain: &ChainConfig, wanted: &Deviation, findings: &mut Vec<Finding>) -> Vec<Setting> {
+    let names: Vec<&str> = chain.steps().map(|step| &*step.link.value).collect();
+    let mut need = |text: &str, link: &str| {
+        if !names.contains(&link) {
+            let message = format!("chain `{}` has no link `{link}`", chain.name);
+            findings.push(unknown(text, 0..link.len(), message).nearest(nearest(link, &names)));
+        }
+    };
+    for link in wanted.from_link.iter().chain(&wanted.skip) {
+        need(link, link);
+    }
+    let mut settings = Vec::new();
+    let mut wrong = Vec::new();
+    for text in &wanted.set {
+        match Setting::parse(text) {
+            Ok(setting) => {
+                need(text, &setting.link);
+                settings.push(setting);
+            }
+            Err(error) => wrong.push(refused(text, &error)),
+        }
+    }
+    findings.append(&mut wrong);
+    settings
+}
+
+/// A finding about a text of the command line.
+pub(super) fn unknown(text: &str, place: std::ops::Range<usize>, message: String) -> Finding {
+    let source = Source::new("command line", text);
+    Finding::error(Code::UnknownLink, &Span::new(&source, place), message)
+}
+
+/// What stands in place of a value that is not shown.
+const NOT_SHOWN: &str = "=...";
+
+/// Whether a finding is about a setting that is refused whatever its value means to the link.
+fn is_refusal(finding: &Finding) -> bool {
+    finding.span.source().text().ends_with(NOT_SHOWN)
+}
+
+/// Without the value: it may be a secret.
+pub(super) fn refused(text: &str, error: &Error) -> Finding {
+    let name = text.split_once('=').map_or(text, |(name, _)| name);
+    let source = Source::new("--set", format!("{name}{NOT_SHOWN}"));
+    let finding = Finding::error(Code::BadValue, &Span::new(&source, 0..name.len()), error.chain_text());
+    match error.help_text() {
+        Some(help) => finding.help(help),
+        None => finding,
+    }
+}
+
 /// Whether a deviation fits a chain, before any run has it. Answers the variables and files that it names and that are not
 /// known here: they may be where the conductor runs, and what is in them can only be judged there.
 ///
@@ -87,7 +141,7 @@ pub(crate) fn check(
     let Err(mut findings) = built else { return Ok(unknown) };
     if !unknown.is_empty() {
         // What a link says of a value that was only guessed is worth nothing; without it, it is worth something again.
-        findings.retain(|finding| finding.code != Code::BadValue || assemble::is_refusal(finding));
+        findings.retain(|finding| finding.code != Code::BadValue || is_refusal(finding));
         let rest = wanted.set.iter().filter(|text| !text.contains("${")).cloned().collect();
         let known = Deviation { set: rest, ..wanted.clone() };
         let built = assemble::deviating(&recipe, &Default::default(), chain, &known, &ProcessEnvironment, false);

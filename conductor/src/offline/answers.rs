@@ -7,6 +7,7 @@ use serde_json::Value;
 use vconductor_core::clock::{Clock, Millis};
 use vconductor_core::error::{Error, Result};
 use vconductor_core::http::{HeaderMap, Method, Offline, OfflineAnswer, OfflineCall, StatusCode, Url};
+use vconductor_core::wildcard;
 
 use crate::matching;
 
@@ -101,7 +102,7 @@ impl Offline for Answers {
         let fits = |answer: &&mut Answer| {
             answer.times != Some(0)
                 && answer.method.as_ref().is_none_or(|method| method == call.method)
-                && matching::pattern(&answer.url, &called.url)
+                && wildcard::matches(&answer.url, &called.url)
                 && answer.body.as_ref().is_none_or(|wanted| matching::body_differences(wanted, call.body).is_empty())
         };
         let answer = state.answers.iter_mut().find(fits);

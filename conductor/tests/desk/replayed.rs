@@ -36,6 +36,9 @@ chains:
 
 const CLOSED: &str = "http://127.0.0.1:1/closed";
 
+/// What the storage `files` holds runs through `support`.
+const STORED: &[&str] = &["replay", "--from", "storage", "files", "--to", "support", "--config", "chains.yml"];
+
 fn groups(place: &Place) -> Vec<Value> {
     place.json(&["dlq", "list", "calls", "--group"]).as_array().unwrap().clone()
 }
@@ -93,8 +96,10 @@ fn what_is_different_stays_with_the_run() {
     assert_eq!((first.told(), place.letters("calls").len()), (7, 7));
     let letters = place.letters("calls");
     assert!(letters.iter().all(|letter| letter["message"].as_str().unwrap().contains("/other")), "{letters:?}");
-    let shown = place.desk(&["dlq", "show", &uuid(1)]).stdout;
-    assert!(shown.contains("--skip-link urgent") && shown.contains(&format!("--set {set}")), "{shown}");
+    for command in ["dlq", "runs"] {
+        let shown = place.desk(&[command, "show", &uuid(1)]).stdout;
+        assert!(shown.contains("--skip-link urgent") && shown.contains(&format!("--set {set}")), "{shown}");
+    }
     let open = Receiver::start(true);
     let again = format!("crm.options.webhook-urls=[\"{}\"]", open.url());
     assert_eq!(on(&place, &["replay", "--from", "dlq", "calls", "--set", &again]).code, 0);
@@ -211,20 +216,8 @@ fn with_stored(count: usize) -> Place {
 #[test]
 fn what_a_storage_holds_is_run_once_whatever_ends_the_command() {
     let place = with_stored(300);
-    let asked = [
-        "replay",
-        "--from",
-        "storage",
-        "files",
-        "--to",
-        "support",
-        "--config",
-        "chains.yml",
-        "--rate",
-        "60/s",
-        "--skip-link",
-        "crm",
-    ];
+    let all = [STORED, &["--skip-link", "crm"]].concat();
+    let asked = [&all[..], &["--rate", "60/s"]].concat();
     let start = || place.command(&asked).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut killed = start();
     eventually("some are put on the list", || waiting(&place, "calls").0 >= 20);
@@ -240,8 +233,6 @@ fn what_a_storage_holds_is_run_once_whatever_ends_the_command() {
     assert!(stopped.stderr.contains("the same command goes on behind them"), "{}", stopped.stderr);
     let (before, _) = waiting(&place, "calls");
     assert!(before < 300, "{before}");
-    let all =
-        ["replay", "--from", "storage", "files", "--to", "support", "--config", "chains.yml", "--skip-link", "crm"];
     let rest = place.run(&[&all[..], &["--output", "json"]].concat());
     let said: Value = serde_json::from_str(&rest.stdout).unwrap();
     assert_eq!((rest.code, &said["done"], &said["resumed"]), (0, &300.into(), &true.into()), "{}", rest.stderr);
@@ -257,23 +248,8 @@ fn what_a_storage_holds_is_run_once_whatever_ends_the_command() {
 fn runs_of_a_storage_begin_where_they_are_asked_to() {
     let (place, second) = (with_stored(4), Receiver::start(true));
     let set = format!("crm.options.webhook-urls=[\"{}\"]", second.url());
-    let asked = [
-        "replay",
-        "--from",
-        "storage",
-        "files",
-        "--to",
-        "support",
-        "--from-link",
-        "crm",
-        "--set",
-        &set,
-        "--skip-link",
-        "mark",
-        "--where",
-        ".subject != \"case 1\"",
-    ];
-    let replayed = on(&place, &asked);
+    let otherwise = ["--from-link", "crm", "--set", &set, "--skip-link", "mark", "--where", ".subject != \"case 1\""];
+    let replayed = place.run(&[STORED, &otherwise].concat());
     assert!(
         replayed.code == 0 && replayed.stdout.starts_with("3 vCons put on `calls`, 1 not asked for"),
         "{}",
@@ -303,20 +279,7 @@ fn what_cannot_be_run_is_told_by_reason() {
 #[test]
 fn a_list_is_not_filled_faster_than_it_drains() {
     let place = with_stored(40);
-    let asked = [
-        "replay",
-        "--from",
-        "storage",
-        "files",
-        "--to",
-        "support",
-        "--config",
-        "chains.yml",
-        "--ahead",
-        "10",
-        "--rate",
-        "40/s",
-    ];
+    let asked = [STORED, &["--ahead", "10", "--rate", "40/s"]].concat();
     let mut waits = place.command(&asked).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     eventually("the list is as long as it may be", || waiting(&place, "calls").0 >= 10);
     std::thread::sleep(std::time::Duration::from_millis(1500));

@@ -1,6 +1,7 @@
 //! `runs` and `doctor` on an embedded store.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use crate::place::{Place, done};
 use crate::stage::{Conductor, Receiver, chains, eventually, uuid, with_dead_letters};
@@ -43,6 +44,24 @@ fn runs_that_ended_are_told_step_by_step() {
     let unknown = place.desk(&["runs", "show", &uuid(99)]);
     assert!(unknown.code == 1 && unknown.stderr.contains("no run of a vCon or run"), "{}", unknown.stderr);
     assert_eq!(place.run(&["runs", "--state", "asleep"]).code, 2);
+}
+
+#[test]
+fn a_watch_tells_what_changes_until_ctrl_c() {
+    let (place, _receiver) = with_dead_letters(1);
+    place.ingest("second", 5..6);
+    let asked = ["runs", "--uuid", &uuid(5), "--watch", "--output", "jsonl"];
+    let mut watching = place.command(&asked).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut state = || {
+        let line: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        line["state"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(state(), "waiting");
+    place.work();
+    eventually("it is told that it is done", || state() == "done");
+    assert!(Command::new("kill").args(["-INT", &watching.id().to_string()]).status().unwrap().success());
+    assert_eq!(watching.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -104,8 +104,6 @@ codes! {
     AnalysisHidden = "VC0508",
     /// The file is read in compatibility mode and some settings have no effect.
     Compatibility = "VC0601",
-    /// A section that this build does not act on.
-    NoEffect = "VC0602",
     /// Something that the configuration names does not answer.
     NoAnswer = "VC0701",
     /// Something that the configuration names answers and refuses.

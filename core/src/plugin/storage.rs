@@ -58,7 +58,7 @@ pub struct ListQuery {
 /// A page of uuids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListPage {
-    /// Uuids, oldest first.
+    /// Uuids, oldest first. A storage that knows days only gives a day in any order that lasts.
     pub uuids: Vec<String>,
     /// Where the next page starts; `None` after the last one.
     pub cursor: Option<String>,

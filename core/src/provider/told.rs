@@ -4,7 +4,8 @@
 use std::fmt;
 use std::time::Instant;
 
-use opentelemetry::KeyValue;
+use opentelemetry::{Array, KeyValue, StringValue};
+use serde::Deserialize;
 
 use crate::error::Error;
 use crate::http::Response;
@@ -46,6 +47,23 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// What the answers of all language models say of themselves.
+#[derive(Default, Deserialize)]
+struct Answered {
+    id: Option<String>,
+    model: Option<String>,
+    /// Of Messages.
+    stop_reason: Option<String>,
+    /// Of Chat Completions.
+    #[serde(default)]
+    choices: Vec<Choice>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    finish_reason: Option<String>,
+}
+
 /// One call while it is under way.
 pub(super) struct Told<'a> {
     asked: Option<Asked<'a>>,
@@ -82,8 +100,24 @@ impl<'a> Told<'a> {
             self.span.set("gen_ai.usage.output_tokens", count(used.output_tokens));
             self.span.set("gen_ai.usage.cache_read.input_tokens", count(used.cache_read_tokens));
             self.span.set("gen_ai.usage.cache_creation.input_tokens", count(used.cache_write_tokens));
+            self.answered(&answer.json().unwrap_or_default());
         }
         self.span.end();
+    }
+
+    fn answered(&self, answer: &Answered) {
+        if let Some(id) = &answer.id {
+            self.span.set("gen_ai.response.id", id.clone());
+        }
+        if let Some(model) = &answer.model {
+            self.span.set("gen_ai.response.model", model.clone());
+        }
+        let reasons =
+            answer.choices.iter().filter_map(|choice| choice.finish_reason.as_ref()).chain(&answer.stop_reason);
+        let reasons: Vec<StringValue> = reasons.cloned().map(StringValue::from).collect();
+        if !reasons.is_empty() {
+            self.span.set("gen_ai.response.finish_reasons", Array::from(reasons));
+        }
     }
 }
 

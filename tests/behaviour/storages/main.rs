@@ -27,7 +27,7 @@ use cases::Case;
 use vconductor_storages as _;
 
 /// Trials at once.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 4;
 
 fn main() {
     if crash::is_writer() {

@@ -33,6 +33,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_pointer_leads_nowhere_else", pointers_lead_nowhere_else),
         trial("parts_of_a_document_that_lost_are_thrown_away", lost_parts_are_thrown_away),
         trial("media_are_kept_once_and_compared", media_are_kept_once),
+        trial("a_list_that_goes_on_costs_what_it_gives", a_list_costs_what_it_gives),
+        trial("a_vcon_that_moves_behind_its_page_is_loaded_as_it_is", what_moves_behind_its_page),
         trial("health_leaves_no_trace", health_leaves_no_trace),
         trial("another_server_will_do", another_server_will_do),
         trial("what_the_server_mixed_up_is_written_again", mixed_up_revisions_are_written_again),
@@ -295,6 +297,53 @@ async fn mixed_up_revisions_are_written_again() {
     storage.save(&small(&uuid, 3)).await.expect("saved");
     assert_eq!(late.load(Ordering::Relaxed), 2, "it is written once more");
     assert_eq!(storage.load(&uuid).await.expect("loads").expect("is there"), small(&uuid, 3).vcon.to_bytes());
+}
+
+/// A day of 60, of which a new instance lists ten from the middle on and loads them.
+async fn a_list_costs_what_it_gives() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (inside, _task) = folder_server(folder.path()).await;
+    let items: Vec<_> = (0..60).map(|_| small(&new_uuid(), 1)).collect();
+    assert!(storage(folder_options(&inside)).save_many(&items).await.iter().all(Result::is_ok));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let count = from_fn(move |request: axum::extract::Request, next: Next| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        next.run(request)
+    });
+    let (url, _counting) = serve(folder_router(folder.path()).layer(count)).await;
+    let storage = storage(folder_options(&url));
+    let cursor = Some(format!("2026/09/10/{}.vcon", items[29].uuid));
+    // 2026-01-01T00:00:00Z: the whole day is asked for.
+    let query = ListQuery { cursor, limit: 10, since: Some(1_767_225_600_000), until: None };
+    let page = storage.list(&query).await.expect("a page");
+    assert!(page.uuids.iter().eq(items[30..40].iter().map(|item| &item.uuid)) && page.cursor.is_some());
+    assert_eq!(asked.swap(0, Ordering::Relaxed), 3 + 1 + 10, "years, months, days; keys; pointers");
+    for uuid in &page.uuids {
+        assert!(storage.load(uuid).await.expect("loads").is_some());
+    }
+    assert_eq!(asked.swap(0, Ordering::Relaxed), 10, "the list has told the days");
+    let next = ListQuery { cursor: page.cursor, ..query };
+    assert_eq!(storage.list(&next).await.expect("a page").uuids.len(), 10);
+    assert_eq!(asked.load(Ordering::Relaxed), 1 + 10, "the days are known");
+}
+
+async fn what_moves_behind_its_page() {
+    let server = S3Server::start();
+    let (reader, writer) = (storage(server.options()), storage(server.options()));
+    let (moved, deleted) = (new_uuid(), new_uuid());
+    for uuid in [&moved, &deleted] {
+        writer.save(&small(uuid, 1)).await.expect("saved");
+    }
+    let query = ListQuery { limit: 10, ..ListQuery::default() };
+    assert_eq!(reader.list(&query).await.expect("a page").uuids.len(), 2);
+    let newer = created(&moved, 2, "2026-01-02T12:00:00Z");
+    writer.save(&newer).await.expect("moved");
+    assert!(writer.delete(&deleted).await.expect("deleted"));
+    assert_eq!(reader.load(&moved).await.expect("loads").expect("is there"), newer.vcon.to_bytes());
+    assert_eq!(reader.load(&deleted).await.expect("no error"), None);
+    let wrong = ListQuery { cursor: Some("2026-09-10 5".to_owned()), ..query };
+    assert!(reader.list(&wrong).await.expect_err("none of ours").help_text().is_some());
 }
 
 async fn another_server_will_do() {

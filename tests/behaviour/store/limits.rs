@@ -241,11 +241,16 @@ async fn what_belongs_to_no_process_ends_after_an_hour(world: World) {
 
 async fn a_permit_that_nobody_was_told_of_is_given_back(world: World) {
     let alternatives = [vec![one("requests", 20.0)]];
-    for _ in 0..20 {
+    let mut left = 20;
+    while left > 0 {
         let mut taking = Box::pin(world.store.take(&alternatives));
         // Asked for, and not waited for.
-        assert!(taking.as_mut().now_or_never().is_none());
-        drop(taking);
+        match taking.as_mut().now_or_never() {
+            None => left -= 1,
+            // This thread stood still for so long that the answer came.
+            Some(Ok(Taken::Granted { permit, .. })) => settled(&world, &permit, &[("requests", 0.0)]).await,
+            Some(other) => panic!("{other:?}"),
+        }
     }
     let all = [want("requests", 20.0, 60, 20.0)];
     for _ in 0..100 {

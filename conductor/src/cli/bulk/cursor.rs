@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -74,6 +75,11 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// How many more are done, with so many in the present batch.
+    pub(crate) fn left(&self, limit: Option<u64>, batch: usize) -> u64 {
+        limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.done + batch as u64))
+    }
+
     /// All that were looked at.
     pub(crate) fn seen(&self) -> u64 {
         self.done + self.passed + self.failed + self.there + self.differed
@@ -90,6 +96,42 @@ pub(crate) struct Cursor {
     pub(crate) state: State,
     /// Whether an earlier process began it.
     pub(crate) resumed: bool,
+}
+
+/// Under which name it is kept how far a command has come.
+#[derive(Debug, Args)]
+pub(crate) struct Kept {
+    /// The name under which is kept how far it has come; without, it is named by what is asked
+    #[arg(long, value_name = "NAME")]
+    cursor: Option<String>,
+    /// Begin anew, whatever is kept
+    #[arg(long)]
+    pub(crate) restart: bool,
+}
+
+impl Kept {
+    /// The name of the cursor.
+    pub(crate) fn name(&self, asked: &Value) -> String {
+        name(self.cursor.as_deref(), asked)
+    }
+
+    /// Takes up the cursor, or begins one; a command that only says what it would do begins anew and keeps nothing.
+    ///
+    /// # Errors
+    /// Those of [`Cursor::open`].
+    pub(crate) async fn open(
+        &self,
+        store: &Arc<dyn Store>,
+        asked: &Value,
+        command: &str,
+        dry_run: bool,
+    ) -> Result<Cursor> {
+        let mut cursor = Cursor::open(store, &self.name(asked), command, self.restart && !dry_run).await?;
+        if dry_run {
+            cursor.begin_anew();
+        }
+        Ok(cursor)
+    }
 }
 
 /// The name of a cursor: the one that was given, or a hash of what is asked.

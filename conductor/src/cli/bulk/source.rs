@@ -9,14 +9,13 @@ use vconductor_core::error::{Error, Result as CoreResult};
 use vconductor_core::layers::timeout::with_timeout;
 use vconductor_core::plugin::{ListQuery, Storage};
 
+use super::BATCH_BYTES;
+use super::cursor::Cursor;
 use crate::cli::exit::{Exit, Failure, Result};
 use crate::cli::intake::{Documents, Found};
 
 /// Items of one page. A cursor remembers two pages.
 pub(crate) const PAGE: usize = 128;
-
-/// Bytes of one page of files.
-const PAGE_BYTES: usize = 8 << 20;
 
 /// How long a storage may take for one answer.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -69,6 +68,16 @@ pub(crate) struct Page {
 }
 
 impl Source {
+    /// What a command has still to work through of its present page.
+    ///
+    /// # Errors
+    /// Those of [`page`](Self::page).
+    pub(crate) async fn rest(&self, cursor: &Cursor) -> Result<Page> {
+        let mut page = self.page(cursor.state.page.as_deref()).await?;
+        page.items.retain(|item| !cursor.knows(&item.key));
+        Ok(page)
+    }
+
     /// A page from `at` on; the first one where that is `None`.
     ///
     /// # Errors
@@ -130,7 +139,7 @@ fn files(paths: &[String], at: Option<&str>) -> Result<Page> {
             Err(refusal) => What::Refused(refusal.to_string()),
         };
         page.items.push(Item { key: place.clone(), what });
-        if page.items.len() >= PAGE || bytes >= PAGE_BYTES {
+        if page.items.len() >= PAGE || bytes >= BATCH_BYTES {
             page.next = Some(place);
             break;
         }

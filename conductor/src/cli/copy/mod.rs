@@ -9,7 +9,7 @@ use serde_json::json;
 use self::place::Place;
 use self::work::Copying;
 use super::bulk::ahead::Pace;
-use super::bulk::cursor::{self, Cursor, Tally};
+use super::bulk::cursor::{Cursor, Kept, Tally};
 use super::bulk::rate::Rate;
 use super::bulk::select::Select;
 use super::configuration::counted;
@@ -60,12 +60,8 @@ pub(crate) struct Copy {
     /// Replace what is there and differs
     #[arg(long)]
     overwrite: bool,
-    /// The name under which is kept how far it has come; without, it is named by what is asked
-    #[arg(long, value_name = "NAME")]
-    cursor: Option<String>,
-    /// Begin anew, whatever is kept
-    #[arg(long)]
-    restart: bool,
+    #[command(flatten)]
+    kept: Kept,
     /// Only say what would be copied
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -86,12 +82,8 @@ impl Copy {
                 .help("leave --verify out, or copy to a storage that can read"));
         }
         let asked = json!(["copy", self.from, self.to, self.select.asked(), self.limit, self.verify, self.overwrite]);
-        let name = cursor::name(self.cursor.as_deref(), &asked);
         let command = format!("copy from {} to {}", self.from, self.to);
-        let mut cursor = Cursor::open(&desk.store, &name, &command, self.restart && !self.dry_run).await?;
-        if self.dry_run {
-            cursor.begin_anew();
-        }
+        let mut cursor = self.kept.open(&desk.store, &asked, &command, self.dry_run).await?;
         if let Some(ended) = cursor.state.ended {
             output::say(format_args!("this was done {} ago; --restart does it again", super::age::age(ended)));
             self.tell(&cursor, 0.0, false)?;

@@ -17,16 +17,12 @@ use crate::cli::bulk::ahead::Pace;
 use crate::cli::bulk::cursor::{Cursor, Tally};
 use crate::cli::bulk::select::Selection;
 use crate::cli::bulk::source::{Item, Source, What, patiently};
+use crate::cli::bulk::{BATCH, BATCH_BYTES, LOADS};
 use crate::cli::exit::Result;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::{self, Format};
 use crate::cli::progress::{self, Progress};
 
-/// Documents that are loaded at once; with the batch they bound the memory.
-const LOADS: usize = 8;
-/// A batch is written when it holds so many vCons, or so many bytes.
-const BATCH: usize = 64;
-const BATCH_BYTES: usize = 8 << 20;
 /// Attempts of a write that may succeed later.
 const ATTEMPTS: u32 = 5;
 /// The revision of a copy: less than that of anything that a chain has written or will write.
@@ -84,12 +80,11 @@ impl Copying {
         let mut progress = Progress::start();
         let earlier = cursor.state.tally.seen();
         loop {
-            let page = self.source.page(cursor.state.page.as_deref()).await?;
-            let items: Vec<Item> = page.items.into_iter().filter(|item| !cursor.knows(&item.key)).collect();
-            let mut looks = stream::iter(items).map(|item| self.look(item)).buffered(LOADS);
+            let page = self.source.rest(cursor).await?;
+            let mut looks = stream::iter(page.items).map(|item| self.look(item)).buffered(LOADS);
             let mut batch = Batch::default();
             while let Some((key, looked)) = looks.next().await {
-                if interrupt.is_asked() || self.left(cursor, &batch) == 0 {
+                if interrupt.is_asked() || cursor.state.tally.left(self.limit, batch.wanted.len()) == 0 {
                     break;
                 }
                 batch.add(key, looked);
@@ -105,15 +100,10 @@ impl Copying {
                 return Ok(false);
             }
             cursor.state.page = page.next;
-            if cursor.state.page.is_none() || self.left(cursor, &Batch::default()) == 0 {
+            if cursor.state.page.is_none() || cursor.state.tally.left(self.limit, 0) == 0 {
                 return Ok(true);
             }
         }
-    }
-
-    fn left(&self, cursor: &Cursor, batch: &Batch) -> u64 {
-        let done = cursor.state.tally.done + batch.wanted.len() as u64;
-        self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(done))
     }
 
     async fn look(&self, item: Item) -> (String, Looked) {

@@ -17,7 +17,7 @@ pub(crate) use fingerprint::fingerprint;
 pub(crate) use letters::queue_name;
 pub(crate) use retry::canonical;
 pub(crate) use revivals::{Begin, Filter, Revivals};
-pub(crate) use surgery::{Surgery, Target};
+pub(crate) use surgery::Target;
 
 const ABOUT: &str = "\
 List, show, retry and purge dead letters

@@ -6,12 +6,9 @@ use uuid::Uuid;
 use vconductor_core::run::RunId;
 
 use super::letters::{ClassName, queue_name};
-use super::{Begin, Filter, Revivals, Surgery};
-use crate::cli::bulk::ahead::AHEAD;
+use super::{Filter, Revivals};
+use crate::cli::bulk::again::Again;
 use crate::cli::bulk::cursor;
-use crate::cli::bulk::different::Different;
-use crate::cli::bulk::rate::Rate;
-use crate::cli::bulk::select::Select;
 use crate::cli::desk::Common;
 use crate::cli::exit::{Exit, Result};
 
@@ -49,28 +46,8 @@ pub(super) struct Retry {
     /// Only failures of this kind
     #[arg(long, value_enum, value_name = "CLASS")]
     class: Option<ClassName>,
-    /// Only failures of this cause, as `dlq list --group` names it
-    #[arg(long, value_name = "FINGERPRINT")]
-    group: Option<String>,
     #[command(flatten)]
-    select: Select,
-    #[command(flatten)]
-    different: Different,
-    /// Start over as new runs: nothing counts as finished
-    #[arg(long, conflicts_with = "from_link")]
-    new_run: bool,
-    /// At most so many runs, the oldest
-    #[arg(long, value_name = "N")]
-    limit: Option<u64>,
-    /// At most so many per time, for example 50/s or 600/m
-    #[arg(long, value_name = "N/s")]
-    rate: Option<Rate>,
-    /// Put nothing on a list on which so many runs wait; 0 for no bound
-    #[arg(long, value_name = "N", default_value_t = AHEAD)]
-    ahead: u64,
-    /// Only say what would be done
-    #[arg(short = 'n', long)]
-    dry_run: bool,
+    again: Again,
     #[command(flatten)]
     common: Common,
 }
@@ -78,36 +55,17 @@ pub(super) struct Retry {
 impl Retry {
     pub(super) async fn run(&self) -> Result<Exit> {
         let desk = self.common.open().await?;
-        self.different.check_form(desk.configured.as_ref())?;
+        self.again.different.check_form(desk.configured.as_ref())?;
         let filter = Filter {
             uuid: self.uuid.as_deref().map(canonical),
             run: self.run.map(RunId),
             class: self.class.map(ClassName::class),
-            group: self.group.clone(),
+            group: self.again.group.clone(),
         };
-        let asked = json!([
-            "retry",
-            queue_name(&self.queue),
-            filter.uuid,
-            filter.run,
-            filter.class,
-            filter.group,
-            self.select.asked(),
-            self.different.deviation(true).lines(),
-            self.new_run,
-            self.limit,
-        ]);
-        let begin = Begin {
-            name: cursor::name(None, &asked),
-            restart: false,
-            rate: self.rate,
-            ahead: self.ahead,
-            limit: self.limit,
-            dry_run: self.dry_run,
-            output: self.common.output,
-        };
-        let surgery = Surgery::new(None, &self.different, self.new_run, desk.configured.as_ref());
-        Revivals::new(desk, queue_name(&self.queue), filter, self.select.clone(), surgery, begin).run().await
+        let queue = queue_name(&self.queue);
+        let asked = json!(["retry", queue, filter.uuid, filter.run, filter.class, self.again.asked()]);
+        let begin = self.again.begin(cursor::name(None, &asked), false, self.common.output);
+        Revivals::new(desk, queue, filter, &self.again, None, begin).run().await
     }
 }
 

@@ -13,8 +13,10 @@ use vconductor_core::vcon::Vcon;
 
 use super::fingerprint;
 use super::letters::{self, Letters};
-use super::surgery::{Plan, Surgery};
+use super::surgery::{Plan, Surgery, Target};
 use crate::cli::age;
+use crate::cli::bulk::BATCH;
+use crate::cli::bulk::again::Again;
 use crate::cli::bulk::ahead::Pace;
 use crate::cli::bulk::cursor::Cursor;
 use crate::cli::bulk::rate::Rate;
@@ -26,8 +28,6 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::output::{self, BAD, Format};
 use crate::cli::progress::{self, Progress};
 
-/// Runs that are on their way to the store at once; it commits them together.
-const BATCH: usize = 64;
 /// Refusals that are told one by one; the rest is only counted.
 const TOLD: u64 = 20;
 
@@ -104,11 +104,12 @@ impl Revivals {
         desk: Desk,
         queue: String,
         filter: Filter,
-        select: Select,
-        surgery: Surgery,
+        again: &Again,
+        to: Option<Target>,
         begin: Begin,
     ) -> Revivals {
-        Revivals { store: desk.store, queue, filter, select, surgery, begin }
+        let surgery = Surgery::new(to, &again.different, again.new_run, desk.configured.as_ref());
+        Revivals { store: desk.store, queue, filter, select: again.select.clone(), surgery, begin }
     }
 
     /// Puts the runs back and tells how it went.

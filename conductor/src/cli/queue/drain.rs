@@ -123,8 +123,8 @@ impl Drain {
         match self.common.output {
             Format::Table => output::print(&match end {
                 "empty" => {
-                    let (parked, dead) = (status.parked, status.dead);
-                    format!("{} is empty after {seconds:.1} s; {parked} parked, {dead} dead letters\n", self.list)
+                    let (parked, dead) = (status.parked, counted(status.dead, "dead letter"));
+                    format!("{} is empty after {seconds:.1} s; {parked} parked, {dead}\n", self.list)
                 }
                 _ => format!("{} is not empty after {seconds:.1} s ({end}): {}\n", self.list, line(status)),
             })?,

@@ -14,15 +14,11 @@ use crate::cli::bulk::ahead::Pace;
 use crate::cli::bulk::cursor::Tally;
 use crate::cli::bulk::reasons::Reasons;
 use crate::cli::bulk::select::Selection;
+use crate::cli::bulk::{BATCH, LOADS};
 use crate::cli::exit::Result;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::{self, Format};
 use crate::cli::progress::Progress;
-
-/// Runs that are looked at, and moved, together.
-const BATCH: usize = 64;
-/// Documents that are looked at at once.
-const LOADS: usize = 8;
 
 /// What is to be done.
 pub(super) struct Retakes {

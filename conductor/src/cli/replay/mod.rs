@@ -17,16 +17,15 @@ use self::feed::Feed;
 use self::list::{Retakes, Took};
 use self::target::target;
 use self::told::Told;
-use super::bulk::ahead::{AHEAD, Pace};
-use super::bulk::cursor::{self, Cursor, Tally};
-use super::bulk::different::{self, Different};
-use super::bulk::rate::Rate;
+use super::bulk::again::Again;
+use super::bulk::ahead::Pace;
+use super::bulk::cursor::{Cursor, Kept, Tally};
+use super::bulk::different;
 use super::bulk::reasons::Reasons;
-use super::bulk::select::Select;
 use super::bulk::source::Source;
 use super::configuration::{self, Configured, counted};
 use super::desk::{Common, Desk};
-use super::dlq::{Begin, Filter, Revivals, Surgery, Target, queue_name};
+use super::dlq::{Filter, Revivals, Target, queue_name};
 use super::exit::{Exit, Failure, Result};
 use super::ingest;
 use super::interrupt::Interrupt;
@@ -69,34 +68,10 @@ pub(crate) struct Replay {
     /// The chain (needs --config) or list where they go on; dead runs and those of a list else stay on theirs
     #[arg(long, value_name = "CHAIN|LIST")]
     to: Option<String>,
-    /// Only dead letters of this cause, as `dlq list --group` names it
-    #[arg(long, value_name = "FINGERPRINT")]
-    group: Option<String>,
     #[command(flatten)]
-    select: Select,
+    again: Again,
     #[command(flatten)]
-    different: Different,
-    /// Dead runs start over as new runs: nothing counts as finished
-    #[arg(long, conflicts_with = "from_link")]
-    new_run: bool,
-    /// At most so many runs
-    #[arg(long, value_name = "N")]
-    limit: Option<u64>,
-    /// At most so many per time, for example 50/s or 600/m
-    #[arg(long, value_name = "N/s")]
-    rate: Option<Rate>,
-    /// Put nothing on a list on which so many runs wait; 0 for no bound
-    #[arg(long, value_name = "N", default_value_t = AHEAD)]
-    ahead: u64,
-    /// The name under which is kept how far it has come; without, it is named by what is asked
-    #[arg(long, value_name = "NAME")]
-    cursor: Option<String>,
-    /// Begin anew, whatever is kept
-    #[arg(long)]
-    restart: bool,
-    /// Only say what would be done
-    #[arg(short = 'n', long)]
-    dry_run: bool,
+    kept: Kept,
     #[command(flatten)]
     common: Common,
 }
@@ -120,7 +95,7 @@ impl Replay {
             From::Dlq | From::List => self.common.open().await?,
             From::Storage | From::Path => self.common.open_or_make().await?,
         };
-        self.different.check_form(desk.configured.as_ref())?;
+        self.again.different.check_form(desk.configured.as_ref())?;
         let to = match &self.to {
             Some(name) => Some(target(name, desk.configured.as_ref())?),
             None => None,
@@ -140,7 +115,7 @@ impl Replay {
             let what = format!("--from {kind} takes one name, not {}", self.source.len());
             return wrong(&what, "give the command once for each");
         }
-        if self.from != From::Dlq && (self.group.is_some() || self.new_run) {
+        if self.from != From::Dlq && (self.again.group.is_some() || self.again.new_run) {
             return wrong("--group and --new-run are for dead letters", "use them with --from dlq");
         }
         if matches!(self.from, From::Storage | From::Path) && self.to.is_none() {
@@ -149,40 +124,22 @@ impl Replay {
         Ok(())
     }
 
-    /// The name of the cursor.
-    fn cursor_name(&self, to: Option<&Target>) -> String {
-        let asked = json!([
-            "replay",
-            self.from.to_possible_value().map(|value| value.get_name().to_owned()),
-            self.source,
-            to.map(|target| &target.list),
-            self.group,
-            self.select.asked(),
-            self.different.deviation(true).lines(),
-            self.new_run,
-            self.limit,
-        ]);
-        cursor::name(self.cursor.as_deref(), &asked)
+    /// What decides which vCons run, and as what.
+    fn asked(&self, to: Option<&Target>) -> Value {
+        let from = self.from.to_possible_value().map(|value| value.get_name().to_owned());
+        json!(["replay", from, self.source, to.map(|target| &target.list), self.again.asked()])
     }
 
     async fn dead_letters(&self, desk: Desk, to: Option<Target>) -> Result<Exit> {
-        let begin = Begin {
-            name: self.cursor_name(to.as_ref()),
-            restart: self.restart,
-            rate: self.rate,
-            ahead: self.ahead,
-            limit: self.limit,
-            dry_run: self.dry_run,
-            output: self.common.output,
-        };
-        let filter = Filter { group: self.group.clone(), ..Filter::default() };
-        let surgery = Surgery::new(to, &self.different, self.new_run, desk.configured.as_ref());
-        Revivals::new(desk, queue_name(&self.source[0]), filter, self.select.clone(), surgery, begin).run().await
+        let name = self.kept.name(&self.asked(to.as_ref()));
+        let begin = self.again.begin(name, self.kept.restart, self.common.output);
+        let filter = Filter { group: self.again.group.clone(), ..Filter::default() };
+        Revivals::new(desk, queue_name(&self.source[0]), filter, &self.again, to, begin).run().await
     }
 
     /// The ledger that new runs begin with; none where they do nothing otherwise.
     fn ledger(&self, target: &Target, configured: Option<&Configured>) -> Result<Option<Ledger>> {
-        let deviation: Deviation = self.different.deviation(true);
+        let deviation: Deviation = self.again.different.deviation(true);
         if deviation.is_none() {
             return Ok(None);
         }
@@ -201,7 +158,7 @@ impl Replay {
         let from = self.source[0].clone();
         let to = match to {
             Some(to) => to,
-            None if self.different.deviation(true).is_none() => {
+            None if self.again.different.deviation(true).is_none() => {
                 return Err(Failure::new(Exit::Usage, "--from list needs a target, or something to do otherwise")
                     .help("name a chain or list with --to, or use --set, --skip-link or --from-link"));
             }
@@ -212,15 +169,15 @@ impl Replay {
             store: Arc::clone(&desk.store),
             from,
             to: to.list.clone(),
-            selection: self.select.compile(super::age::now())?,
+            selection: self.again.select.compile(super::age::now())?,
             ledger,
-            limit: self.limit,
-            dry_run: self.dry_run,
+            limit: self.again.limit,
+            dry_run: self.again.dry_run,
             output: self.common.output,
         };
         let interrupt = Interrupt::listen()?;
-        let mut pace = Pace::new(self.rate, self.ahead);
-        let mut told = Told::start(&*desk.store, to.chain.as_deref(), &Tally::default(), self.limit, None).await;
+        let mut pace = self.again.pace();
+        let mut told = Told::start(&*desk.store, to.chain.as_deref(), &Tally::default(), self.again.limit, None).await;
         let mut took = Took::default();
         let worked = retakes.work(&mut took, &mut pace, &mut told, &interrupt).await;
         if !matches!(worked, Ok(true)) {
@@ -235,16 +192,13 @@ impl Replay {
         // The grammar asks for one.
         let Some(to) = to else { return Ok(Exit::Usage) };
         let ledger = self.ledger(&to, desk.configured.as_ref())?;
-        let name = self.cursor_name(Some(&to));
         let command = format!("replay to {}", to.list);
-        let mut cursor = Cursor::open(&desk.store, &name, &command, self.restart && !self.dry_run).await?;
-        if self.dry_run {
-            cursor.begin_anew();
-        }
+        let dry_run = self.again.dry_run;
+        let mut cursor = self.kept.open(&desk.store, &self.asked(Some(&to)), &command, dry_run).await?;
         if let Some(ended) = cursor.state.ended {
             return self.ended(&cursor, ended);
         }
-        let selection = self.select.compile(cursor.state.begun)?;
+        let selection = self.again.select.compile(cursor.state.begun)?;
         let (since, until) = (selection.since, selection.until);
         let source = match self.from {
             From::Path => Source::Files(self.source.clone()),
@@ -267,24 +221,24 @@ impl Replay {
             list: to.list.clone(),
             ledger,
             keep: ingest::keep()?,
-            limit: self.limit,
-            dry_run: self.dry_run,
+            limit: self.again.limit,
+            dry_run,
             output: self.common.output,
         };
         let interrupt = Interrupt::listen()?;
-        let mut pace = Pace::new(self.rate, self.ahead);
+        let mut pace = self.again.pace();
         let end = until.or(Some(cursor.state.begun));
-        let mut told = Told::start(&*desk.store, to.chain.as_deref(), &cursor.state.tally, self.limit, end).await;
+        let mut told = Told::start(&*desk.store, to.chain.as_deref(), &cursor.state.tally, self.again.limit, end).await;
         let worked = feed.work(&mut cursor, &mut pace, &mut told, &interrupt).await;
         let done = matches!(worked, Ok(true));
-        if !done && !self.dry_run {
+        if !done && !dry_run {
             output::say(format_args!(
                 "{} so far; the same command goes on behind them",
                 counted(cursor.state.tally.done, "vCon")
             ));
         }
         worked?;
-        if done && !self.dry_run {
+        if done && !dry_run {
             cursor.end().await?;
         }
         let mut more = cursor.value();
@@ -324,7 +278,7 @@ impl Replay {
         let Tally { done, passed, failed, bytes, .. } = tally;
         match self.common.output {
             Format::Table => {
-                let verb = if self.dry_run { "would be put" } else { "put" };
+                let verb = if self.again.dry_run { "would be put" } else { "put" };
                 let mut text = format!("{} {verb} on `{list}`", counted(*done, "vCon"));
                 if *passed > 0 {
                     text.push_str(&format!(", {passed} not asked for"));
@@ -349,7 +303,7 @@ impl Replay {
                     ("failed", json!(failed)),
                     ("bytes", json!(bytes)),
                     ("reasons", reasons.value()),
-                    ("dry_run", json!(self.dry_run)),
+                    ("dry_run", json!(self.again.dry_run)),
                     ("cost_usd", json!(told.cost())),
                     ("seconds", json!(seconds)),
                 ] {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use comfy_table::{Cell, Color};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 use vconductor_core::clock::Millis;
 
 use super::gather::{Row, Rows, Wanted};
@@ -14,7 +15,7 @@ use crate::cli::age;
 use crate::cli::configuration::counted;
 use crate::cli::desk::{Common, Desk};
 use crate::cli::dlq::canonical;
-use crate::cli::exit::{Exit, Result};
+use crate::cli::exit::{Exit, Failure, Result};
 use crate::cli::output::{self, BAD, DIM, Format, GOOD, HELP, WARN, plain, styled};
 use crate::cli::paragraphs::wrapped;
 
@@ -53,6 +54,9 @@ impl List {
             self.once(&desk).await?;
             return Ok(Exit::Done);
         }
+        // Listened to from the start: a Ctrl-C that comes during a look counts as well.
+        let mut interrupt = signal(SignalKind::interrupt())
+            .map_err(|error| Failure::new(Exit::Findings, format!("cannot listen to signals: {error}")))?;
         loop {
             if std::io::stdout().is_terminal() && self.common.output == Format::Table {
                 // The cursor goes home, and what was below it goes away.
@@ -61,7 +65,7 @@ impl List {
             self.once(&desk).await?;
             tokio::select! {
                 () = tokio::time::sleep(AGAIN) => {}
-                _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
+                _ = interrupt.recv() => return Ok(Exit::Done),
             }
         }
     }

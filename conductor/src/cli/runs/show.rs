@@ -262,6 +262,7 @@ fn of_record(record: &RunRecord, look: &Look) -> Vec<(&'static str, String)> {
         lines.push(("enqueued", format!("{} ago ({})", age::age(at), age::moment(at))));
     }
     let Some(ledger) = &record.ledger else { return lines };
+    lines.extend(ledger.deviation.lines().into_iter().map(|different| ("with", plain(&different))));
     if !ledger.storages.is_empty() {
         let held: Vec<String> = ledger.storages.keys().map(|name| plain(name)).collect();
         lines.push(("stored in", held.join(", ")));

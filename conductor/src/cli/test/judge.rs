@@ -7,8 +7,9 @@ use serde_json::Value;
 use vconductor_core::config::{self, Code, Finding, Mode, Node, Span};
 use vconductor_core::document::tags;
 use vconductor_core::vcon::Vcon;
+use vconductor_core::wildcard;
 
-use crate::matching::{Difference, body_differences, differences, pattern};
+use crate::matching::{Difference, body_differences, differences};
 use crate::offline::{Called, Ended, Executed, Rehearsed};
 
 /// The longest value that a message shows, in bytes.
@@ -226,7 +227,7 @@ impl Judge<'_> {
     fn calls(&mut self, wanted: &[CallSpec]) {
         for (index, spec) in wanted.iter().enumerate() {
             let to_there = |call: &&Called| {
-                pattern(&spec.url, &call.url)
+                wildcard::matches(&spec.url, &call.url)
                     && spec.method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(call.method.as_str()))
             };
             let calls: Vec<&Called> = self.rehearsed.calls.iter().filter(to_there).collect();
@@ -236,7 +237,7 @@ impl Judge<'_> {
                     !call
                         .headers
                         .get(name.as_str())
-                        .is_some_and(|found| pattern(value, &String::from_utf8_lossy(found.as_bytes())))
+                        .is_some_and(|found| wildcard::matches(value, &String::from_utf8_lossy(found.as_bytes())))
                 };
                 (body, spec.headers.iter().filter(header).map(|(name, _)| name.clone()).collect::<Vec<_>>())
             };

@@ -19,6 +19,8 @@ use super::options::{Options, Sse};
 
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// Keys that S3 lists at once (Amazon S3 API reference, `ListObjectsV2`, `MaxKeys`).
+const PAGE: i32 = 1000;
 /// The region of a bucket that nobody says anything about.
 const REGION: &str = "us-east-1";
 
@@ -204,26 +206,29 @@ impl Bucket {
         }
     }
 
-    /// One page of the keys that start with `prefix`, and the names of folders where `folders` asks for those only.
-    pub(super) async fn list(
-        &self,
-        prefix: &str,
-        folders: bool,
-        after: Option<String>,
-    ) -> Result<(Vec<String>, Option<String>)> {
-        let mut request = self.client().await.list_objects_v2().bucket(&self.name).prefix(prefix);
-        request = request.set_continuation_token(after);
-        if folders {
-            request = request.delimiter("/");
+    /// At most `limit` of the keys that start with `prefix`, in their order, from behind `after` on; and whether they are the last.
+    pub(super) async fn keys(&self, prefix: &str, after: Option<String>, limit: usize) -> Result<(Vec<String>, bool)> {
+        let request = self.client().await.list_objects_v2().bucket(&self.name).prefix(prefix);
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX).min(PAGE);
+        let page = request.set_start_after(after).max_keys(limit).send().await;
+        let page = page.map_err(|error| self.refused(&error).into_error())?;
+        let keys = page.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect();
+        Ok((keys, page.is_truncated() != Some(true)))
+    }
+
+    /// All folders in a folder: what keys have between `prefix` and the next `/`.
+    pub(super) async fn folders(&self, prefix: &str) -> Result<Vec<String>> {
+        let (mut folders, mut after) = (Vec::new(), None);
+        loop {
+            let request = self.client().await.list_objects_v2().bucket(&self.name).prefix(prefix).delimiter("/");
+            let page = request.set_continuation_token(after).send().await;
+            let page = page.map_err(|error| self.refused(&error).into_error())?;
+            folders.extend(page.common_prefixes().iter().filter_map(|folder| folder.prefix().map(str::to_owned)));
+            after = page.next_continuation_token().map(str::to_owned).filter(|_| page.is_truncated() == Some(true));
+            if after.is_none() {
+                return Ok(folders);
+            }
         }
-        let page = request.send().await.map_err(|error| self.refused(&error).into_error())?;
-        let names = if folders {
-            page.common_prefixes().iter().filter_map(|folder| folder.prefix().map(str::to_owned)).collect()
-        } else {
-            page.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
-        };
-        let next = page.next_continuation_token().map(str::to_owned).filter(|_| page.is_truncated() == Some(true));
-        Ok((names, next))
     }
 }
 

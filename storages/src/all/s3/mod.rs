@@ -12,7 +12,7 @@ mod place;
 mod tests;
 mod write;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -22,8 +22,8 @@ use vconductor_core::migrate::Egress;
 use vconductor_core::plugin::{Capabilities, ListPage, ListQuery, Media, MediaStore, SaveItem, Storage, StoragePlugin};
 use vconductor_core::{Error, Result, register_storage};
 
-use crate::days::Listing;
 use bucket::Bucket;
+use list::Listed;
 use options::Options;
 use place::Places;
 
@@ -31,8 +31,7 @@ struct S3 {
     bucket: Arc<Bucket>,
     places: Arc<Places>,
     options: Arc<Options>,
-    /// The list that the next page goes on with.
-    listing: Mutex<Option<Listing>>,
+    listed: Listed,
 }
 
 register_storage!(S3);
@@ -47,7 +46,7 @@ impl StoragePlugin for S3 {
         let options = options.checked()?;
         let places = Places::new(&options.s3_path)?;
         let bucket = Arc::new(Bucket::new(&options));
-        Ok(S3 { bucket, places: Arc::new(places), options: Arc::new(options), listing: Mutex::default() })
+        Ok(S3 { bucket, places: Arc::new(places), options: Arc::new(options), listed: Listed::default() })
     }
 }
 
@@ -97,7 +96,7 @@ impl Storage for S3 {
     }
 
     async fn load(&self, uuid: &str) -> Result<Option<Bytes>> {
-        write::load(&self.bucket, &self.places, uuid).await
+        write::load(&self.bucket, &self.places, uuid, self.listed.day(uuid)).await
     }
 
     async fn delete(&self, uuid: &str) -> Result<bool> {
@@ -105,11 +104,7 @@ impl Storage for S3 {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<ListPage> {
-        let kept = || self.listing.lock().unwrap_or_else(PoisonError::into_inner);
-        let under_way = kept().take().filter(|listing| listing.continues(query));
-        let (page, next) = list::list(&self.bucket, &self.places, query, under_way).await?;
-        *kept() = next;
-        Ok(page)
+        self.listed.page(&self.bucket, &self.places, query).await
     }
 
     async fn health(&self) -> Result<()> {

@@ -86,6 +86,12 @@ pub(super) fn read_day(text: &[u8]) -> Option<String> {
     (digits && numbers.eq([4, 2, 2])).then(|| text.to_owned())
 }
 
+/// The day of what lies in the folder of a day, from its key inside of `s3_path`.
+pub(super) fn day_of_key(key: &str) -> Option<&str> {
+    let day = key.get(..10).filter(|_| key.as_bytes().get(10) == Some(&b'/'))?;
+    read_day(day.as_bytes()).map(|_| day)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

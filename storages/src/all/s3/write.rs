@@ -261,9 +261,14 @@ async fn pointer(bucket: &Bucket, places: &Places, stem: &Stem) -> Result<Option
     Ok(Some(Pointer { tag: head.tag, day, before }))
 }
 
-/// The document of a uuid.
-pub(super) async fn load(bucket: &Bucket, places: &Places, uuid: &str) -> Result<Option<Bytes>> {
+/// The document of a uuid; of the day that its pointer has said a moment ago, where somebody has looked.
+pub(super) async fn load(bucket: &Bucket, places: &Places, uuid: &str, day: Option<String>) -> Result<Option<Bytes>> {
     let stem = place::stem(uuid)?;
+    if let Some(day) = day
+        && let Some((content, _)) = bucket.get(&places.document(&day, &stem)).await?
+    {
+        return Ok(Some(content));
+    }
     // It may move between the two calls.
     for _ in 0..3 {
         let Some(pointer) = pointer(bucket, places, &stem).await? else { return Ok(None) };
@@ -300,7 +305,7 @@ pub(super) async fn probe(bucket: &Bucket, places: &Places, conditional: bool) -
     let again = bucket.put(upload(Condition::Absent)).await;
     let read = bucket.get(&key).await;
     bucket.delete(&key, None).await?;
-    bucket.list(&places.folder("lookup"), true, None).await?;
+    bucket.keys(&places.folder("lookup"), None, 1).await?;
     read?;
     match again {
         Ok(_) if conditional => Err(Error::configuration(format!(

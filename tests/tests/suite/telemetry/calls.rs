@@ -49,7 +49,9 @@ async fn a_call_to_a_model_is_told_by_the_conventions_and_without_what_was_said(
     assert_eq!(post.parent, chat.id);
     let said = |name: &str| chat.attributes.get(name).map(String::as_str).unwrap_or_default();
     assert_eq!((said("gen_ai.operation.name"), said("gen_ai.provider.name")), ("chat", "openai"));
-    assert_eq!(said("gen_ai.request.model"), "gpt-4.1-mini");
+    assert_eq!((said("gen_ai.request.model"), said("gen_ai.response.model")), ("gpt-4.1-mini", "gpt-4.1-mini"));
+    assert!(said("gen_ai.response.id").starts_with("chatcmpl-"), "{chat:?}");
+    assert_eq!(said("gen_ai.response.finish_reasons"), "[stop]");
     let tokens = |name: &str| said(name).parse::<f64>().unwrap_or_else(|_| panic!("{name} of {chat:?}"));
     let (input, output) = (tokens("gen_ai.usage.input_tokens"), tokens("gen_ai.usage.output_tokens"));
     assert!(input > 0.0 && output > 0.0);
