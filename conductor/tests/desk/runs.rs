@@ -50,7 +50,7 @@ fn runs_that_ended_are_told_step_by_step() {
 fn a_watch_tells_what_changes_until_ctrl_c() {
     let (place, _receiver) = with_dead_letters(1);
     place.ingest("second", 5..6);
-    let asked = ["runs", "--uuid", &uuid(5), "--watch", "--output", "jsonl"];
+    let asked = ["runs", "--uuid", &uuid(5), "--watch", "--output", "jsonl", "--store", "embedded:./data"];
     let mut watching = place.command(&asked).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
     let mut state = || {

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use opentelemetry::{Array, KeyValue, StringValue};
+use opentelemetry::{Array, KeyValue, StringValue, Value};
 use serde::Deserialize;
 
 use crate::error::Error;
@@ -116,7 +116,7 @@ impl<'a> Told<'a> {
             answer.choices.iter().filter_map(|choice| choice.finish_reason.as_ref()).chain(&answer.stop_reason);
         let reasons: Vec<StringValue> = reasons.cloned().map(StringValue::from).collect();
         if !reasons.is_empty() {
-            self.span.set("gen_ai.response.finish_reasons", Array::from(reasons));
+            self.span.set("gen_ai.response.finish_reasons", Value::Array(Array::from(reasons)));
         }
     }
 }

@@ -45,6 +45,9 @@ pub(super) struct Row {
     #[serde(serialize_with = "moment")]
     pub(super) until: Option<Millis>,
     pub(super) reason: Option<String>,
+    /// [`Judgement::cause`].
+    #[serde(skip)]
+    pub(super) cause: Option<String>,
     pub(super) fix: Option<String>,
     pub(super) conductor: Option<String>,
 }
@@ -199,7 +202,7 @@ fn tries(record: &RunRecord, at_work: Option<&AtWork>) -> u32 {
 
 impl Row {
     fn of(record: &RunRecord, look: &Look, configured: Option<&Configured>) -> Self {
-        let Judgement { state, step, since, reason, fix, .. } = judge(record, look);
+        let Judgement { state, step, since, reason, cause, fix, .. } = judge(record, look);
         let at_work = look.at_work(record);
         Row {
             state,
@@ -216,6 +219,7 @@ impl Row {
             took_ms: None,
             until: record.due,
             reason,
+            cause,
             fix,
             conductor: record.process.as_ref().map(ToString::to_string),
         }
@@ -237,6 +241,7 @@ impl Row {
             took_ms: u64::try_from(past.ended - past.began).ok(),
             until: None,
             reason: (past.outcome == "stopped").then(|| "a link stopped the chain".to_owned()),
+            cause: None,
             fix: None,
             conductor: Some(past.process.to_string()),
         }

@@ -76,13 +76,15 @@ pub(crate) struct Judgement {
     pub(crate) since: Option<Millis>,
     /// What it waits for, why it is stuck or failed; in one line.
     pub(crate) reason: Option<String>,
+    /// The reason without the times of this run: what it has in common with others. Where it has none, the reason.
+    pub(crate) cause: Option<String>,
     /// What to do, as a command.
     pub(crate) fix: Option<String>,
 }
 
 impl Judgement {
     fn new(state: State, since: Option<Millis>) -> Self {
-        Judgement { state, stuck: None, step: None, since, reason: None, fix: None }
+        Judgement { state, stuck: None, step: None, since, reason: None, cause: None, fix: None }
     }
 
     fn stuck(mut self, why: Stuck, reason: String, fix: Option<String>) -> Self {
@@ -176,6 +178,10 @@ fn scheduled(run: &RunRecord, look: &Look) -> Judgement {
         return judgement;
     }
     let when = when(run.due, look.at);
+    judgement.cause = match (run.waits, failure) {
+        (Some((reason, _)), _) => Some(waits_for(reason).to_owned()),
+        (None, failure) => failure.map(|failure| plain(&failure.message)),
+    };
     judgement.reason = Some(match (run.waits, failure) {
         (Some((reason, _)), _) => {
             if reason == WaitReason::Held {

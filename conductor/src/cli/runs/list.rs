@@ -148,19 +148,21 @@ fn lines(rows: &[Row]) -> String {
         column.set_constraint(comfy_table::ColumnConstraint::LowerBoundary(comfy_table::Width::Fixed(36)));
     }
     let mut text = output::table_text(&table);
-    // What is true of many is said once.
-    let mut reasons: Vec<(State, &str, u64, &Row)> = Vec::new();
+    // What is true of many is said once, with the times of the first.
+    let mut reasons: Vec<(&Row, &str, u64)> = Vec::new();
     for row in rows {
         let Some(reason) = row.reason.as_deref() else { continue };
-        match reasons.iter_mut().find(|(state, known, ..)| (*state, *known) == (row.state, reason)) {
-            Some((_, _, count, _)) => *count += 1,
-            None => reasons.push((row.state, reason, 1, row)),
+        let cause = |row: &Row| (row.state, row.cause.clone().or(row.reason.clone()));
+        match reasons.iter_mut().find(|(first, ..)| cause(first) == cause(row)) {
+            Some((.., count)) => *count += 1,
+            None => reasons.push((row, reason, 1)),
         }
     }
     if !reasons.is_empty() {
         text.push('\n');
     }
-    for (state, reason, count, row) in reasons {
+    for (row, reason, count) in reasons {
+        let state = row.state;
         let who = if count == 1 { plain(&row.uuid) } else { counted(count, "run") };
         text.push_str(&wrapped(&format!("{} {who}: {reason}", state.as_str()), 0, 2));
         if let Some(fix) = row.fix.as_deref().filter(|_| state == State::Stuck || state == State::Failed) {

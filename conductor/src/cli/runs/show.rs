@@ -133,7 +133,7 @@ impl Story {
             _ => (State::Done, Some("how it ended was not noted".to_owned())),
         };
         let since = last.map(|past| past.ended);
-        Judgement { state, stuck: None, step: None, since, reason, fix: None }
+        Judgement { state, stuck: None, step: None, since, reason, cause: None, fix: None }
     }
 
     fn uuid(&self) -> &str {

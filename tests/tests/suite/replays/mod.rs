@@ -52,7 +52,9 @@ impl Scene {
     }
 
     fn start(&self, words: &[&str]) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_conductor_under_test"));
+        // In full size an optimised one is asked.
+        let program = std::env::var_os("REPLAY_PROGRAM");
+        let mut command = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_conductor_under_test").into()));
         command.args(words).args(["--store", &self.store]).current_dir(self.path()).env_remove("REDIS_URL");
         // A run that took its time must not be what is measured.
         command.env("VCON_REDIS_EXPIRY", "0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
