@@ -1,12 +1,5 @@
 //! What commands share that work through many vCons, at a rate, and may be stopped and go on.
 
-/// Documents that are loaded at once; with the batch they bound the memory.
-pub(crate) const LOADS: usize = 8;
-/// A batch is done when it holds so many vCons, or so many bytes.
-pub(crate) const BATCH: usize = 64;
-/// Bytes of documents in one batch, and in one page of files.
-pub(crate) const BATCH_BYTES: usize = 8 << 20;
-
 pub(crate) mod again;
 pub(crate) mod ahead;
 pub(crate) mod cursor;
@@ -15,3 +8,10 @@ pub(crate) mod rate;
 pub(crate) mod reasons;
 pub(crate) mod select;
 pub(crate) mod source;
+
+/// Documents that are loaded at once; with the batch they bound the memory.
+pub(crate) const LOADS: usize = 8;
+/// A batch is done when it holds so many vCons, or so many bytes.
+pub(crate) const BATCH: usize = 64;
+/// Bytes of documents in one batch, and in one page of files.
+pub(crate) const BATCH_BYTES: usize = 8 << 20;
