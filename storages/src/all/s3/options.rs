@@ -16,10 +16,10 @@ const PART: std::ops::RangeInclusive<u64> = 5 << 20..=5 << 30;
 ///
 /// Objects are `[<s3_path>/]YYYY/MM/DD/<uuid>.vcon`, by the day of `created_at` in the offset that it is written with; the
 /// day of each vCon lies in `[<s3_path>/]lookup/<uuid>.txt`. That is what vcon-server writes, and what it wrote is loaded,
-/// listed and deleted as well. The content is the document byte for byte. An object is written under a condition, so that
-/// an older revision never replaces a newer one of the same day, whoever else writes. Characters of a uuid other than letters, digits,
-/// `-`, `_` and `.` are written as `%XX`. The key needs `s3:GetObject`, `s3:PutObject`, `s3:DeleteObject` and
-/// `s3:ListBucket`.
+/// listed and deleted as well. Lists go by day, and in a day by name. The content is the document byte for byte. An object
+/// is written under a condition, so that an older revision never replaces a newer one of the same day, whoever else writes.
+/// Characters of a uuid other than letters, digits, `-`, `_` and `.` are written as `%XX`. The key needs `s3:GetObject`,
+/// `s3:PutObject`, `s3:DeleteObject` and `s3:ListBucket`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Options {
