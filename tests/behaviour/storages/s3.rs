@@ -34,6 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("parts_of_a_document_that_lost_are_thrown_away", lost_parts_are_thrown_away),
         trial("media_are_kept_once_and_compared", media_are_kept_once),
         trial("a_list_that_goes_on_costs_what_it_gives", a_list_costs_what_it_gives),
+        trial("a_list_that_stands_still_ends_with_an_error", a_list_that_stands_still),
         trial("a_vcon_that_moves_behind_its_page_is_loaded_as_it_is", what_moves_behind_its_page),
         trial("health_leaves_no_trace", health_leaves_no_trace),
         trial("another_server_will_do", another_server_will_do),
@@ -326,6 +327,32 @@ async fn a_list_costs_what_it_gives() {
     let next = ListQuery { cursor: page.cursor, ..query };
     assert_eq!(storage.list(&next).await.expect("a page").uuids.len(), 10);
     assert_eq!(asked.load(Ordering::Relaxed), 1 + 10, "the days are known");
+}
+
+/// A server that does not know `start-after`.
+async fn a_list_that_stands_still() {
+    let router = axum::Router::new().fallback(|request: axum::extract::Request| async move {
+        let query = request.uri().query().unwrap_or_default().replace("%2F", "/");
+        if !query.contains("list-type") {
+            return "2026/09/10".to_owned();
+        }
+        let folders = ["2026/09/10/", "2026/09/", "2026/"];
+        let folder =
+            if query.contains("prefix=2026/09/") { 0 } else { usize::from(!query.contains("prefix=2026/")) + 1 };
+        let inside = if query.contains("delimiter") {
+            format!("<CommonPrefixes><Prefix>{}</Prefix></CommonPrefixes>", folders[folder])
+        } else {
+            "<IsTruncated>true</IsTruncated><Contents><Key>2026/09/10/a.vcon</Key></Contents>".to_owned()
+        };
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListBucketResult>{inside}</ListBucketResult>")
+    });
+    let (url, _task) = serve(router).await;
+    let storage = storage(folder_options(&url));
+    let query = ListQuery { limit: 1, ..ListQuery::default() };
+    let page = storage.list(&query).await.unwrap_or_else(|error| panic!("{}", error.chain_text()));
+    assert_eq!((page.uuids, page.cursor.as_deref()), (vec!["a".to_owned()], Some("2026/09/10/a.vcon")));
+    let error = storage.list(&ListQuery { cursor: page.cursor, ..query }).await.expect_err("it would not end");
+    assert!(error.class() == Class::Permanent && error.help_text().is_some_and(|help| help.contains("start-after")));
 }
 
 async fn what_moves_behind_its_page() {

@@ -210,10 +210,22 @@ impl Bucket {
     pub(super) async fn keys(&self, prefix: &str, after: Option<String>, limit: usize) -> Result<(Vec<String>, bool)> {
         let request = self.client().await.list_objects_v2().bucket(&self.name).prefix(prefix);
         let limit = i32::try_from(limit).unwrap_or(i32::MAX).min(PAGE);
-        let page = request.set_start_after(after).max_keys(limit).send().await;
+        let page = request.set_start_after(after.clone()).max_keys(limit).send().await;
         let page = page.map_err(|error| self.refused(&error).into_error())?;
-        let keys = page.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect();
-        Ok((keys, page.is_truncated() != Some(true)))
+        let keys: Vec<String> = page.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect();
+        let is_last = page.is_truncated() != Some(true);
+        let stands_still = match keys.first() {
+            Some(first) => after.is_some_and(|after| *first <= after),
+            None => !is_last,
+        };
+        if stands_still {
+            return Err(Error::permanent(format!(
+                "{}: the server does not list on from the key that it is told, so the list would not end",
+                self.place
+            ))
+            .help("it must know `start-after` of ListObjectsV2, as Amazon S3, MinIO and versitygw do; update it or use another"));
+        }
+        Ok((keys, is_last))
     }
 
     /// All folders in a folder: what keys have between `prefix` and the next `/`.
