@@ -116,8 +116,8 @@ impl Revivals {
     pub(crate) async fn run(&self) -> Result<Exit> {
         self.surgery.check(&self.queue)?;
         let interrupt = Interrupt::listen()?;
-        let mut cursor =
-            Cursor::open(&self.store, &self.begin.name, "replay of dead letters", self.begin.restart).await?;
+        let restart = self.begin.restart && self.is_kept();
+        let mut cursor = Cursor::open(&self.store, &self.begin.name, "replay of dead letters", restart).await?;
         if !self.is_kept() {
             cursor.begin_anew();
         }
