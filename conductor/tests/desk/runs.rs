@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use crate::place::{Place, done};
 use crate::stage::{Conductor, Receiver, chains, eventually, uuid, with_dead_letters};
@@ -52,9 +54,12 @@ fn a_watch_tells_what_changes_until_ctrl_c() {
     place.ingest("second", 5..6);
     let asked = ["runs", "--uuid", &uuid(5), "--watch", "--output", "jsonl", "--store", "embedded:./data"];
     let mut watching = place.command(&asked).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
-    let mut state = || {
-        let line: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let (told, telling) = mpsc::channel();
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| told.send(line)));
+    let state = || {
+        let line = telling.recv_timeout(Duration::from_secs(20)).expect("it looks again");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
         line["state"].as_str().unwrap().to_owned()
     };
     assert_eq!(state(), "waiting");

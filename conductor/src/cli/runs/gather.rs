@@ -201,6 +201,11 @@ fn tries(record: &RunRecord, at_work: Option<&AtWork>) -> u32 {
 }
 
 impl Row {
+    /// What it has in common with other rows of its state.
+    pub(super) fn cause(&self) -> Option<&str> {
+        self.cause.as_deref().or(self.reason.as_deref())
+    }
+
     fn of(record: &RunRecord, look: &Look, configured: Option<&Configured>) -> Self {
         let Judgement { state, step, since, reason, cause, fix, .. } = judge(record, look);
         let at_work = look.at_work(record);

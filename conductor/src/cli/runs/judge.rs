@@ -204,6 +204,7 @@ fn parked(run: &RunRecord, look: &Look) -> Judgement {
         return judgement;
     }
     let until = run.due.map(|due| format!(", at the longest until {}", age::moment(due))).unwrap_or_default();
+    judgement.cause = Some("something outside".to_owned());
     judgement.reason = Some(format!("something outside{until}"));
     judgement
 }
@@ -414,10 +415,12 @@ mod tests {
             (State::Waiting, Some("tell"), Some(NOW - 3000))
         );
         assert_eq!(judged.reason.as_deref(), Some("tried again in 9 s: answered 503"));
+        assert_eq!(judged.cause.as_deref(), Some("answered 503"), "what others wait for as well has no times");
         let held = RunRecord { waits: Some((WaitReason::Held, NOW - 500)), ..retried.clone() };
         let judged = judge(&held, &seen);
         assert_eq!((judged.step, judged.since), (None, Some(NOW - 500)), "an old failure is not why it waits");
         assert_eq!(judged.reason.as_deref(), Some("a link is held; looks again in 9 s"));
+        assert_eq!(judged.cause.as_deref(), Some("a link is held"));
         let dead = RunRecord { queue: Some("DLQ:storage:files".to_owned()), state: RunState::Dead, ..retried };
         assert_eq!(judge(&dead, &seen).reason.as_deref(), Some("waits for storage files: answered 503"));
         let mut paused = look(true, Vec::new());

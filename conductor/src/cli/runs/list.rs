@@ -152,8 +152,7 @@ fn lines(rows: &[Row]) -> String {
     let mut reasons: Vec<(&Row, &str, u64)> = Vec::new();
     for row in rows {
         let Some(reason) = row.reason.as_deref() else { continue };
-        let cause = |row: &Row| (row.state, row.cause.clone().or(row.reason.clone()));
-        match reasons.iter_mut().find(|(first, ..)| cause(first) == cause(row)) {
+        match reasons.iter_mut().find(|(first, ..)| (first.state, first.cause()) == (row.state, row.cause())) {
             Some((.., count)) => *count += 1,
             None => reasons.push((row, reason, 1)),
         }
