@@ -86,7 +86,10 @@ impl Following {
             context: None,
             tenant: None,
         };
-        self.ingest(vec![vcon]).await?;
+        let mut attempt = 0;
+        while let Err(error) = self.store.ingest(vec![vcon.clone()]).await {
+            self.wait_for_store(error, &mut attempt).await?;
+        }
         failpoint::hit("follow_stored");
         Ok(())
     }

@@ -1,18 +1,12 @@
-//! What a follower must not forget between two steps, in a small file that is replaced as a whole.
+//! What a follower must not forget before our store knows it, in a small file that is replaced as a whole.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use vconductor_core::clock::Millis;
 use vconductor_core::error::{Error, Result};
-use vconductor_core::run::RunId;
-
-/// Runs that were stored here and are not confirmed there are remembered for so long.
-const REMEMBERED: Millis = 24 * 3600 * 1000;
 
 /// Makes the folder of the journals.
 pub(super) fn make_folder(folder: &Path) -> Result<()> {
@@ -32,12 +26,12 @@ pub(super) struct Journal {
 struct Held {
     /// Who we are to the other server, whatever becomes of this process.
     id: Uuid,
-    /// Ids that were read from the other server and are not on our list yet.
+    /// Ids that were read from the other server and are not on our list yet, as far as this process knows.
     #[serde(default)]
     taken: Vec<String>,
-    /// Runs of the other server that are stored here and not confirmed there, and since when.
+    /// The reply that they came with; our store tells under this name whether they are on the list.
     #[serde(default)]
-    delivered: BTreeMap<String, Millis>,
+    reply: Uuid,
 }
 
 impl Journal {
@@ -62,7 +56,7 @@ impl Journal {
                     .caused_by(error)
             })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let held = Held { id: Uuid::new_v4(), taken: Vec::new(), delivered: BTreeMap::new() };
+                let held = Held { id: Uuid::new_v4(), taken: Vec::new(), reply: Uuid::nil() };
                 let journal = Journal { path, _lock: lock, held };
                 journal.write()?;
                 return Ok(Some(journal));
@@ -73,49 +67,24 @@ impl Journal {
     }
 
     /// Who this follower is to the other server.
-    pub(super) fn id(&self) -> String {
-        self.held.id.to_string()
+    pub(super) fn id(&self) -> Uuid {
+        self.held.id
     }
 
-    /// Ids that are not on our list yet.
-    pub(super) fn taken(&self) -> &[String] {
-        &self.held.taken
+    /// Ids that may not be on our list yet, and the reply that they came with.
+    pub(super) fn taken(&self) -> (Uuid, &[String]) {
+        (self.held.reply, &self.held.taken)
     }
 
-    /// Notes ids; on disk when it returns.
-    pub(super) fn take(&mut self, ids: &[String]) -> Result<()> {
-        self.held.taken.extend_from_slice(ids);
+    /// Notes the ids of a reply, once those of the one before are on our list; on disk when it returns.
+    pub(super) fn take(&mut self, ids: Vec<String>) -> Result<()> {
+        (self.held.reply, self.held.taken) = (Uuid::new_v4(), ids);
         self.write()
     }
 
     /// All ids are on our list.
     pub(super) fn listed(&mut self) -> Result<()> {
         self.held.taken.clear();
-        self.write()
-    }
-
-    /// Whether a run of the other server is here already.
-    pub(super) fn has(&self, run: RunId) -> bool {
-        self.held.delivered.contains_key(&run.to_string())
-    }
-
-    /// Runs that are not confirmed yet.
-    pub(super) fn delivered(&self) -> Vec<RunId> {
-        self.held.delivered.keys().filter_map(|run| run.parse().ok().map(RunId)).collect()
-    }
-
-    /// Notes runs that are here; on disk when it returns.
-    pub(super) fn deliver(&mut self, runs: &[RunId], now: Millis) -> Result<()> {
-        self.held.delivered.extend(runs.iter().map(|run| (run.to_string(), now)));
-        self.write()
-    }
-
-    /// Runs are confirmed; others that nobody asked for in a day are forgotten.
-    pub(super) fn confirmed(&mut self, runs: &[RunId], now: Millis) -> Result<()> {
-        for run in runs {
-            self.held.delivered.remove(&run.to_string());
-        }
-        self.held.delivered.retain(|_, since| now - *since < REMEMBERED);
         self.write()
     }
 
@@ -157,24 +126,21 @@ mod tests {
     #[test]
     fn it_survives_its_process_and_is_held_by_one() {
         let folder = tempfile::tempdir().unwrap();
-        let run = RunId(Uuid::from_u128(7));
-        let id;
+        let ids = ["a".to_owned(), "a".to_owned()];
+        let (id, reply);
         {
             let mut journal = Journal::open(folder.path(), "n/1 ..").unwrap().unwrap();
             assert!(Journal::open(folder.path(), "n/1 ..").unwrap().is_none(), "two hold it");
             assert!(Journal::open(folder.path(), "south").unwrap().is_some());
-            journal.take(&["a".to_owned(), "a".to_owned()]).unwrap();
-            journal.deliver(&[run], 1000).unwrap();
-            id = journal.id();
+            journal.take(ids.to_vec()).unwrap();
+            (id, reply) = (journal.id(), journal.taken().0);
         }
         let mut journal = Journal::open(folder.path(), "n/1 ..").unwrap().unwrap();
-        assert_eq!((journal.taken(), journal.delivered()), (&["a".to_owned(), "a".to_owned()][..], vec![run]));
-        assert_eq!(journal.id(), id);
+        assert_eq!((journal.id(), journal.taken()), (id, (reply, &ids[..])));
         journal.listed().unwrap();
-        journal.confirmed(&[], 2000).unwrap();
-        assert!(journal.taken().is_empty() && journal.has(run));
-        journal.confirmed(&[], 1000 + REMEMBERED).unwrap();
-        assert!(!journal.has(run), "remembered for ever");
+        assert!(journal.taken().1.is_empty());
+        journal.take(vec!["b".to_owned()]).unwrap();
+        assert_ne!(journal.taken().0, reply, "another reply has the same name");
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! Followers: vCons pulled from other servers.
 //!
 //! Reading order: [`pull`] asks the other server, [`fetch`] gets what it named, [`source`] is the other side between two
-//! vConductors, [`protocol`] is what both say. `journal` and `lease` keep what a kill must not lose.
+//! vConductors, [`protocol`] is what both say. `journal`, `checkpoint` and `lease` keep what a kill must not lose or repeat.
 //!
 //! * **From another vConductor** nothing is lost: the vCons are claimed there, stored and enqueued here in one step, and
-//!   only then confirmed there. What is not confirmed in time goes out again; its run id tells that it is here already.
+//!   only then confirmed there. What is not confirmed in time goes out again; its run id, kept in the same step, tells that
+//!   it is here already.
 //! * **From vcon-server** reading the list takes the ids off it. They are in a file on disk as soon as the reply is read,
 //!   then on the list `followers:<name>` of the store, from where they are fetched one by one: a vCon is stored, and
 //!   then enqueued and struck from that list in one step. The one thing that can be lost is a reply that is on its way
 //!   when the connection or this process dies.
 
+mod checkpoint;
 mod fetch;
 mod journal;
 pub(crate) mod lease;

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use vconductor_core::clock::{Clock as _, SystemClock};
 use vconductor_core::error::{Error, Result};
 use vconductor_core::failpoint;
 use vconductor_core::layers::retry::RetryPolicy;
 use vconductor_core::run::RunId;
-use vconductor_core::store::NewVcon;
 
 use super::Following;
+use super::checkpoint::Checkpoint;
 use super::journal::Journal;
 use super::protocol::Handed;
 use crate::engine::backoff;
@@ -33,7 +32,8 @@ enum Kind {
 /// Pulls until told to stop.
 pub(super) async fn work(following: Arc<Following>, folder: PathBuf) {
     let Some(journal) = open(&following, &folder).await else { return };
-    let mut puller = Puller { following: Arc::clone(&following), journal, kind: Kind::Unknown };
+    let checkpoint = Checkpoint::of(Arc::clone(&following.store), journal.id());
+    let mut puller = Puller { following: Arc::clone(&following), journal, checkpoint, kind: Kind::Unknown };
     let interval = following.settings.pulling_interval;
     loop {
         let started = Instant::now();
@@ -96,20 +96,22 @@ impl Following {
 struct Puller {
     following: Arc<Following>,
     journal: Journal,
+    checkpoint: Checkpoint,
     kind: Kind,
 }
 
 impl Puller {
     async fn pull(&mut self) -> Result<()> {
         // What an earlier process noted comes first.
-        if !self.journal.taken().is_empty() {
+        if !self.journal.taken().1.is_empty() {
             self.enlist().await?;
         }
         if self.kind != Kind::VconServer {
-            if !self.journal.delivered().is_empty() {
-                self.confirm(&self.journal.delivered()).await?;
+            let unconfirmed = self.checkpoint.unconfirmed().await?;
+            if !unconfirmed.is_empty() {
+                self.confirm(&unconfirmed).await?;
             }
-            match self.following.remote.claim(self.journal.id()).await? {
+            match self.following.remote.claim(self.journal.id().to_string()).await? {
                 Some(handed) => {
                     self.kind = Kind::Vconductor;
                     return self.deliver(handed).await;
@@ -145,27 +147,23 @@ impl Puller {
             following.state.pulled(0);
             return Ok(());
         }
-        if let Err(error) = self.journal.take(&ids) {
-            let error = error.chain_text();
+        following.state.pulled(ids.len());
+        if let Err(error) = self.journal.take(ids) {
+            let (error, ids) = (error.chain_text(), self.journal.taken().1);
             tracing::error!(follower = following.state.name(), %error, ?ids, "ids were taken and cannot be noted on disk");
         }
         failpoint::hit("follow_noted");
-        following.state.pulled(ids.len());
         self.enlist().await
     }
 
-    /// Puts the noted ids on our list.
+    /// Puts the noted ids on our list, unless they are there.
     async fn enlist(&mut self) -> Result<()> {
         let following = Arc::clone(&self.following);
-        let vcons = self.journal.taken().iter().map(|id| NewVcon {
-            uuid: id.clone(),
-            document: None,
-            lists: vec![following.list.clone()],
-            keep: None,
-            context: None,
-            tenant: None,
-        });
-        following.ingest(vcons.collect()).await?;
+        let (reply, ids) = self.journal.taken();
+        let mut attempt = 0;
+        while let Err(error) = self.checkpoint.list(reply, ids, &following.list).await {
+            following.wait_for_store(error, &mut attempt).await?;
+        }
         failpoint::hit("follow_listed");
         self.journal.listed()
     }
@@ -177,49 +175,40 @@ impl Puller {
         if handed.is_empty() {
             return Ok(());
         }
-        let runs: Vec<RunId> = handed.iter().map(|handed| handed.run).collect();
-        let fresh: Vec<Handed> = handed.into_iter().filter(|handed| !self.journal.has(handed.run)).collect();
-        let count = fresh.len();
-        following.state.repeated(runs.len() - count);
-        let vcons = fresh.into_iter().map(|handed| NewVcon {
-            uuid: handed.uuid,
-            document: Some(handed.document),
-            lists: vec![following.settings.follower_ingress_list.clone()],
-            keep: None,
-            context: None,
-            tenant: None,
-        });
-        following.ingest(vcons.collect()).await?;
+        let list = &following.settings.follower_ingress_list;
+        let mut attempt = 0;
+        let fresh = loop {
+            match self.checkpoint.land(&handed, list).await {
+                Ok(fresh) => break fresh,
+                Err(error) => following.wait_for_store(error, &mut attempt).await?,
+            }
+        };
         failpoint::hit("follow_delivered");
-        self.journal.deliver(&runs, SystemClock.now())?;
-        failpoint::hit("follow_delivery_noted");
-        following.state.stored(count);
+        following.state.stored(fresh);
+        following.state.repeated(handed.len() - fresh);
+        let runs: Vec<RunId> = handed.iter().map(|handed| handed.run).collect();
         self.confirm(&runs).await
     }
 
     async fn confirm(&mut self, runs: &[RunId]) -> Result<()> {
         let answer = self.following.remote.confirm(runs).await?;
         failpoint::hit("follow_confirmed");
-        self.journal.confirmed(&answer.confirmed, SystemClock.now())
+        self.checkpoint.confirmed(&answer.confirmed).await
     }
 }
 
 impl Following {
-    /// Puts into the store, waiting while it is away; gives up when told to stop.
-    pub(super) async fn ingest(&self, vcons: Vec<NewVcon>) -> Result<()> {
-        let mut attempt = 0;
-        loop {
-            let error = match self.store.ingest(vcons.clone()).await {
-                Ok(()) => return Ok(()),
-                Err(error) if !error.is_retryable() || self.stop.is_cancelled() => return Err(error),
-                Err(error) => error,
-            };
-            attempt += 1;
-            tracing::warn!(follower = self.state.name(), error = %error.chain_text(), attempt, "the store does not answer");
-            tokio::select! {
-                () = self.stop.cancelled() => {}
-                () = sleep(backoff(attempt)) => {}
-            }
+    /// Waits after an error of our store, before it is asked again. `Err`: it need not be, or it is time to stop.
+    pub(super) async fn wait_for_store(&self, error: Error, attempt: &mut u32) -> Result<()> {
+        if !error.is_retryable() || self.stop.is_cancelled() {
+            return Err(error);
         }
+        *attempt += 1;
+        tracing::warn!(follower = self.state.name(), error = %error.chain_text(), attempt, "the store does not answer");
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = sleep(backoff(*attempt)) => {}
+        }
+        Ok(())
     }
 }

@@ -87,20 +87,28 @@ async fn a_wrong_key_takes_nothing_and_is_told_with_its_fix() {
     assert_eq!((server.len("done"), server.replies().len()), (3, 0));
 }
 
-/// At each point the process is killed once or more; in the end each vCon has arrived, once, but for the two things that
-/// the documentation names: the reply in flight is lost, and ids that were listed when the note was not yet struck out
-/// come twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_follower_loses_nothing_but_the_reply_in_flight() {
     let points =
         ["follow_reply_read", "follow_noted", "follow_listed", "follow_fetched", "follow_stored", "follow_enqueued"];
-    let place = Place::embedded();
+    killed_at(&points, &[1, 2, 5], Place::embedded()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_follower_on_redis_loses_nothing_but_the_reply_in_flight() {
+    // What a killed process held on Redis waits for the end of its lease, so one point has to do.
+    killed_at(&["follow_listed"], &[2], Place::redis().await).await;
+}
+
+/// At each point the process is killed once or more; in the end each vCon has arrived, once, but for the one thing that the
+/// documentation names: the reply in flight is lost.
+async fn killed_at(points: &[&str], counts: &[u32], place: Place) {
     let server = VconServer::start().await;
     let mut expected = BTreeMap::new();
-    let (mut lost, mut in_flight, mut twice): (Vec<String>, Vec<String>, Vec<String>) = Default::default();
+    let (mut lost, mut in_flight): (Vec<String>, Vec<String>) = Default::default();
     let mut next = 0;
     for point in points {
-        for count in [1, 2, 5] {
+        for count in counts {
             expected.append(&mut fill(&server, next..next + 40));
             next += 40;
             let output = place.run(&server.url(), TOKEN, Some(&format!("{point}:{count}"))).await;
@@ -110,22 +118,20 @@ async fn a_killed_follower_loses_nothing_but_the_reply_in_flight() {
                 String::from_utf8_lossy(&output.stderr)
             );
             let in_hand = server.replies().last().cloned().expect("a reply");
-            match point {
+            match *point {
                 "follow_reply_read" => lost.extend(in_hand),
-                "follow_listed" => twice.extend(in_hand),
-                "follow_noted" => {}
+                "follow_noted" | "follow_listed" => {}
                 // While what was taken is fetched, the next reply may be on its way.
                 _ => in_flight.extend(in_hand),
             }
             assert!(place.run(&server.url(), TOKEN, None).await.status.success());
         }
     }
-    let mut arrived = place.out().await;
+    let arrived = place.out().await;
     let missing: Vec<&String> = expected.keys().filter(|uuid| !arrived.contains_key(*uuid)).collect();
     assert!(lost.iter().all(|uuid| missing.contains(&uuid)), "{missing:?}");
     assert!(missing.iter().all(|uuid| lost.contains(uuid) || in_flight.contains(uuid)), "{missing:?}");
-    arrived.retain(|_, count| *count != 1);
-    assert!(arrived.iter().all(|(uuid, count)| *count == 2 && twice.contains(uuid)), "{arrived:?}");
+    assert!(arrived.values().all(|count| *count == 1), "{arrived:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
