@@ -50,6 +50,21 @@ impl Files {
     pub(crate) fn embedded(&self) -> &Arc<EmbeddedStore> {
         self.store.as_ref().expect("the store is open outside of reopen")
     }
+
+    /// Waits until nobody holds these lock files. A killed process takes its locks along; here, a program that another test
+    /// is just starting has a copy of all that is open, until it is itself.
+    async fn until_free(&self, which: impl Fn(&str) -> bool + Send) {
+        let started = Instant::now();
+        for entry in fs::read_dir(self.directory.path().join("processes")).expect("the lock files") {
+            let entry = entry.expect("a lock file");
+            // One that is gone is free.
+            let is_held = || fs::File::open(entry.path()).is_ok_and(|file| file.try_lock().is_err());
+            while which(&entry.file_name().to_string_lossy()) && is_held() {
+                assert!(started.elapsed() < Duration::from_secs(10), "{entry:?} is still held");
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    }
 }
 
 fn open(directory: &TempDir, clock: &ManualClock) -> Arc<EmbeddedStore> {
@@ -91,11 +106,14 @@ impl Instance for Files {
 
     async fn reopen(&mut self) {
         self.store = None;
+        self.until_free(|_| true).await;
         self.store = Some(open(&self.directory, &self.clock));
     }
 
     async fn kill(&self, process: &ProcessId) {
         self.embedded().abandon(process);
+        let killed = format!("{}.lock", process.0);
+        self.until_free(|file| file == killed).await;
     }
 }
 
@@ -287,6 +305,7 @@ async fn killed(files: Files) {
     dying.exchange(&process, Vec::new(), all).await.expect("an exchange");
     assert!(files.embedded().reap().await.expect("a reap").is_empty());
     drop(dying);
+    files.until_free(|_| true).await;
     assert_eq!(files.embedded().reap().await.expect("a reap").len(), 1);
     let left = fs::read_dir(files.directory.path().join("processes")).expect("the lock files").count();
     assert_eq!(left, 0, "the lock file is gone");

@@ -72,8 +72,8 @@ async fn a_head_that_is_too_large_is_refused(world: World) {
 async fn slow_heads_and_bodies_are_cut_off_and_others_are_served(world: World) {
     let server = world
         .serve_with(|settings| {
-            settings.limits.head = Duration::from_millis(700);
-            settings.limits.progress = Duration::from_millis(700);
+            settings.limits.head = Duration::from_secs(2);
+            settings.limits.progress = Duration::from_secs(2);
         })
         .await;
     let address = server.api.address();
@@ -93,10 +93,10 @@ async fn slow_heads_and_bodies_are_cut_off_and_others_are_served(world: World) {
     }
     let started = Instant::now();
     assert_eq!(server.get("/health").await.status, 200);
-    assert!(started.elapsed() < Duration::from_millis(500), "others are served meanwhile");
+    assert!(started.elapsed() < Duration::from_millis(1500), "others are served meanwhile");
     for mut stream in slow {
         let mut text = Vec::new();
-        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut text)).await;
+        let ended = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut text)).await;
         assert!(ended.is_ok(), "a slow connection stays");
         let text = String::from_utf8_lossy(&text);
         assert!(text.is_empty() || text.contains(" 408 "), "{text}");
