@@ -99,6 +99,29 @@ fn a_started_link_in_python_passes_its_test() {
     assert!(told.stdout.ends_with("2 passed, 0 failed\n"), "{}", told.stdout);
 }
 
+/// What it is built of; that it builds and works the example plugin shows, which it is a copy of.
+#[test]
+fn a_started_link_in_rust_is_built_of_what_vconductor_is_built_of() {
+    let place = Place::new();
+    let source = std::fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
+    let started = new(&place, &["link", "word_count", "--language", "rust", "--source", source.to_str().unwrap()]);
+    assert_eq!(started.code, 0, "{}", started.stderr);
+    let folder = place.0.path().join("word_count");
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    let told = super::done(cargo.args(["update", "--workspace", "--offline"]).current_dir(&folder));
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let packages = |lock: &std::path::Path| -> BTreeSet<String> {
+        let text = std::fs::read_to_string(lock).unwrap();
+        let packages = text.split("[[package]]\n").skip(1);
+        packages.map(|package| package.lines().take(2).collect::<Vec<_>>().join(" ")).collect()
+    };
+    let ours = packages(&source.join("Cargo.lock"));
+    let theirs = packages(&folder.join("Cargo.lock"));
+    let new: Vec<_> = theirs.difference(&ours).collect();
+    assert_eq!(new, ["name = \"word_count\" version = \"0.1.0\""]);
+    assert!(theirs.len() > 100, "{}", theirs.len());
+}
+
 fn schema() -> Value {
     let told = Place::new().run(&["schema"]);
     assert_eq!((told.code, told.stderr.as_str()), (0, ""));

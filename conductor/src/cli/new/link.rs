@@ -95,8 +95,14 @@ impl NewLink {
         };
         let name = &self.name;
         let renamed = |text: &str| text.replace("shout", name).replace("Shout", &capitalised(name));
+        // The versions that vconductor was tested with.
+        let lock = std::fs::read_to_string(source.join("Cargo.lock")).map_err(|error| {
+            Failure::new(Exit::Usage, format!("--source has no Cargo.lock that can be read: {error}"))
+                .help("name a checkout of vconductor, as it was cloned")
+        })?;
         Ok(vec![
             (format!("{name}/Cargo.toml"), manifest(name, &source)),
+            (format!("{name}/Cargo.lock"), lock),
             (format!("{name}/src/main.rs"), renamed(MAIN)),
             (format!("{name}/src/{name}.rs"), renamed(SHOUT)),
             (format!("{name}/chains.yml"), renamed(CHAINS)),
@@ -118,7 +124,9 @@ fn manifest(name: &str, source: &Path) -> String {
     });
     format!(
         "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\npublish = false\n\n[dependencies]\n\
-         async-trait = \"0.1\"\nschemars = \"1\"\nserde = {{ version = \"1\", features = [\"derive\"] }}\n{}\n[workspace]\n",
+         async-trait = \"0.1\"\nschemars = \"1\"\nserde = {{ version = \"1\", features = [\"derive\"] }}\n{}\n\
+         # Those of vconductor need not be seen in a debugger, which saves disk and minutes.\n\
+         [profile.dev.package.\"*\"]\ndebug = false\n\n[workspace]\n",
         ours.concat()
     )
 }
@@ -138,11 +146,11 @@ mod tests {
             force: false,
         };
         let files = new("shout").crate_with(&source).unwrap();
-        assert_eq!((&files[1].1, &files[2].1), (&MAIN.to_owned(), &SHOUT.to_owned()), "what is built and tested");
+        assert_eq!((&files[2].1, &files[3].1), (&MAIN.to_owned(), &SHOUT.to_owned()), "what is built and tested");
         let files = new("word_count").crate_with(&source).unwrap();
-        assert_eq!(files[2].0, "word_count/src/word_count.rs");
-        assert!(files[2].1.contains("register_link!(WordCount);") && files[2].1.contains("\"links.word_count\""));
-        assert!(files.iter().all(|(_, text)| !text.to_lowercase().contains("shout")));
+        assert_eq!(files[3].0, "word_count/src/word_count.rs");
+        assert!(files[3].1.contains("register_link!(WordCount);") && files[3].1.contains("\"links.word_count\""));
+        assert!(files.iter().all(|(name, text)| name.ends_with(".lock") || !text.to_lowercase().contains("shout")));
         assert!(new("x").crate_with(Path::new("/nowhere")).is_err());
     }
 }
