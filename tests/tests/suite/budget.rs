@@ -70,15 +70,15 @@ async fn a_spent_budget_pauses_the_chain_and_loses_nothing() {
     let conductor = stage.start(&chain("pause"));
     let store = Arc::clone(&stage.store);
     let held = async || store.holds().await.unwrap().iter().any(|hold| hold.what == "chain:c");
-    conductor.until("the chain is held", Duration::from_secs(10), held).await;
+    conductor.until("the chain is held", Duration::from_secs(60), held).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(!stage.pending("in").await.is_idle(), "what was not paid for still waits");
     let spent = paid(&stage).await;
     assert!((5..20).contains(&spent), "{spent} of 20 were paid for with a budget of 4.5");
     assert!(stage.store.release("chain:c").await.unwrap());
     // Released by hand it spends on, and the budget does not stop it again.
-    conductor.until("all are paid for", Duration::from_secs(20), async || paid(&stage).await == 20).await;
-    conductor.until_idle(Duration::from_secs(20)).await;
+    conductor.until("all are paid for", Duration::from_secs(60), async || paid(&stage).await == 20).await;
+    conductor.until_idle(Duration::from_secs(60)).await;
     conductor.stop().await;
     assert_eq!(stage.take("out").await.len(), 20);
 }
@@ -87,7 +87,7 @@ async fn a_spent_budget_pauses_the_chain_and_loses_nothing() {
 async fn a_spent_budget_skips_what_costs_money() {
     let stage = stage().await;
     let conductor = stage.start(&chain("skip"));
-    conductor.until_idle(Duration::from_secs(20)).await;
+    conductor.until_idle(Duration::from_secs(60)).await;
     conductor.stop().await;
     assert_eq!(stage.take("out").await.len(), 20);
     assert_eq!(paid(&stage).await, 5);
@@ -97,7 +97,7 @@ async fn a_spent_budget_skips_what_costs_money() {
 async fn a_spent_budget_is_only_told_where_that_is_wanted() {
     let stage = stage().await;
     let conductor = stage.start(&chain("warn"));
-    conductor.until_idle(Duration::from_secs(20)).await;
+    conductor.until_idle(Duration::from_secs(60)).await;
     conductor.stop().await;
     assert_eq!(paid(&stage).await, 20);
 }

@@ -198,12 +198,12 @@ async fn a_parked_run_holds_no_place_and_goes_on_by_call_or_by_time() {
     let yaml = chain(links, "[p, next]", "").replace("concurrency: 64", "concurrency: 1");
     let conductor = stage.start(&yaml);
     conductor
-        .until("the run is parked", Duration::from_secs(5), async || {
+        .until("the run is parked", Duration::from_secs(60), async || {
             stage.pending("in").await.due + stage.pending("in").await.parked == 1
         })
         .await;
     stage.give("in", &uuid(61), &vcon(&uuid(61))).await;
-    conductor.until_idle(Duration::from_secs(20)).await;
+    conductor.until_idle(Duration::from_secs(60)).await;
     conductor.stop().await;
     assert_eq!(count("park", "p timed out"), 2);
     assert_eq!(stage.take("out").await.len(), 2);
@@ -254,7 +254,7 @@ async fn a_storage_that_is_down_withholds_egress_and_is_drained_by_itself() {
     set_broken("down-bad", true);
     let conductor = stage.start(&yaml);
     conductor
-        .until("all are dead letters of the storage", Duration::from_secs(10), async || {
+        .until("all are dead letters of the storage", Duration::from_secs(60), async || {
             stage.dead("DLQ:storage:bad").await.len() == 20
         })
         .await;
@@ -262,9 +262,9 @@ async fn a_storage_that_is_down_withholds_egress_and_is_drained_by_itself() {
     assert!(stored("down-good", &uuid(100)).is_some(), "the other storage is not held up");
     set_broken("down-bad", false);
     conductor
-        .until("all are drained", Duration::from_secs(20), async || stage.dead("DLQ:storage:bad").await.is_empty())
+        .until("all are drained", Duration::from_secs(60), async || stage.dead("DLQ:storage:bad").await.is_empty())
         .await;
-    conductor.until_idle(Duration::from_secs(20)).await;
+    conductor.until_idle(Duration::from_secs(60)).await;
     conductor.stop().await;
     assert_eq!(stage.take("out").await.len(), 20);
     for number in 100..120 {
@@ -287,13 +287,13 @@ async fn an_optional_storage_that_is_down_lets_egress_go_at_once_and_still_gets_
     .replace("links:\nstorages", "storages");
     set_broken("optional", true);
     let conductor = stage.start(&yaml);
-    conductor.until("egress", Duration::from_secs(10), async || stage.pending("out").await.waiting == 1).await;
+    conductor.until("egress", Duration::from_secs(60), async || stage.pending("out").await.waiting == 1).await;
     conductor
-        .until("the copy waits", Duration::from_secs(10), async || stage.dead("DLQ:storage:extra").await.len() == 1)
+        .until("the copy waits", Duration::from_secs(60), async || stage.dead("DLQ:storage:extra").await.len() == 1)
         .await;
     set_broken("optional", false);
-    conductor.until("the copy is there", Duration::from_secs(20), async || stored("optional", &id).is_some()).await;
-    conductor.until_idle(Duration::from_secs(10)).await;
+    conductor.until("the copy is there", Duration::from_secs(60), async || stored("optional", &id).is_some()).await;
+    conductor.until_idle(Duration::from_secs(60)).await;
     conductor.stop().await;
     assert_eq!(stage.take("out").await.get(&id), Some(&1), "egress is pushed once");
 }
@@ -314,8 +314,8 @@ async fn a_document_that_comes_late_is_waited_for_and_one_that_never_comes_is_a_
     tokio::time::sleep(Duration::from_millis(200)).await;
     let late = NewVcon { document: Some(vcon(&uuid(140)).into()), lists: Vec::new(), ..only_uuid(140) };
     stage.store.ingest(vec![late]).await.expect("ingest");
-    conductor.until("one dead letter", Duration::from_secs(10), async || stage.dead("DLQ:in").await.len() == 1).await;
-    conductor.until_idle(Duration::from_secs(10)).await;
+    conductor.until("one dead letter", Duration::from_secs(60), async || stage.dead("DLQ:in").await.len() == 1).await;
+    conductor.until_idle(Duration::from_secs(60)).await;
     conductor.stop().await;
     assert_eq!(stage.take("out").await.keys().collect::<Vec<_>>(), [&uuid(140)]);
     let dead = stage.dead("DLQ:in").await;
@@ -394,7 +394,7 @@ async fn stopping_finishes_what_is_short_and_gives_back_what_is_long() {
         "",
     );
     let conductor = stage.start(&yaml);
-    conductor.until("all are at work", Duration::from_secs(5), async || seen("sigterm").len() >= 4).await;
+    conductor.until("all are at work", Duration::from_secs(60), async || seen("sigterm").len() >= 4).await;
     let started = std::time::Instant::now();
     conductor.stop().await;
     assert!(started.elapsed() < Duration::from_secs(2), "stopping took {:?}", started.elapsed());

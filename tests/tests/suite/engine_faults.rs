@@ -10,7 +10,7 @@ use vconductor_tests::faulty::Faulty;
 use vconductor_tests::probes::{count, peak, seen, set_broken, set_hanging, stored};
 use vconductor_tests::stage::{Stage, uuid, vcon};
 
-const LIMIT: Duration = Duration::from_secs(15);
+const LIMIT: Duration = Duration::from_secs(60);
 const TWO: &str = "links:\n  a: {module: links.probe_external, options: {log: LOG, set: a}}\n  b: {module: links.probe_external, options: {log: LOG, set: b, sleep: SLEEP}}\n\
      chains:\n  c: {ingress_lists: [in], egress_lists: [out], links: [a, b]}\n";
 

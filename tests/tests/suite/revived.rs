@@ -36,7 +36,7 @@ async fn a_run_that_another_chain_continues_skips_nothing_of_that_chain() {
     set_broken("moved-store", true);
     let conductor = stage.start(&first);
     conductor
-        .until("it waits for its storage", std::time::Duration::from_secs(10), async || {
+        .until("it waits for its storage", std::time::Duration::from_secs(60), async || {
             stage.dead("DLQ:storage:s").await.len() == 1
         })
         .await;

@@ -17,7 +17,7 @@ use vconductor_tests::stage::Stage;
 pub(crate) const NAME: &str = "main";
 
 /// How long anything may take.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// An ingress at work.
 pub(crate) struct Door {
