@@ -151,6 +151,10 @@ mod tests {
             async move { store.waiting(list, 0, 100).await.unwrap() }
         };
         assert_eq!((waiting("ids").await, waiting("in").await), (letters("abc"), numbers(1..=3)));
+        // A move that was on its way comes first: what this one carries is not put there.
+        first.kept = None;
+        let late = first.advance(Landed::default(), vec![to_list("z", None, "ids")]).await.unwrap_err();
+        assert!(late.is_retryable() && waiting("ids").await == letters("abc"), "{late}");
         // What went through and was not confirmed is forgotten after a day.
         let old = second.landed.unconfirmed.keys().map(|run| (*run, SystemClock.now() - REMEMBERED)).collect();
         second.landed.unconfirmed = old;

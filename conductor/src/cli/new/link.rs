@@ -97,7 +97,8 @@ impl NewLink {
         let renamed = |text: &str| text.replace("shout", name).replace("Shout", &capitalised(name));
         // The versions that vconductor was tested with.
         let lock = std::fs::read_to_string(source.join("Cargo.lock")).map_err(|error| {
-            Failure::new(Exit::Usage, format!("--source has no Cargo.lock that can be read: {error}"))
+            let lock = source.join("Cargo.lock");
+            Failure::new(Exit::Usage, format!("--source: {} cannot be read: {error}", lock.display()))
                 .help("name a checkout of vconductor, as it was cloned")
         })?;
         Ok(vec![
